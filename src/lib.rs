@@ -3,5 +3,6 @@ pub mod auth;
 pub mod cli;
 pub mod clock;
 pub mod config;
+pub mod engine;
 pub mod error;
 pub mod types;
