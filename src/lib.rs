@@ -6,3 +6,4 @@ pub mod config;
 pub mod engine;
 pub mod error;
 pub mod types;
+pub mod wire;

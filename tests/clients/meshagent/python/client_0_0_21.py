@@ -7,6 +7,7 @@ unused arguments, `Queue.size` raises. For these the SDK's own `send_request` is
 import contextlib
 import logging
 
+from aiohttp import WSServerHandshakeError
 from meshagent.api import ParticipantToken, RemoteParticipant, RoomClient, RoomException
 from meshagent.api import WebSocketClientProtocol
 
@@ -57,10 +58,10 @@ class Member(Presence):
         client = RoomClient(protocol=protocol)
         try:
             await client.__aenter__()
-        except Exception:
+        except WSServerHandshakeError as error:
             # A refused connect leaves the SDK's own session open.
             await protocol._session.close()
-            raise
+            raise Refused(f"refused with status {error.status}") from error
         return cls(client)
 
     async def leave(self):

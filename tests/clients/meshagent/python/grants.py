@@ -1,14 +1,11 @@
 """What a token's api grant allows; a refused call is 1001 and leaves no trace. 0.56.0 only."""
 
 import jwt
-from meshagent.api.participant_token import (
-    ApiScope,
-    MessagingGrant,
-    QueuesGrant,
-    StorageGrant,
-)
+from meshagent.api.client import Meshagent
+from meshagent.api.keys import parse_api_key
+from meshagent.api.participant_token import ApiScope, MessagingGrant, QueuesGrant, StorageGrant
 
-from harness import now, park, refused, same, scenario, setting, sign
+from harness import check, park, refused, same, scenario, setting, sign
 from tokens import turned_away
 
 DENIED = 1001
@@ -128,7 +125,7 @@ async def api_grant_without_queues_denies_queues(lab):
     a = await lab.join(api=ApiScope(storage=StorageGrant(), messaging=MessagingGrant()))
     await refused(a.send("q", {"n": 1}), DENIED)
     await refused(a.sizes(), DENIED)
-    await a.enable_without_list()
+    await a.enable()
     await nothing_was_made(lab)
 
 
@@ -184,7 +181,7 @@ async def token_with_two_api_grants_is_refused(lab):
 
 @scenario
 async def token_with_a_grant_of_a_wrong_type_is_refused(lab):
-    for queues in ({"send": "q"}, {"receive": [1]}, {"send": {}}, {"list": "yes"}):
+    for queues in ({"send": "q"}, {"receive": [1]}, {"send": {}}):
         claims = lab.claims(api=None)
         claims["grants"].append({"name": "api", "scope": {"queues": queues}})
         await turned_away(lab, sign(claims, lab.secret))
@@ -210,15 +207,11 @@ async def token_that_names_the_api_key_but_has_another_signature_is_refused(lab)
     token = lab.client.token("alice", lab.room).to_jwt(api_key=setting("ANTEROOM_API_KEY"))
     claims = jwt.decode(token, options={"verify_signature": False})
     await turned_away(lab, sign(claims, lab.secret))
-    await turned_away(lab, sign({**claims, "exp": now() - 120}, lab.secret))
 
 
 @scenario
 async def api_key_opens_a_room_over_http(lab):
     """What the command line does: ask for a token with the key, then connect with it."""
-    from meshagent.api.client import Meshagent
-    from meshagent.api.keys import parse_api_key
-
     key = setting("ANTEROOM_API_KEY")
     account = Meshagent(base_url=lab.url, token=key)
     try:
@@ -232,16 +225,13 @@ async def api_key_opens_a_room_over_http(lab):
 
 @scenario
 async def wrong_api_key_opens_no_room(lab):
-    from meshagent.api.client import Meshagent
-    from meshagent.api.keys import parse_api_key
-
     key = setting("ANTEROOM_API_KEY")
     for wrong in (key + "x", "ma-nonsense", lab.secret):
         account = Meshagent(base_url=lab.url, token=wrong)
         try:
             await account.connect_room(project_id=parse_api_key(key).project_id, room=lab.room)
         except Exception as error:
-            assert getattr(error, "status_code", None) in (401, 403), f"got {error!r}"
+            check("Status=401" in str(error) or "Status=403" in str(error), f"got {error!r}")
         else:
             raise AssertionError(f"a room for the key {wrong}")
         finally:

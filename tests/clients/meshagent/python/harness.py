@@ -134,7 +134,7 @@ def sign(claims, secret, alg="HS256"):
     payload = claims if isinstance(claims, str) else json.dumps(claims)
     parts = [json.dumps({"alg": alg, "typ": "JWT"}), payload]
     signed = ".".join(base64.urlsafe_b64encode(p.encode()).decode().rstrip("=") for p in parts)
-    if alg == "none":
+    if alg.lower() == "none":
         return signed + "."
     digest = {"HS256": hashlib.sha256, "HS384": hashlib.sha384, "HS512": hashlib.sha512}[alg]
     mac = hmac.new(secret.encode(), signed.encode(), digest).digest()

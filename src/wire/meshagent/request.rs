@@ -1,0 +1,484 @@
+//! What a client asks, from either generation's form.
+//!
+//! The body of a message is found by scanning, never parsed into a tree: it stays the sender's bytes.
+
+use std::borrow::Cow;
+
+use base64::{Engine, prelude::BASE64_STANDARD};
+use bytes::Bytes;
+use serde::{Deserialize, Deserializer};
+use serde_json::value::RawValue;
+
+use crate::{
+    error::{Error, ErrorCode},
+    types::Payload,
+};
+
+/// The kind of a message from the client, as the start packet says it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RequestKind {
+    /// `room.invoke_tool`.
+    InvokeTool,
+    /// `room.tool_call_request_chunk`: a piece of a streamed input.
+    ToolCallChunk,
+    /// `room.list_toolkits`.
+    ListToolkits,
+    /// `set_attributes`, which wants no answer.
+    SetAttributes,
+    /// `queues.…`, the direct form.
+    Queues(QueueTool),
+    /// `messaging.…`, the direct form.
+    Messaging(MessagingTool),
+    /// Anything else, by its name.
+    Other(String),
+}
+
+impl RequestKind {
+    /// Reads the end of a start packet.
+    #[must_use]
+    pub fn read(bytes: &[u8]) -> Self {
+        match bytes {
+            b"room.invoke_tool" | b"agent.invoke_tool" => Self::InvokeTool,
+            b"room.tool_call_request_chunk" => Self::ToolCallChunk,
+            b"room.list_toolkits" | b"agent.list_toolkits" => Self::ListToolkits,
+            b"set_attributes" => Self::SetAttributes,
+            _ => {
+                let text = String::from_utf8_lossy(bytes.get(..NAME_SHOWN).unwrap_or(bytes));
+                match text.split_once('.') {
+                    Some(("queues", tool)) => QueueTool::read(tool).map(Self::Queues),
+                    Some(("messaging", tool)) => MessagingTool::read(tool).map(Self::Messaging),
+                    _ => None,
+                }
+                .unwrap_or_else(|| Self::Other(text.into_owned()))
+            }
+        }
+    }
+}
+
+/// So much of an unknown name is repeated in the refusal.
+const NAME_SHOWN: usize = 100;
+
+/// The calls of `queues`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the names say it")]
+pub enum QueueTool {
+    List,
+    Open,
+    Send,
+    Receive,
+    Drain,
+    Close,
+}
+
+impl QueueTool {
+    fn read(name: &str) -> Option<Self> {
+        Some(match name {
+            "list" => Self::List,
+            "open" => Self::Open,
+            "send" => Self::Send,
+            "receive" => Self::Receive,
+            "drain" => Self::Drain,
+            "close" => Self::Close,
+            _ => return None,
+        })
+    }
+}
+
+/// The calls of `messaging`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the names say it")]
+pub enum MessagingTool {
+    Enable,
+    Disable,
+    Send,
+    Broadcast,
+}
+
+impl MessagingTool {
+    fn read(name: &str) -> Option<Self> {
+        Some(match name {
+            "enable" => Self::Enable,
+            "disable" => Self::Disable,
+            "send" => Self::Send,
+            "broadcast" => Self::Broadcast,
+            _ => return None,
+        })
+    }
+}
+
+/// A call of `queues`.
+#[derive(Debug, PartialEq, Eq)]
+pub struct QueueCall<'a> {
+    /// Which.
+    pub tool: QueueTool,
+    /// On which queue; empty for `list`.
+    pub name: Cow<'a, str>,
+    /// Make the queue if there is none. The clients' default is yes.
+    pub create: bool,
+    /// Wait for a message. The clients' default is yes.
+    pub wait: bool,
+    /// The body of a `send`; `null` otherwise.
+    pub message: &'a str,
+}
+
+/// A call of `messaging`.
+#[derive(Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the names say it")]
+pub enum MessagingCall {
+    Enable,
+    Disable,
+    Send { to: String, kind: String, message: Payload, attachment: Bytes },
+    Broadcast { kind: String, message: Payload, attachment: Bytes },
+}
+
+/// A request, read.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Request<'a> {
+    /// Of the queues.
+    Queues(QueueCall<'a>),
+    /// Of messaging.
+    Messaging(MessagingCall),
+    /// Sets attributes; no answer.
+    SetAttributes(Vec<(String, Payload)>),
+    /// Asks for the toolkits of the room.
+    ListToolkits,
+    /// A piece of a streamed input. The call it belongs to was refused; the piece wants an answer still.
+    ToolCallChunk,
+}
+
+/// Reads a message of this kind.
+///
+/// # Errors
+/// `NotSupported` for the parts of the Room API that are not queues or messaging; `InvalidJson` and
+/// `InvalidRequest` for what is not understood.
+pub fn read_request<'a>(kind: &RequestKind, data: &'a Bytes) -> Result<Request<'a>, Error> {
+    match kind {
+        RequestKind::ToolCallChunk => Ok(Request::ToolCallChunk),
+        RequestKind::ListToolkits => Ok(Request::ListToolkits),
+        RequestKind::Other(name) => Err(not_supported(name)),
+        RequestKind::SetAttributes => set_attributes(data),
+        RequestKind::InvokeTool => invoke_tool(unpack(data)?.0),
+        RequestKind::Queues(tool) => {
+            // Python 0.0.21 sends `list` without any data.
+            let header = if data.is_empty() { b"{}" } else { unpack(data)?.0 };
+            queue_call(*tool, parse(header)?)
+        }
+        RequestKind::Messaging(tool) => {
+            let (header, attachment) = unpack(data)?;
+            let arguments: Arguments<'_> = parse(header)?;
+            let attachment = data.slice_ref(attachment);
+            let message = arguments.message;
+            messaging_call(
+                *tool,
+                arguments,
+                message.map(RawValue::get).map(Cow::Borrowed),
+                attachment,
+            )
+        }
+    }
+}
+
+/// Splits packed data into header and attachment.
+fn unpack(data: &Bytes) -> Result<(&[u8], &[u8]), Error> {
+    let truncated = || Error::new(ErrorCode::InvalidRequest, "the header is cut short");
+    let (length, rest) = data.split_first_chunk::<8>().ok_or_else(truncated)?;
+    let length = usize::try_from(u64::from_be_bytes(*length)).map_err(|_| truncated())?;
+    rest.split_at_checked(length).ok_or_else(truncated)
+}
+
+#[derive(Deserialize)]
+struct Invocation<'a> {
+    #[serde(borrow)]
+    toolkit: Cow<'a, str>,
+    #[serde(borrow)]
+    tool: Cow<'a, str>,
+    #[serde(borrow)]
+    arguments: Content<'a>,
+}
+
+/// The content that carries a tool's arguments.
+#[derive(Deserialize)]
+struct Content<'a> {
+    #[serde(borrow)]
+    json: Option<Arguments<'a>>,
+}
+
+/// The arguments of all calls in one, so that a request is read in one pass whatever its keys' order.
+#[derive(Default, Deserialize)]
+struct Arguments<'a> {
+    #[serde(borrow)]
+    name: Option<Cow<'a, str>>,
+    create: Option<bool>,
+    wait: Option<bool>,
+    /// `null` is a message, too.
+    #[serde(borrow, default, deserialize_with = "present")]
+    message: Option<&'a RawValue>,
+    #[serde(borrow)]
+    to_participant_id: Option<Cow<'a, str>>,
+    #[serde(borrow, rename = "type")]
+    kind: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    message_json: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    attachment_base64: Option<Cow<'a, str>>,
+}
+
+fn present<'de: 'a, 'a, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<&'a RawValue>, D::Error> {
+    <&RawValue>::deserialize(deserializer).map(Some)
+}
+
+fn invoke_tool(header: &[u8]) -> Result<Request<'_>, Error> {
+    let invocation: Invocation<'_> = match parse(header) {
+        Ok(invocation) => invocation,
+        // Perhaps it is well-formed for a toolkit that we do not have.
+        Err(error) => return Err(refuse_unread(header).unwrap_or(error)),
+    };
+    let Invocation { toolkit, tool, arguments } = invocation;
+    let unknown = || not_supported(&format!("{toolkit}.{tool}"));
+    match toolkit.as_ref() {
+        "queues" => {
+            let tool = QueueTool::read(&tool).ok_or_else(unknown)?;
+            queue_call(tool, arguments.json.ok_or_else(no_arguments)?)
+        }
+        "messaging" => {
+            let tool = MessagingTool::read(&tool).ok_or_else(unknown)?;
+            let mut arguments = arguments.json.ok_or_else(no_arguments)?;
+            let attachment = match arguments.attachment_base64.take() {
+                None => Bytes::new(),
+                Some(text) => (BASE64_STANDARD.decode(text.as_bytes()))
+                    .map_err(|_| invalid("attachment_base64 is not base64"))?
+                    .into(),
+            };
+            let message = arguments.message_json.take();
+            messaging_call(tool, arguments, message, attachment)
+        }
+        _ => Err(unknown()),
+    }
+}
+
+fn refuse_unread(header: &[u8]) -> Option<Error> {
+    #[derive(Deserialize)]
+    struct Names<'a> {
+        #[serde(borrow)]
+        toolkit: Cow<'a, str>,
+        #[serde(borrow)]
+        tool: Cow<'a, str>,
+    }
+    let names: Names<'_> = serde_json::from_slice(header).ok()?;
+    let ours = matches!(names.toolkit.as_ref(), "queues" | "messaging");
+    (!ours).then(|| not_supported(&format!("{}.{}", names.toolkit, names.tool)))
+}
+
+fn queue_call<'a>(tool: QueueTool, arguments: Arguments<'a>) -> Result<Request<'a>, Error> {
+    let name = match (tool, arguments.name) {
+        (QueueTool::List, name) => name.unwrap_or_default(),
+        (_, Some(name)) => name,
+        (_, None) => return Err(invalid("`name` is missing")),
+    };
+    let message = match (tool, arguments.message) {
+        (QueueTool::Send, None) => return Err(invalid("`message` is missing")),
+        (QueueTool::Send, Some(message)) => message.get(),
+        _ => "null",
+    };
+    let create = arguments.create.unwrap_or(true);
+    let wait = arguments.wait.unwrap_or(true);
+    Ok(Request::Queues(QueueCall { tool, name, create, wait, message }))
+}
+
+fn messaging_call<'a>(
+    tool: MessagingTool,
+    arguments: Arguments<'_>,
+    message: Option<Cow<'_, str>>,
+    attachment: Bytes,
+) -> Result<Request<'a>, Error> {
+    let call = match tool {
+        MessagingTool::Enable => return Ok(Request::Messaging(MessagingCall::Enable)),
+        MessagingTool::Disable => return Ok(Request::Messaging(MessagingCall::Disable)),
+        MessagingTool::Send | MessagingTool::Broadcast => {
+            let kind = arguments.kind.ok_or_else(|| invalid("`type` is missing"))?.into_owned();
+            let message = message.ok_or_else(|| invalid("the message is missing"))?.into_owned();
+            if serde_json::from_str::<&RawValue>(&message).is_err() {
+                return Err(Error::new(ErrorCode::InvalidJson, "the message is not JSON"));
+            }
+            let message = Payload::from(Bytes::from(message));
+            match (tool, arguments.to_participant_id) {
+                (MessagingTool::Broadcast, _) => {
+                    MessagingCall::Broadcast { kind, message, attachment }
+                }
+                (_, Some(to)) => {
+                    let to = to.into_owned();
+                    MessagingCall::Send { to, kind, message, attachment }
+                }
+                (_, None) => return Err(invalid("`to_participant_id` is missing")),
+            }
+        }
+    };
+    Ok(Request::Messaging(call))
+}
+
+/// Packed since Python 0.0.29, plain JSON before: the first byte tells.
+fn set_attributes(data: &Bytes) -> Result<Request<'_>, Error> {
+    let header = if data.first() == Some(&b'{') { data } else { unpack(data)?.0 };
+    let attributes: std::collections::BTreeMap<String, &RawValue> = parse(header)?;
+    let attributes = (attributes.into_iter())
+        // Python since 0.0.29 adds its trace context to every header.
+        .filter(|(name, _)| name != "__meshagent__")
+        .map(|(name, value)| (name, Payload::from(Bytes::copy_from_slice(value.get().as_bytes()))));
+    Ok(Request::SetAttributes(attributes.collect()))
+}
+
+fn parse<'a, T: Deserialize<'a>>(json: &'a [u8]) -> Result<T, Error> {
+    serde_json::from_slice(json).map_err(|error| {
+        let code = if error.is_data() { ErrorCode::InvalidRequest } else { ErrorCode::InvalidJson };
+        Error::new(code, format!("the request is not understood: {error}"))
+    })
+}
+
+fn invalid(message: &'static str) -> Error {
+    Error::new(ErrorCode::InvalidRequest, message)
+}
+
+fn no_arguments() -> Error {
+    invalid("the arguments must be of type json")
+}
+
+fn not_supported(what: &str) -> Error {
+    Error::new(ErrorCode::NotSupported, format!("{what} is not supported by this server"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn packed(header: &str, attachment: &[u8]) -> Bytes {
+        let length = (header.len() as u64).to_be_bytes();
+        [&length[..], header.as_bytes(), attachment].concat().into()
+    }
+
+    fn read<'a>(kind: &str, data: &'a Bytes) -> Result<Request<'a>, Error> {
+        read_request(&RequestKind::read(kind.as_bytes()), data)
+    }
+
+    fn call(tool: QueueTool, name: &str, message: &'static str) -> Request<'static> {
+        let name = Cow::Owned(name.to_owned());
+        Request::Queues(QueueCall { tool, name, create: true, wait: true, message })
+    }
+
+    #[test]
+    fn both_generations_say_the_same() {
+        let direct = packed(r#"{"name":"q","message":{"n":1.0},"__meshagent__":{"v":1}}"#, b"");
+        let toolkit = packed(
+            r#"{"tool_call_id":"t","arguments":{"json":{"message":{"n":1.0},"name":"q"},"type":"json"},
+               "tool":"send","toolkit":"queues","participant_id":null}"#,
+            b"",
+        );
+        let expected = call(QueueTool::Send, "q", r#"{"n":1.0}"#);
+        assert_eq!(read("queues.send", &direct), Ok(expected));
+        assert_eq!(
+            read("room.invoke_tool", &toolkit),
+            Ok(call(QueueTool::Send, "q", r#"{"n":1.0}"#))
+        );
+        assert_eq!(read("queues.list", &Bytes::new()), Ok(call(QueueTool::List, "", "null")));
+    }
+
+    #[test]
+    fn bodies_keep_their_exact_text() {
+        for body in [
+            "null",
+            r#""text""#,
+            "18446744073709551616123456789",
+            "-0.0",
+            "5e-324",
+            r#"{"b" : 1 , "a":1, "a":2}"#,
+            r#""\u0000\ud800\u00e9é""#,
+        ] {
+            let data = packed(&format!(r#"{{"name":"q","message":{body}}}"#), b"");
+            let Ok(Request::Queues(call)) = read("queues.send", &data) else { panic!("{body}") };
+            assert_eq!(call.message, body);
+        }
+    }
+
+    #[test]
+    fn refusals_have_codes() {
+        use ErrorCode::{InvalidJson, InvalidRequest, NotSupported};
+        let tool = |toolkit: &str, tool: &str, arguments: &str| {
+            format!(r#"{{"toolkit":"{toolkit}","tool":"{tool}","arguments":{arguments}}}"#)
+        };
+        let json = |json: &str| format!(r#"{{"type":"json","json":{json}}}"#);
+        for (kind, header, code) in [
+            ("queues.send", r#"{"name":"q"}"#.to_owned(), InvalidRequest),
+            ("queues.send", r#"{"message":1}"#.to_owned(), InvalidRequest),
+            ("queues.send", r#"{"name":1,"message":1}"#.to_owned(), InvalidRequest),
+            ("queues.send", r#"{"name":"a","name":"b","message":1}"#.to_owned(), InvalidRequest),
+            ("queues.send", r#"{"name":"q","message":NaN}"#.to_owned(), InvalidJson),
+            ("queues.send", r#"{"name":"q","message":1"#.to_owned(), InvalidJson),
+            ("queues.receive", r#"{"name":"q","wait":"yes"}"#.to_owned(), InvalidRequest),
+            ("queues.receive", "[]".to_owned(), InvalidRequest),
+            ("queues.peek", "{}".to_owned(), NotSupported),
+            ("storage.list", "{}".to_owned(), NotSupported),
+            ("room.invoke_tool", tool("storage", "list", &json(r#"{"name":1}"#)), NotSupported),
+            ("room.invoke_tool", tool("queues", "peek", &json("{}")), NotSupported),
+            (
+                "room.invoke_tool",
+                tool("messaging", "stream", r#"{"type":"control","method":"open"}"#),
+                NotSupported,
+            ),
+            ("room.invoke_tool", tool("queues", "list", r#"{"type":"empty"}"#), InvalidRequest),
+            ("room.invoke_tool", tool("queues", "open", &json("{}")), InvalidRequest),
+            ("room.invoke_tool", "{}".to_owned(), InvalidRequest),
+            (
+                "messaging.send",
+                r#"{"to_participant_id":"p","message":{}}"#.to_owned(),
+                InvalidRequest,
+            ),
+            ("messaging.send", r#"{"type":"t","message":{}}"#.to_owned(), InvalidRequest),
+        ] {
+            let data = packed(&header, b"");
+            assert_eq!(read(kind, &data).map_err(|error| error.code), Err(code), "{kind} {header}");
+        }
+        let short = Bytes::from_static(&[0, 0, 0, 0, 0, 0, 0, 9, b'{', b'}']);
+        assert_eq!(read("queues.list", &short).unwrap_err().code, InvalidRequest);
+        assert_eq!(read("queues.open", &Bytes::new()).unwrap_err().code, InvalidRequest);
+    }
+
+    #[test]
+    fn messaging_in_both_forms() {
+        let attachment = Bytes::from_static(b"\0bytes");
+        let expected = Ok(Request::Messaging(MessagingCall::Send {
+            to: "p".into(),
+            kind: "chat".into(),
+            message: Payload::from(r#"{"a":1}"#),
+            attachment: attachment.clone(),
+        }));
+        let direct =
+            packed(r#"{"to_participant_id":"p","type":"chat","message":{"a":1}}"#, &attachment);
+        assert_eq!(read("messaging.send", &direct), expected);
+        let toolkit = packed(
+            r#"{"toolkit":"messaging","tool":"send","arguments":{"type":"json","json":
+               {"to_participant_id":"p","type":"chat","message_json":"{\"a\":1}","attachment_base64":"AGJ5dGVz"}}}"#,
+            b"",
+        );
+        assert_eq!(read("room.invoke_tool", &toolkit), expected);
+    }
+
+    #[test]
+    fn attributes_are_plain_or_packed_and_lose_the_trace_context() {
+        let expected = Ok(Request::SetAttributes(vec![("a".into(), Payload::from("[1]"))]));
+        let plain = Bytes::from_static(br#"{"a":[1]}"#);
+        assert_eq!(read("set_attributes", &plain), expected);
+        let with_trace = packed(r#"{"a":[1],"__meshagent__":{"v":1,"otel":{}}}"#, b"");
+        assert_eq!(read("set_attributes", &with_trace), expected);
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_break_the_reading(kind in 0usize..6, data in proptest::collection::vec(any::<u8>(), 0..80)) {
+            let kinds = ["queues.send", "queues.list", "room.invoke_tool", "messaging.send", "set_attributes", "x"];
+            let data = Bytes::from(data);
+            let _ = read(kinds[kind], &data);
+        }
+    }
+}

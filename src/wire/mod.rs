@@ -1,0 +1,7 @@
+//! Bytes ⇄ typed frames. Pure.
+//!
+//! Knows what the bytes say in each protocol. Knows no grants, no defaults of ours, no sockets, and
+//! nothing of what a queue does with it.
+
+pub mod meshagent;
+pub mod websocket;
