@@ -54,6 +54,4 @@ pub enum Command {
     Unpark,
     /// The asking session is gone: its parked receivers are forgotten, its leases return to their places.
     Abandon,
-    /// Asks for the number of ready messages.
-    Measure,
 }

@@ -42,8 +42,6 @@ pub enum Outcome {
     Settled,
     /// The ready messages are gone.
     Drained,
-    /// How many messages are ready.
-    Size(usize),
 }
 
 /// One thing for the shell to do.

@@ -79,11 +79,10 @@ impl Model {
                 }
                 self.hand_out()
             }
-            Command::Measure => vec![(from, Ok(Outcome::Size(self.ready())))],
         }
     }
 
-    fn ready(&self) -> usize {
+    pub(super) fn ready(&self) -> usize {
         self.messages.iter().filter(|message| message.holder.is_none()).count()
     }
 

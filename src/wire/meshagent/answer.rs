@@ -61,7 +61,7 @@ pub struct Presence<'a> {
     /// Its role.
     pub role: &'a str,
     /// Its attributes, `name` among them.
-    pub attributes: BTreeMap<&'a str, &'a RawValue>,
+    pub attributes: BTreeMap<&'a str, Box<RawValue>>,
 }
 
 /// The push `messaging.send`: from whom, of what type, a JSON value, an attachment.

@@ -80,16 +80,17 @@ async def park(member, queue, **options):
 
     Requests of one connection take effect in order, so an answered `list` proves it.
     """
-    task = asyncio.create_task(member.receive(queue, **options))
-    await asyncio.sleep(0)  # the task now has written its request
-    await member.sizes()
+    (task,) = await park_many(member, queue, 1, **options)
     check(not task.done(), f"receive on {queue} did not wait: {task}")
     return task
 
 
-async def park_many(member, queue, count):
-    tasks = [asyncio.create_task(member.receive(queue)) for _ in range(count)]
-    await asyncio.sleep(0)
+async def park_many(member, queue, count, **options):
+    tasks = [asyncio.create_task(member.receive(queue, **options)) for _ in range(count)]
+    for task in tasks:
+        # Some end with a connection that is cut on purpose, and nobody asks how.
+        task.add_done_callback(lambda task: task.cancelled() or task.exception())
+    await asyncio.sleep(0)  # the tasks now have written their requests
     await member.sizes()
     return tasks
 

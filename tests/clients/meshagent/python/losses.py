@@ -112,7 +112,8 @@ async def killing_in_the_middle_of_a_stream_of_messages_keeps_the_order(lab):
 async def cut_off(lab, reset):
     a, b = await lab.members("alice", "bob")
     proxy = await Proxy.start(lab)
-    victim = await lab.join("victim", url=proxy.url)
+    # In a process of its own: 0.56.0 hangs when it is left while it comes back.
+    victim = await peer(lab, "victim", url=proxy.url)
     waiting = await park_many(victim, "q", 10)
     proxy.swallow = True
     for n in range(15):
@@ -139,7 +140,8 @@ async def closing_the_connection_of_a_parked_client_loses_nothing(lab):
 async def received_messages_do_not_come_again_after_a_cut(lab):
     a, b = await lab.members("alice", "bob")
     proxy = await Proxy.start(lab)
-    victim = await lab.join("victim", url=proxy.url)
+    # In a process of its own: 0.56.0 hangs when it is left while it comes back.
+    victim = await peer(lab, "victim", url=proxy.url)
     for n in range(10):
         await a.send("q", {"n": n})
     same(await take(victim, "q", 5), list(range(5)))

@@ -1,0 +1,308 @@
+//! One room's actor: who is here, which queues there are.
+//!
+//! Commands of one session reach each queue in the order in which the session sent them, a batch at a time.
+//! The room lives on the arbiter of the first session that entered it, and its queues beside it.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
+
+use actix::{
+    Actor, ActorContext, ActorFutureExt, Addr, Context, Handler, ResponseFuture, WrapFuture,
+};
+use futures_util::future::join_all;
+
+use super::{
+    messages::{Apply, Join, Leave, Measure, Quiesce, Submit},
+    queue::QueueActor,
+};
+use crate::{
+    engine::{Command, Notice, Permit, ReplyTo, Roster},
+    error::{Error, ErrorCode},
+    service::{Link, Operation, Outcome, QueueSize, Reply, Request, Shared, ToSession},
+    store::StoreError,
+    types::{QueueName, RequestId, RoomName, SessionId},
+};
+
+/// See the module.
+pub struct RoomActor {
+    name: RoomName,
+    shared: Arc<Shared>,
+    members: HashMap<SessionId, Member>,
+    roster: Roster,
+    queues: BTreeMap<QueueName, usize>,
+    slots: Vec<QueueSlot>,
+    /// Queues with something staged.
+    staged_for: Vec<usize>,
+    /// Receivers parked or about to be, over all queues.
+    parked: Arc<AtomicUsize>,
+}
+
+struct Member {
+    link: Arc<Link>,
+    /// Queues that know this session.
+    touched: BTreeSet<usize>,
+}
+
+struct QueueSlot {
+    address: Addr<QueueActor>,
+    staged: Vec<(ReplyTo, Command)>,
+}
+
+impl RoomActor {
+    /// Starts the actor of a room on this arbiter.
+    pub(crate) fn begin(name: RoomName, shared: Arc<Shared>) -> Addr<Self> {
+        Self {
+            name,
+            shared,
+            members: HashMap::new(),
+            roster: Roster::default(),
+            queues: BTreeMap::new(),
+            slots: Vec::new(),
+            staged_for: Vec::new(),
+            parked: Arc::new(AtomicUsize::new(0)),
+        }
+        .start()
+    }
+
+    /// Does one request, or stages it for its queue. An error is answered by the caller.
+    fn perform(
+        &mut self,
+        to: ReplyTo,
+        operation: Operation,
+        ctx: &mut Context<Self>,
+    ) -> Result<Option<Outcome>, Error> {
+        match operation {
+            Operation::ListQueues => self.list(to, ctx),
+            Operation::OpenQueue { queue } => self.stage(&queue, true, to, Command::Open)?,
+            Operation::CloseQueue { queue } => self.stage(&queue, false, to, Command::Close)?,
+            Operation::Drain { queue } => self.stage(&queue, false, to, Command::Drain)?,
+            Operation::Send { queue, body, create } => {
+                self.stage(&queue, create, to, Command::Send { body })?;
+            }
+            Operation::Receive { queue, create, wait } => {
+                self.receive(&queue, create, wait, to)?;
+            }
+            Operation::Settle { queue, leases } => {
+                self.stage(&queue, false, to, Command::Settle { leases })?;
+            }
+            Operation::Unpark => self.tell_touched(to, &Command::Unpark),
+            Operation::EnableMessaging => {
+                let notices = self.roster.enable(to.session);
+                return Ok(self.notify(notices));
+            }
+            Operation::DisableMessaging => {
+                let notices = self.roster.disable(to.session);
+                return Ok(self.notify(notices));
+            }
+            Operation::SendMessage { to: receiver, kind, message, attachment } => {
+                let sent = self.roster.send(to.session, &receiver, kind, message, attachment);
+                return Ok(self.notify(sent?));
+            }
+            Operation::Broadcast { kind, message, attachment } => {
+                let notices = self.roster.broadcast(to.session, kind, message, attachment);
+                return Ok(self.notify(notices));
+            }
+            Operation::SetAttributes { changed } => {
+                let bytes_max = self.shared.limits.attributes_bytes;
+                let set = self.roster.set_attributes(to.session, changed, bytes_max);
+                return Ok(self.notify(set?));
+            }
+        }
+        Ok(None)
+    }
+
+    fn receive(
+        &mut self,
+        queue: &QueueName,
+        create: bool,
+        wait: bool,
+        to: ReplyTo,
+    ) -> Result<(), Error> {
+        if wait {
+            // Given back by the queue when the receiver is answered or gone.
+            let parked = self.parked.fetch_add(1, Ordering::Relaxed);
+            if parked >= self.shared.limits.parked_per_room {
+                self.parked.fetch_sub(1, Ordering::Relaxed);
+                return Err(ErrorCode::TooManyParkedInRoom.into());
+            }
+        }
+        let staged = self.stage(queue, create, to, Command::Take { park: wait });
+        if wait && staged.is_err() {
+            self.parked.fetch_sub(1, Ordering::Relaxed);
+        }
+        staged
+    }
+
+    fn stage(
+        &mut self,
+        queue: &QueueName,
+        create: bool,
+        to: ReplyTo,
+        command: Command,
+    ) -> Result<(), Error> {
+        let at = match self.queues.get(queue) {
+            Some(at) => *at,
+            None if create => self.begin_queue(queue)?,
+            None => {
+                let text = format!("{}: {queue}", ErrorCode::QueueNotFound.meaning());
+                return Err(Error::new(ErrorCode::QueueNotFound, text));
+            }
+        };
+        if let Some(slot) = self.slots.get_mut(at) {
+            if slot.staged.is_empty() {
+                self.staged_for.push(at);
+            }
+            slot.staged.push((to, command));
+        }
+        Ok(())
+    }
+
+    fn begin_queue(&mut self, queue: &QueueName) -> Result<usize, Error> {
+        if self.slots.len() >= self.shared.limits.queues_per_room {
+            return Err(ErrorCode::TooManyQueues.into());
+        }
+        let (room, shared) = (self.name.clone(), Arc::clone(&self.shared));
+        let address = QueueActor::begin(room, queue.clone(), shared, Arc::clone(&self.parked));
+        let at = self.slots.len();
+        self.slots.push(QueueSlot { address, staged: Vec::new() });
+        self.queues.insert(queue.clone(), at);
+        Ok(at)
+    }
+
+    /// Hands what is staged to the queues.
+    fn flush(&mut self, session: SessionId) {
+        let Some(member) = self.members.get_mut(&session) else { return };
+        for at in self.staged_for.drain(..) {
+            let Some(slot) = self.slots.get_mut(at) else { continue };
+            member.touched.insert(at);
+            let (link, commands) = (Arc::clone(&member.link), std::mem::take(&mut slot.staged));
+            tell(&slot.address, Apply { link, commands });
+        }
+    }
+
+    fn tell_touched(&mut self, from: ReplyTo, command: &Command) {
+        self.flush(from.session);
+        let Some(member) = self.members.get(&from.session) else { return };
+        for slot in member.touched.iter().filter_map(|at| self.slots.get(*at)) {
+            let commands = vec![(from, command.clone())];
+            tell(&slot.address, Apply { link: Arc::clone(&member.link), commands });
+        }
+    }
+
+    fn list(&mut self, to: ReplyTo, ctx: &mut Context<Self>) {
+        self.flush(to.session); // The list is to count what was sent before it.
+        let Some(member) = self.members.get(&to.session) else { return };
+        let link = Arc::clone(&member.link);
+        let names: Vec<QueueName> = self.queues.keys().cloned().collect();
+        let addresses = self.queues.values().filter_map(|at| self.slots.get(*at));
+        let sizes = join_all(addresses.map(|slot| slot.address.send(Measure)));
+        let answer = sizes.into_actor(self).map(move |sizes, _, _| {
+            let queues = (names.into_iter().zip(sizes))
+                .map(|(queue, size)| QueueSize { queue, size: size.unwrap_or(0) })
+                .collect();
+            reply(&link, to, list_that_fits(&link, queues));
+        });
+        actix::AsyncContext::spawn(ctx, answer);
+    }
+
+    fn notify(&self, notices: Vec<(SessionId, Notice)>) -> Option<Outcome> {
+        for (to, notice) in notices {
+            if let Some(member) = self.members.get(&to) {
+                member.link.notify(notice);
+            }
+        }
+        Some(Outcome::Done)
+    }
+
+    /// Retires when nobody is here and nothing is kept.
+    fn rest(&self, ctx: &mut Context<Self>) {
+        let empty = self.members.is_empty() && self.slots.is_empty();
+        if empty && self.shared.directory.retire(&self.name) {
+            ctx.stop();
+        }
+    }
+}
+
+/// A list weighs on its receiver like news does.
+fn list_that_fits(link: &Link, queues: Vec<QueueSize>) -> Result<Outcome, Error> {
+    if link.book(Outcome::weight_of_list(&queues)) {
+        return Ok(Outcome::Queues(queues));
+    }
+    let text = "too many large answers wait to be read on this connection";
+    Err(Error::new(ErrorCode::TooManyRequests, text))
+}
+
+fn reply(link: &Link, to: ReplyTo, result: Result<Outcome, Error>) {
+    let reply = Reply { id: to.request, permit: to.permit, result };
+    link.send(vec![ToSession::Reply(reply)]);
+}
+
+fn tell(queue: &Addr<QueueActor>, batch: Apply) {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "a batch of requests that hold permits; a queue's actor lives as long as its room's"
+    )]
+    queue.do_send(batch);
+}
+
+impl Actor for RoomActor {
+    type Context = Context<Self>;
+}
+
+impl Handler<Join> for RoomActor {
+    type Result = ();
+
+    fn handle(&mut self, Join { link, participant, may_list }: Join, _: &mut Self::Context) {
+        let session = link.session();
+        self.roster.join(session, participant, may_list);
+        self.members.insert(session, Member { link, touched: BTreeSet::new() });
+    }
+}
+
+impl Handler<Submit> for RoomActor {
+    type Result = ();
+
+    fn handle(&mut self, Submit { session, requests }: Submit, ctx: &mut Self::Context) {
+        let Some(member) = self.members.get(&session) else { return };
+        let link = Arc::clone(&member.link);
+        for Request { id, permit, operation } in requests {
+            let to = ReplyTo { session, request: id, permit };
+            match self.perform(to, operation, ctx) {
+                Ok(None) => {}
+                Ok(Some(outcome)) => reply(&link, to, Ok(outcome)),
+                Err(error) => reply(&link, to, Err(error)),
+            }
+        }
+        self.flush(session);
+    }
+}
+
+impl Handler<Leave> for RoomActor {
+    type Result = ();
+
+    fn handle(&mut self, Leave { session }: Leave, ctx: &mut Self::Context) {
+        let from = ReplyTo { session, request: RequestId(0), permit: Permit::None };
+        self.tell_touched(from, &Command::Abandon);
+        self.members.remove(&session);
+        let notices = self.roster.leave(session);
+        self.notify(notices);
+        self.rest(ctx);
+    }
+}
+
+impl Handler<Quiesce> for RoomActor {
+    type Result = ResponseFuture<Result<(), StoreError>>;
+
+    fn handle(&mut self, Quiesce: Quiesce, _: &mut Self::Context) -> Self::Result {
+        let queues = join_all(self.slots.iter().map(|slot| slot.address.send(Quiesce)));
+        Box::pin(async move {
+            let results = queues.await.into_iter().filter_map(Result::ok);
+            results.collect::<Result<(), StoreError>>()
+        })
+    }
+}

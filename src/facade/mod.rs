@@ -1,0 +1,42 @@
+//! One folder per protocol: frame → [`Operation`], [`Outgoing`] → frame. Nothing else.
+//!
+//! A facade checks no grant, holds no timer, retries nothing and knows no actor. If it seems to need a
+//! rule of its own, the engine is missing something.
+
+pub mod meshagent;
+
+use crate::{
+    error::Error,
+    service::{Operation, Outcome, Outgoing},
+    types::RequestId,
+    wire::websocket::{Close, Frames, Message},
+};
+
+/// What a message from the client turned out to be.
+#[derive(Debug)]
+pub enum Incoming {
+    /// A request that wants a reply.
+    Ask(RequestId, Operation),
+    /// A request that wants none.
+    Tell(RequestId, Operation),
+    /// A request that the protocol answers by itself.
+    Answer(RequestId, Result<Outcome, Error>),
+}
+
+/// How one connection speaks. Chosen when it is accepted.
+pub trait Dialect: 'static {
+    /// Says what the server says first.
+    fn greet(&mut self, frames: &mut Frames);
+
+    /// Reads a message.
+    ///
+    /// # Errors
+    /// How the connection is to be closed, when the peer does not speak this protocol.
+    fn read(&mut self, message: Message, incoming: &mut Vec<Incoming>) -> Result<(), Close>;
+
+    /// Writes a reply or a notice.
+    fn write(&mut self, outgoing: Outgoing, frames: &mut Frames);
+
+    /// How a connection ends when the server restarts; `None`: TCP is dropped.
+    fn farewell(&self) -> Option<Close>;
+}

@@ -1,0 +1,82 @@
+//! TCP and HTTP/1: from a listening socket to actix-web's routes, with a [`Socket`] in between.
+
+use std::{
+    io,
+    net::{SocketAddr, TcpListener},
+    sync::Arc,
+    time::Duration,
+};
+
+use actix_http::{HttpService, KeepAlive};
+use actix_server::Server;
+use actix_service::{ServiceFactoryExt, fn_service, map_config};
+use actix_web::{App, dev::AppConfig, web::ServiceConfig};
+use socket2::{Domain, Protocol, Type};
+
+use super::switch::{Socket, Switchboard};
+use crate::clock::Clock;
+
+/// Connections that wait to be accepted; a restart brings many at once.
+const BACKLOG: i32 = 4096;
+
+/// A peer that connects has this long to send the head of its request.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
+
+const KEEP_ALIVE: KeepAlive = KeepAlive::Timeout(Duration::from_secs(30));
+
+/// Listens on `address` and serves the routes that `configure` sets up, on `workers` threads.
+///
+/// # Errors
+/// When the address cannot be had.
+pub fn listen<F>(
+    address: SocketAddr,
+    workers: usize,
+    board: &Arc<Switchboard>,
+    clock: &Arc<dyn Clock>,
+    configure: F,
+) -> io::Result<(Server, SocketAddr)>
+where
+    F: Fn(&mut ServiceConfig) + Clone + Send + 'static,
+{
+    let listener = bind(address)?;
+    let address = listener.local_addr()?;
+    let (board, clock) = (Arc::clone(board), Arc::clone(clock));
+    let factory = move || {
+        let app = App::new().configure(configure.clone());
+        let http = HttpService::build()
+            .keep_alive(KEEP_ALIVE)
+            .client_request_timeout(REQUEST_TIMEOUT)
+            // Zero ends a closed connection at once; actix measures anything below a second by a clock
+            // that it reads twice a second, and some connections would never be closed.
+            .client_disconnect_timeout(Duration::ZERO)
+            .on_connect_ext(|socket: &Socket, extensions| {
+                extensions.insert(socket.switch());
+            })
+            .h1(map_config(app, |_| AppConfig::default()));
+        let (board, clock) = (Arc::clone(&board), Arc::clone(&clock));
+        fn_service(move |stream| {
+            let socket = Socket::new(stream, Arc::clone(&board), Arc::clone(&clock));
+            let peer = socket.peer_addr();
+            std::future::ready(Ok::<_, actix_http::error::DispatchError>((socket, peer)))
+        })
+        .and_then(http)
+    };
+    let server = Server::build()
+        .workers(workers)
+        .disable_signals()
+        .shutdown_timeout(1)
+        .max_concurrent_connections(1 << 20)
+        .listen("anteroom", listener, factory)?
+        .run();
+    Ok((server, address))
+}
+
+fn bind(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket =
+        socket2::Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    socket.set_reuse_address(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    socket.set_nonblocking(true)?;
+    Ok(socket.into())
+}

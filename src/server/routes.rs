@@ -1,0 +1,116 @@
+//! Which path leads where.
+
+use std::sync::Arc;
+
+use actix_web::{
+    HttpRequest, HttpResponse,
+    http::header,
+    web::{self, Data, Path, Payload, ServiceConfig},
+};
+use serde_json::json;
+
+use super::{Context, origin, room::RoomConversation, ws};
+use crate::{
+    auth,
+    error::{Error, ErrorCode},
+    facade::meshagent::{self, Handshake, MeshagentDialect},
+    service::Seat,
+    types::RoomName,
+};
+
+const LANDING_PAGE: &str = include_str!("../../static/index.html");
+
+/// The routes of the server.
+pub(super) fn configure(context: &Arc<Context>, config: &mut ServiceConfig) {
+    config
+        .app_data(Data::from(Arc::clone(context)))
+        .app_data(Data::new(context.service.clone()))
+        .app_data(Data::new(Arc::clone(&context.keys)))
+        .route("/", web::get().to(landing_page))
+        .route("/health/live", web::get().to(live))
+        .route("/health/ready", web::get().to(ready))
+        .route("/config", web::get().to(meshagent::config))
+        .route(
+            "/accounts/projects/{project}/rooms/{room}/connect",
+            web::post().to(meshagent::connect),
+        )
+        .route("/rooms/{room}", web::get().to(room));
+}
+
+async fn landing_page() -> HttpResponse {
+    HttpResponse::Ok()
+        .insert_header((header::CONTENT_TYPE, "text/html; charset=utf-8"))
+        .insert_header((
+            header::CONTENT_SECURITY_POLICY,
+            "default-src 'self'; style-src 'self' 'unsafe-inline'",
+        ))
+        .insert_header((header::REFERRER_POLICY, "no-referrer"))
+        .body(LANDING_PAGE)
+}
+
+/// The process runs.
+async fn live() -> HttpResponse {
+    HttpResponse::Ok().json(json!({"status": "live"}))
+}
+
+/// New connections are welcome.
+async fn ready(context: Data<Context>) -> HttpResponse {
+    if context.connections.is_closing() {
+        return HttpResponse::ServiceUnavailable().json(json!({"status": "closing"}));
+    }
+    HttpResponse::Ok().json(json!({"status": "ready"}))
+}
+
+/// A MeshAgent client joins a room.
+async fn room(
+    request: HttpRequest,
+    name: Path<String>,
+    payload: Payload,
+    context: Data<Context>,
+) -> HttpResponse {
+    let handshake = Handshake::read(&request);
+    let conversation = match admit(&request, &name, &handshake, &context) {
+        Ok(conversation) => conversation,
+        Err(error) => {
+            tracing::info!(code = error.code.name(), "connection refused");
+            return meshagent::refusal(&error);
+        }
+    };
+    let limits = context.service.limits();
+    ws::upgrade(&request, payload, conversation, limits, Arc::clone(&context.clock))
+        .unwrap_or_else(HttpResponse::from_error)
+}
+
+/// Everything that can refuse a connection, before the upgrade.
+fn admit(
+    request: &HttpRequest,
+    name: &str,
+    handshake: &Handshake,
+    context: &Context,
+) -> Result<RoomConversation, Error> {
+    if !origin::is_allowed(request, &context.origins) {
+        return Err(ErrorCode::OriginNotAllowed.into());
+    }
+    let token = handshake.token.as_deref().ok_or(ErrorCode::TokenMissing)?;
+    let identity = auth::verify(&context.keys, token, context.clock.now())?;
+    let name: RoomName = name.parse().map_err(|_| ErrorCode::InvalidName)?;
+    identity.ensure_room(&name)?;
+    let place = context.connections.take_place()?;
+    let seat = context.service.enter(identity)?;
+    let dialect = dialect(request, handshake, &seat);
+    let clock = Arc::clone(&context.clock);
+    Ok(RoomConversation::new(seat, Box::new(dialect), context.times, clock, place))
+}
+
+fn dialect(request: &HttpRequest, handshake: &Handshake, seat: &Seat) -> MeshagentDialect {
+    let identity = seat.identity();
+    let room = identity.room.as_str();
+    let greeting = [
+        room.to_owned(),
+        meshagent::room_url(request, room),
+        seat.session().to_string(),
+        seat.participant_id().to_owned(),
+        identity.name.to_string(),
+    ];
+    MeshagentDialect::new(handshake.layout, seat.limits().message_bytes, greeting)
+}

@@ -1,0 +1,375 @@
+//! WebSocket connections that hold: the actor shell around a [`Conversation`].
+//!
+//! ```text
+//!             ┌ Ingress: frame guard, back-pressure ─► codec ─► Connection ─► Conversation
+//!   socket ◄──┤                                                    │ end of each turn: submit, fill
+//!             └ Egress: chunks ◄──────────────────── Frames ◄──────┘
+//! ```
+//!
+//! The one file that names `actix-web-actors`, which is deprecated upstream and leaves all of this open:
+//! it buffers a frame whatever its announced size, does not join fragments, says no close code, and keeps
+//! an unbounded outgoing queue. Here bytes leave through [`Frames`], filled only while the socket takes them.
+
+use std::{
+    cell::{Cell, RefCell},
+    pin::Pin,
+    rc::Rc,
+    sync::Arc,
+    task::{Context as TaskContext, Poll, Waker},
+    time::Duration,
+};
+
+use actix::{Actor, ActorContext, Addr, AsyncContext, Handler, StreamHandler};
+use actix_http::ws::{Codec, Item, Message as Frame, ProtocolError};
+use actix_web::{
+    Error, HttpRequest, HttpResponse,
+    error::PayloadError,
+    web::{Bytes, Payload},
+};
+use actix_web_actors::ws::{WebsocketContext, handshake};
+use futures_util::Stream;
+
+use super::switch::Switch;
+use crate::{
+    actor::{Pump, Pumped},
+    clock::Clock,
+    error::ErrorCode,
+    service::{Outlet, ToSession},
+    types::{Limits, Millis},
+    wire::websocket::{Aggregator, Close, FrameGuard, Frames, Message},
+};
+
+/// How a connection ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ending {
+    /// With a close frame.
+    Close(Close),
+    /// TCP is dropped without one.
+    Cut,
+}
+
+/// What speaks on a connection.
+pub trait Conversation: Unpin + 'static {
+    /// The connection is open.
+    fn opened(&mut self, outlet: Box<dyn Outlet>, frames: &mut Frames);
+
+    /// A whole message came.
+    ///
+    /// # Errors
+    /// How the connection is to end.
+    fn received(&mut self, message: Message) -> Result<(), Close>;
+
+    /// A pong came.
+    fn ponged(&mut self, payload: &[u8]);
+
+    /// Something came through the outlet.
+    fn arrived(&mut self, items: Vec<ToSession>);
+
+    /// Whether more may be read from the peer.
+    fn is_ready(&self) -> bool;
+
+    /// Requests read and not yet submitted.
+    fn staged(&self) -> usize;
+
+    /// End of a turn: hands over what was read.
+    fn submit(&mut self);
+
+    /// Writes what there is to write, about [`CHUNK_BYTES`] at a time.
+    fn fill(&mut self, frames: &mut Frames);
+
+    /// How often [`Self::tick`] is to be called.
+    fn tick_interval(&self) -> Duration;
+
+    /// Time has passed; says whether the connection is to end.
+    fn tick(&mut self, frames: &mut Frames) -> Option<Ending>;
+
+    /// Whether the connection is to end now that everything is written.
+    fn ending(&self) -> Option<Ending>;
+}
+
+/// Frames are filled up to about this size, then the socket must take them first.
+pub const CHUNK_BYTES: usize = 64 * 1024;
+
+/// More staged requests than this are submitted even while further frames wait to be decoded.
+const BATCH_MAX: usize = 256;
+
+/// Answers a WebSocket handshake and lets `conversation` speak on the connection.
+///
+/// # Errors
+/// The answer to a request that is not a WebSocket handshake.
+pub fn upgrade<C: Conversation>(
+    request: &HttpRequest,
+    payload: Payload,
+    conversation: C,
+    limits: &Limits,
+    clock: Arc<dyn Clock>,
+) -> Result<HttpResponse, Error> {
+    let mut response = handshake(request)?;
+    let pipe = Rc::new(Pipe {
+        frames: RefCell::default(),
+        guard: RefCell::new(FrameGuard::new(limits.frame_bytes as u64)),
+        tripped: Cell::new(None),
+        reading: Cell::new(true),
+        reader: Cell::new(None),
+    });
+    let switch = request.conn_data::<Arc<Switch>>().cloned().unwrap_or_default();
+    let connection = Connection {
+        conversation,
+        pipe: Rc::clone(&pipe),
+        aggregator: Aggregator::new(limits.message_bytes, limits.fragments_per_message),
+        handled: 0,
+        pings: Pings { max: limits.pings_per_second, since: clock.elapsed(), count: 0 },
+        switch,
+        clock,
+        ended: false,
+    };
+    let ingress = Ingress { payload, pipe: Rc::clone(&pipe) };
+    let codec = Codec::new().max_size(limits.frame_bytes);
+    let actor = WebsocketContext::with_codec(connection, ingress, codec);
+    Ok(response.streaming(Egress { actor: Some(Box::pin(actor)), pipe }))
+}
+
+/// What the three parts of one connection share. All of them live in the connection's task.
+struct Pipe {
+    frames: RefCell<Frames>,
+    guard: RefCell<FrameGuard>,
+    tripped: Cell<Option<ErrorCode>>,
+    reading: Cell<bool>,
+    reader: Cell<Option<Waker>>,
+}
+
+impl Pipe {
+    fn set_reading(&self, reading: bool) {
+        if self.reading.replace(reading) != reading
+            && reading
+            && let Some(reader) = self.reader.take()
+        {
+            reader.wake();
+        }
+    }
+}
+
+/// Bytes from the peer, as long as the conversation is ready for them.
+struct Ingress {
+    payload: Payload,
+    pipe: Rc<Pipe>,
+}
+
+impl Stream for Ingress {
+    type Item = Result<Bytes, PayloadError>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<Option<Self::Item>> {
+        if !self.pipe.reading.get() {
+            self.pipe.reader.set(Some(cx.waker().clone()));
+            return Poll::Pending;
+        }
+        let polled = Pin::new(&mut self.payload).poll_next(cx);
+        if let Poll::Ready(Some(Ok(chunk))) = &polled
+            && let Err(code) = self.pipe.guard.borrow_mut().inspect(chunk)
+        {
+            self.pipe.tripped.set(Some(code));
+            return Poll::Ready(Some(Err(PayloadError::Overflow)));
+        }
+        polled
+    }
+}
+
+/// Bytes to the peer. Runs the actor when the socket can take more.
+struct Egress<S> {
+    actor: Option<Pin<Box<S>>>,
+    pipe: Rc<Pipe>,
+}
+
+impl<S: Stream<Item = Result<Bytes, Error>>> Stream for Egress<S> {
+    type Item = Result<Bytes, Error>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<Option<Self::Item>> {
+        if let Some(actor) = &mut self.actor
+            && let Poll::Ready(None | Some(Err(_))) = actor.as_mut().poll_next(cx)
+        {
+            self.actor = None;
+        }
+        let chunk = self.pipe.frames.borrow_mut().next_chunk();
+        match chunk {
+            Some(chunk) => Poll::Ready(Some(Ok(chunk))),
+            None if self.actor.is_none() => Poll::Ready(None),
+            None => Poll::Pending,
+        }
+    }
+}
+
+/// Pings of the peer in the present second.
+struct Pings {
+    max: usize,
+    since: Millis,
+    count: usize,
+}
+
+impl Pings {
+    fn admit(&mut self, now: Millis) -> bool {
+        if now.0 - self.since.0 >= 1000 {
+            (self.since, self.count) = (now, 0);
+        }
+        self.count += 1;
+        self.count <= self.max
+    }
+}
+
+/// The session actor.
+struct Connection<C> {
+    conversation: C,
+    pipe: Rc<Pipe>,
+    aggregator: Aggregator,
+    /// Frames that the codec has handed over.
+    handled: u64,
+    pings: Pings,
+    switch: Arc<Switch>,
+    clock: Arc<dyn Clock>,
+    ended: bool,
+}
+
+impl<C: Conversation> Connection<C> {
+    fn end(&mut self, ending: Ending, ctx: &mut WebsocketContext<Self>) {
+        if self.ended {
+            return;
+        }
+        self.ended = true;
+        match ending {
+            Ending::Close(close) => self.pipe.frames.borrow_mut().close(close),
+            Ending::Cut => self.switch.throw(),
+        }
+        ctx.stop();
+    }
+
+    fn frame(&mut self, frame: Frame) -> Result<(), Ending> {
+        let message = match frame {
+            Frame::Text(text) => Message::Text(text.into_bytes()),
+            Frame::Binary(data) => Message::Binary(data),
+            Frame::Continuation(Item::FirstText(data)) => {
+                return self.aggregator.first(true, &data).map_err(Ending::Close);
+            }
+            Frame::Continuation(Item::FirstBinary(data)) => {
+                return self.aggregator.first(false, &data).map_err(Ending::Close);
+            }
+            Frame::Continuation(Item::Continue(data)) => {
+                return self.aggregator.more(&data).map_err(Ending::Close);
+            }
+            Frame::Continuation(Item::Last(data)) => {
+                self.aggregator.last(&data).map_err(Ending::Close)?
+            }
+            Frame::Ping(payload) => {
+                if !self.pings.admit(self.clock.elapsed()) {
+                    return Err(Ending::Close(ErrorCode::TooManyPings.into()));
+                }
+                self.pipe.frames.borrow_mut().pong(&payload);
+                return Ok(());
+            }
+            Frame::Pong(payload) => {
+                self.conversation.ponged(&payload);
+                return Ok(());
+            }
+            Frame::Close(reason) => {
+                let code = reason.map_or(1000, |reason| u16::from(reason.code));
+                return Err(Ending::Close(Close::new(code, "")));
+            }
+            Frame::Nop => return Ok(()),
+        };
+        self.conversation.received(message).map_err(Ending::Close)
+    }
+
+    /// The codec says what is wrong but not how to close.
+    fn close_for(&self, error: &ProtocolError) -> Close {
+        match (self.pipe.tripped.get(), error) {
+            (Some(code), _) => code.into(),
+            (None, ProtocolError::Overflow) => ErrorCode::FrameTooLarge.into(),
+            // Text that is not UTF-8 arrives as an I/O error with a sentence.
+            (None, ProtocolError::Io(error)) if error.to_string().contains("utf-8") => {
+                Close::NOT_UTF8
+            }
+            _ => Close::PROTOCOL,
+        }
+    }
+}
+
+impl<C: Conversation> Actor for Connection<C> {
+    type Context = WebsocketContext<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        let outlet = ActorOutlet { address: ctx.address(), switch: Arc::clone(&self.switch) };
+        self.conversation.opened(Box::new(outlet), &mut self.pipe.frames.borrow_mut());
+        ctx.run_interval(self.conversation.tick_interval(), |connection, ctx| {
+            let ending = connection.conversation.tick(&mut connection.pipe.frames.borrow_mut());
+            if let Some(ending) = ending {
+                connection.end(ending, ctx);
+            }
+        });
+        ctx.spawn(Pump::default());
+    }
+}
+
+impl<C: Conversation> Pumped for Connection<C> {
+    fn turn_ends(&mut self, ctx: &mut Self::Context, _: &mut TaskContext<'_>) {
+        if self.ended {
+            return;
+        }
+        let waiting = self.pipe.guard.borrow().complete() > self.handled;
+        if !waiting || self.conversation.staged() >= BATCH_MAX {
+            self.conversation.submit();
+        }
+        self.conversation.fill(&mut self.pipe.frames.borrow_mut());
+        self.pipe.set_reading(self.conversation.is_ready());
+        if self.pipe.frames.borrow().is_empty()
+            && let Some(ending) = self.conversation.ending()
+        {
+            self.end(ending, ctx);
+        }
+    }
+}
+
+impl<C: Conversation> StreamHandler<Result<Frame, ProtocolError>> for Connection<C> {
+    fn handle(&mut self, frame: Result<Frame, ProtocolError>, ctx: &mut Self::Context) {
+        if self.ended {
+            return;
+        }
+        self.handled += 1;
+        let result = match frame {
+            Ok(frame) => self.frame(frame),
+            Err(error) => Err(Ending::Close(self.close_for(&error))),
+        };
+        if let Err(ending) = result {
+            self.end(ending, ctx);
+        }
+    }
+}
+
+/// From the outlet.
+#[derive(actix::Message)]
+#[rtype(result = "()")]
+struct Arrived(Vec<ToSession>);
+
+impl<C: Conversation> Handler<Arrived> for Connection<C> {
+    type Result = ();
+
+    fn handle(&mut self, Arrived(items): Arrived, _: &mut Self::Context) {
+        self.conversation.arrived(items);
+    }
+}
+
+struct ActorOutlet<C: Conversation> {
+    address: Addr<Connection<C>>,
+    switch: Arc<Switch>,
+}
+
+impl<C: Conversation> Outlet for ActorOutlet<C> {
+    fn send(&self, items: Vec<ToSession>) {
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "what waits is bounded by permits and by the link's gauge; messages stay leased"
+        )]
+        self.address.do_send(Arrived(items));
+    }
+
+    fn cut(&self) {
+        self.switch.throw();
+    }
+}

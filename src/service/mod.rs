@@ -1,0 +1,110 @@
+//! The only door. An [`Operation`] goes in, an [`Outcome`] or an [`Error`] comes out, whatever the protocol.
+//!
+//! ```text
+//! enter(identity) ──► Seat ── submit(requests) ──► room actor ──► queue actors
+//!                       ▲                                             │
+//!                       └──────────────── Link ◄──────────────────────┘
+//! ```
+//!
+//! Here grants are checked and rooms are found. Knows no protocol, no HTTP, and no rule of a queue.
+
+mod directory;
+mod link;
+mod operation;
+mod seat;
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+};
+
+pub use link::{Link, Outlet};
+pub use operation::{
+    Attributes, LeaseId, Notice, Operation, Outcome, Outgoing, Participant, Permit, QueueSize,
+    Reply, Request, ToSession,
+};
+pub use seat::Seat;
+
+pub(crate) use directory::Directory;
+
+use crate::{
+    actor::RoomActor,
+    auth::Identity,
+    clock::Clock,
+    error::{Error, ErrorCode},
+    store::Store,
+    types::{Limits, SessionId},
+};
+
+/// What every room of a server shares.
+pub struct Shared {
+    /// The limits in force.
+    pub limits: Limits,
+    /// Opening an open queue succeeds.
+    pub open_is_idempotent: bool,
+    /// Where records go.
+    pub store: Arc<dyn Store>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    pub(crate) directory: Directory,
+    sessions: AtomicU64,
+}
+
+/// The door. Cloning it is cheap.
+#[derive(Clone)]
+pub struct Service(Arc<Shared>);
+
+impl Service {
+    /// A server's door, with no rooms behind it yet.
+    #[must_use]
+    pub fn new(
+        limits: Limits,
+        open_is_idempotent: bool,
+        store: Arc<dyn Store>,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
+        let directory = Directory::new(limits.rooms, limits.participants_per_room);
+        let sessions = AtomicU64::new(1);
+        Self(Arc::new(Shared { limits, open_is_idempotent, store, clock, directory, sessions }))
+    }
+
+    /// Lets a participant in, into the room of its token. The room is made if there is none.
+    ///
+    /// Must be called on an actix arbiter: that is where a new room will live.
+    ///
+    /// # Errors
+    /// `TooManyRooms`, `TooManyParticipants`.
+    pub fn enter(&self, identity: Identity) -> Result<Seat, Error> {
+        let room = self.0.directory.take_seat(&identity.room, || {
+            RoomActor::begin(identity.room.clone(), Arc::clone(&self.0))
+        })?;
+        let session = SessionId(self.0.sessions.fetch_add(1, Ordering::Relaxed));
+        Ok(Seat::new(Arc::clone(&self.0), room, session, identity))
+    }
+
+    /// Waits until every room has done what it was asked and its records are durable.
+    ///
+    /// # Errors
+    /// `StoreFailed` when some are not and never will be.
+    pub async fn quiesce(&self) -> Result<(), Error> {
+        for room in self.0.directory.rooms() {
+            match room.send(crate::actor::Quiesce).await {
+                Ok(Ok(())) | Err(_) => {}
+                Ok(Err(_)) => return Err(ErrorCode::StoreFailed.into()),
+            }
+        }
+        Ok(())
+    }
+
+    /// The limits in force.
+    #[must_use]
+    pub fn limits(&self) -> &Limits {
+        &self.0.limits
+    }
+
+    /// The time.
+    #[must_use]
+    pub fn clock(&self) -> &dyn Clock {
+        self.0.clock.as_ref()
+    }
+}

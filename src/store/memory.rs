@@ -1,0 +1,103 @@
+//! A store that is as safe as the process: for throw-away servers, and for tests, which can make it
+//! keep what it is given, stall, and fail.
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+
+use bytes::Bytes;
+
+use super::{Appended, Batch, Done, Store, StoreError};
+use crate::{
+    journal::{self, Record},
+    types::{QueueName, RoomName},
+};
+
+/// See the module.
+#[derive(Default)]
+pub struct MemoryStore {
+    /// `None`: nothing is kept, and a batch is "durable" at once.
+    kept: Option<Mutex<Kept>>,
+}
+
+#[derive(Default)]
+struct Kept {
+    logs: BTreeMap<(RoomName, QueueName), Vec<u8>>,
+    stalled: Option<VecDeque<Done>>,
+    failed: bool,
+}
+
+impl MemoryStore {
+    /// Keeps nothing: the live messages are in the engine, and the process is all there is.
+    #[must_use]
+    pub fn forgetful() -> Self {
+        Self::default()
+    }
+
+    /// Keeps the bytes of all records.
+    #[must_use]
+    pub fn keeping() -> Self {
+        Self { kept: Some(Mutex::default()) }
+    }
+
+    fn kept(&self) -> Option<MutexGuard<'_, Kept>> {
+        self.kept.as_ref().map(|kept| kept.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// From now on nothing becomes durable until [`Self::resume`].
+    pub fn stall(&self) {
+        if let Some(mut kept) = self.kept() {
+            kept.stalled.get_or_insert_default();
+        }
+    }
+
+    /// Everything that stalled becomes durable.
+    pub fn resume(&self) {
+        let stalled = self.kept().and_then(|mut kept| kept.stalled.take());
+        stalled.into_iter().flatten().for_each(|done| done(Ok(())));
+    }
+
+    /// Everything that stalled, and everything to come, fails.
+    pub fn fail(&self) {
+        let stalled = self.kept().and_then(|mut kept| {
+            kept.failed = true;
+            kept.stalled.take()
+        });
+        stalled.into_iter().flatten().for_each(|done| done(Err(told())));
+    }
+}
+
+fn told() -> StoreError {
+    StoreError::Failed("told to fail".into())
+}
+
+impl Store for MemoryStore {
+    fn append(&self, batch: Batch<'_>, done: Done) -> Result<Appended, StoreError> {
+        let Some(mut kept) = self.kept() else { return Ok(Appended::Durable) };
+        if kept.failed {
+            return Err(told());
+        }
+        let log = kept.logs.entry((batch.room.clone(), batch.queue.clone())).or_default();
+        batch.records.iter().for_each(|record| journal::encode(record, log));
+        match &mut kept.stalled {
+            None => Ok(Appended::Durable),
+            Some(stalled) => {
+                stalled.push_back(done);
+                Ok(Appended::Pending)
+            }
+        }
+    }
+
+    fn load(&self, room: &RoomName, queue: &QueueName) -> Result<Vec<Record>, StoreError> {
+        let Some(kept) = self.kept() else { return Ok(Vec::new()) };
+        let log = kept.logs.get(&(room.clone(), queue.clone())).cloned().unwrap_or_default();
+        let mut bytes = Bytes::from(log);
+        let mut records = Vec::new();
+        while !bytes.is_empty() {
+            let record = journal::decode(&mut bytes);
+            records.push(record.map_err(|error| StoreError::Failed(error.to_string()))?);
+        }
+        Ok(records)
+    }
+}
