@@ -235,7 +235,11 @@ impl<C: Conversation> Connection<C> {
         }
         self.ended = true;
         match ending {
-            Ending::Close(close) => self.pipe.frames.borrow_mut().close(close),
+            Ending::Close(close) => {
+                let mut frames = self.pipe.frames.borrow_mut();
+                self.conversation.fill(&mut frames);
+                frames.close(close);
+            }
             Ending::Cut => self.switch.throw(),
         }
         ctx.stop();

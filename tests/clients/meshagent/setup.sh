@@ -11,12 +11,14 @@ lack() { echo "$1" >&2; exit 3; }
 name=$1
 dir=$2
 stamp=$dir/.finished
+venv=$dir/venv/bin/python
+HOME=${HOME:-/}
 
 # The direct versions; the rest follows from what these packages ask for.
 case $name in
   python-0.56.0) pins='meshagent-api==0.56.0 meshagent-cli==0.56.0' ;;
   python-0.0.21) pins='meshagent-api==0.0.21' ;;
-  javascript-0.39.9) pins='@meshagent/meshagent@0.39.9 ws@8.18.0' ;;
+  javascript-0.39.9) pins='@meshagent/meshagent@0.39.9' ;;
   *) echo "unknown environment $name" >&2; exit 2 ;;
 esac
 want=$( (cat "$0"; echo "$name $pins") | cksum)
@@ -34,21 +36,31 @@ find_python() {
   done
 }
 
+# Runs an installer quietly; what it says is shown when it fails.
+install() {
+  "$@" >"$dir/install.log" 2>&1 || { cat "$dir/install.log" >&2; return 1; }
+}
+
+# first_install INSTALLER...: fails when the index is out of reach, which is no fault of the client.
+first_install() {
+  install "$@" || lack "$name could not be fetched; is a package index within reach?"
+}
+
 # meshagent-api 0.56.0 asks for a certifi newer than an index may hold, and pip has no way to
 # overrule one requirement. So the meshagent packages go in without their requirements; those are
 # read from the packages themselves and installed with that one floor left out.
 install_relaxed() {
-  pip=$1
-  shift
-  "$pip/python" -m pip install --quiet --no-deps "$@"
+  first_install "$venv" -m pip install --no-deps "$@"
   while :; do
-    missing=$("$pip/python" -c "$read_requirements" meshagent)
+    missing=$("$venv" -c "$read_requirements" meshagent)
     [ -n "$missing" ] || break
     # shellcheck disable=SC2086  # one word per package
-    "$pip/python" -m pip install --quiet --no-deps $missing
+    install "$venv" -m pip install --no-deps $missing
   done
-  "$pip/python" -c "$read_requirements" others >"$dir/requirements.txt"
-  "$pip/python" -m pip install --quiet -r "$dir/requirements.txt"
+  "$venv" -c "$read_requirements" others >"$dir/requirements.txt"
+  install "$venv" -m pip install -r "$dir/requirements.txt"
+  unmet=$("$venv" -m pip check | grep -v -e ' has requirement certifi>=' -e '^No broken' || true)
+  [ -z "$unmet" ] || { echo "$unmet" >&2; return 1; }
 }
 
 read_requirements='
@@ -80,14 +92,15 @@ fi
 case $name in
   python-0.56.0)
     python=$(find_python 'sys.version_info >= (3, 13)' \
-      python3.13 python3.14 python3 "$HOME"/.pyenv/versions/3.13*/bin/python "$HOME"/.pyenv/versions/3.14*/bin/python)
+      python3.13 "$HOME"/.pyenv/versions/3.13*/bin/python \
+      python3.14 "$HOME"/.pyenv/versions/3.14*/bin/python python3)
     [ -n "$python" ] || lack "the MeshAgent client 0.56.0 needs Python 3.13 or later, and there is none"
     ;;
   python-0.0.21)
-    # Its aiohttp 3.11 has ready-made wheels for these versions only.
-    python=$(find_python '(3, 9) <= sys.version_info < (3, 14)' \
-      python3 python3.13 python3.12 python3.11 python3.10 python3.9 "$HOME"/.pyenv/versions/3.*/bin/python)
-    [ -n "$python" ] || lack "the MeshAgent client 0.0.21 needs Python 3.9 to 3.13, and there is none"
+    # It calls int.to_bytes without a byte order (3.11), and its aiohttp has wheels up to 3.13.
+    python=$(find_python '(3, 11) <= sys.version_info < (3, 14)' \
+      python3 python3.13 python3.12 python3.11 "$HOME"/.pyenv/versions/3.1[123]*/bin/python)
+    [ -n "$python" ] || lack "the MeshAgent client 0.0.21 needs Python 3.11 to 3.13, and there is none"
     ;;
   javascript-0.39.9)
     command -v npm >/dev/null 2>&1 || lack "the MeshAgent JavaScript client needs npm, and there is none"
@@ -107,19 +120,19 @@ touch "$dir/.anteroom-client"
 
 case $name in
   python-0.56.0)
-    "$python" -m venv "$dir/venv"
+    install "$python" -m venv "$dir/venv"
     # shellcheck disable=SC2086  # one word per package
-    install_relaxed "$dir/venv/bin" $pins
+    install_relaxed $pins
     ;;
   python-0.0.21)
-    "$python" -m venv "$dir/venv"
+    install "$python" -m venv "$dir/venv"
     # shellcheck disable=SC2086
-    "$dir/venv/bin/python" -m pip install --quiet $pins
+    first_install "$venv" -m pip install $pins
     ;;
   javascript-0.39.9)
     echo '{"private": true}' >"$dir/package.json"
     # shellcheck disable=SC2086
-    npm install --prefix "$dir" --save-exact --no-audit --no-fund --loglevel=error $pins
+    first_install npm install --prefix "$dir" --save-exact --no-audit --no-fund --loglevel=error $pins
     ;;
 esac
 echo "$want" >"$stamp"

@@ -204,6 +204,6 @@ def main(client):
         return FAILED
     except Exception as error:
         traceback.print_exc()
-        print(f"{name}: {error}", file=sys.stderr)
+        print(f"{name}: {str(error)[:500]}", file=sys.stderr)
         return FAILED
     return PASSED
