@@ -101,7 +101,8 @@ fn main() -> std::io::Result<()> {
             config.route("/", web::get().to(echo));
             config.default_service(web::to(|| async { HttpResponse::NotFound().finish() }));
         };
-        let (server, address) = listen(address, 2, &Arc::new(Switchboard::default()), &clock, routes)?;
+        let (server, address) =
+            listen(address, 2, &Arc::new(Switchboard::default()), &clock, routes)?;
         println!("ready ws://{address}/");
         server.await
     })

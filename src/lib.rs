@@ -2,6 +2,7 @@
 pub mod actor;
 pub mod auth;
 pub mod cli;
+pub mod client;
 pub mod clock;
 pub mod config;
 pub mod engine;

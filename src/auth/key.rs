@@ -247,6 +247,18 @@ impl KeyRing {
         Ok(())
     }
 
+    /// Whether there is a default secret.
+    #[must_use]
+    pub const fn has_default(&self) -> bool {
+        self.default.is_some()
+    }
+
+    /// The API keys, in the order they were added.
+    #[must_use]
+    pub fn api_keys(&self) -> &[ApiKey] {
+        &self.api_keys
+    }
+
     /// The known API key that `bearer` is, compared in constant time.
     #[must_use]
     pub fn api_key(&self, bearer: &str) -> Option<&ApiKey> {

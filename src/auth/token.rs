@@ -82,22 +82,24 @@ pub fn verify(keys: &KeyRing, token: &str, now: Timestamp) -> Result<Identity, E
             return Err(invalid("the token is for another audience"));
         }
     }
-    let claims = token.claims;
-    if claims.expires_at.is_none() && keys.require_exp() {
+    if token.claims.expires_at.is_none() && keys.require_exp() {
         return Err(invalid("the token has no expiry, and this server demands one"));
     }
-    if claims.not_before.is_some_and(|from| now.after(EXPIRY_LEEWAY) < from) {
-        return Err(ErrorCode::TokenNotYetValid.into());
+    token.ensure_timely(now)?;
+    let Claims { name, role, room, grants, expires_at, .. } = token.claims;
+    Ok(Identity { name, role, room, grants, expires_at })
+}
+
+/// The first moment at which a token is refused: its expiry and the leeway.
+fn refused_from(expires_at: Option<Timestamp>) -> Option<Timestamp> {
+    expires_at.map(|expiry| expiry.after(EXPIRY_LEEWAY))
+}
+
+fn ensure_not_expired(expires_at: Option<Timestamp>, now: Timestamp) -> Result<(), Error> {
+    match refused_from(expires_at) {
+        Some(end) if now >= end => Err(ErrorCode::TokenExpired.into()),
+        _ => Ok(()),
     }
-    let identity = Identity {
-        name: claims.name,
-        role: claims.role,
-        room: claims.room,
-        grants: claims.grants,
-        expires_at: claims.expires_at,
-    };
-    identity.ensure_not_expired(now)?;
-    Ok(identity)
 }
 
 impl Identity {
@@ -114,16 +116,13 @@ impl Identity {
     /// # Errors
     /// [`ErrorCode::TokenExpired`].
     pub fn ensure_not_expired(&self, now: Timestamp) -> Result<(), Error> {
-        match self.refused_from() {
-            Some(end) if now >= end => Err(ErrorCode::TokenExpired.into()),
-            _ => Ok(()),
-        }
+        ensure_not_expired(self.expires_at, now)
     }
 
     /// The first moment at which it is refused: its expiry and the leeway.
     #[must_use]
     pub fn refused_from(&self) -> Option<Timestamp> {
-        self.expires_at.map(|expiry| expiry.after(EXPIRY_LEEWAY))
+        refused_from(self.expires_at)
     }
 }
 
@@ -174,6 +173,17 @@ impl<'a> Token<'a> {
         self.key_id.as_deref()
     }
 
+    /// Is it valid at `now`, signature aside?
+    ///
+    /// # Errors
+    /// [`ErrorCode::TokenNotYetValid`] or [`ErrorCode::TokenExpired`].
+    pub fn ensure_timely(&self, now: Timestamp) -> Result<(), Error> {
+        if self.claims.not_before.is_some_and(|from| now.after(EXPIRY_LEEWAY) < from) {
+            return Err(ErrorCode::TokenNotYetValid.into());
+        }
+        ensure_not_expired(self.claims.expires_at, now)
+    }
+
     /// Looks whether a known key made the signature.
     #[must_use]
     pub fn check_signature(&self, keys: &KeyRing) -> SignatureCheck {
@@ -221,9 +231,10 @@ impl Claims {
     /// [`ErrorCode::InvalidRequest`] if the ring has no such secret, or the token would be too long.
     pub fn sign(&self, keys: &KeyRing) -> Result<String, Error> {
         let refuse = |reason| Error::new(ErrorCode::InvalidRequest, reason);
-        let key = keys
-            .signing(self.key_id.as_deref())
-            .ok_or_else(|| refuse("there is no secret with that key id to sign with"))?;
+        let key = keys.signing(self.key_id.as_deref()).ok_or_else(|| match self.key_id {
+            Some(_) => refuse("there is no secret with that key id to sign with"),
+            None => refuse("there is no default secret to sign with"),
+        })?;
         let signed =
             format!("{}.{}", URL_SAFE_NO_PAD.encode(HEADER), URL_SAFE_NO_PAD.encode(self.write()));
         let algorithm = Algorithm::Hs256.library();

@@ -1,15 +1,111 @@
-//! (stand-in until the real one is copied)
-#![allow(missing_docs)]
+//! Settings: what there is, and where it comes from.
+//!
+//! ```text
+//! default  <  file (TOML, --config)  <  environment (ANTEROOM_…)  <  flag
+//! ```
+//!
+//! What comes later wins, setting by setting. [`Config`] is the documentation of all of them. An unknown
+//! key in the file is an error that names the nearest known one.
+//!
+//! Secrets are no settings: they come from `ANTEROOM_SECRET` or from files, never from a flag, and end in
+//! the [`KeyRing`](crate::auth::KeyRing), which prints nothing of them.
+//!
+//! ```toml
+//! listen = "0.0.0.0:8080"
+//! secret_file = "/run/secrets/anteroom"
+//! origins = ["https://app.example.com"]
+//!
+//! [limits]
+//! message_bytes = "64MiB"
+//!
+//! [[keys]]
+//! id = "issuer-2030"
+//! algorithm = "ES256"
+//! public_key_file = "issuer.pem"
+//! audience = "anteroom"       # such a token must name this audience
+//! ```
+//!
+//! What this module refuses to know: what the settings do. Invariant: only `load.rs` reads the
+//! environment and files.
+
+mod args;
+mod dev;
+mod keys;
+mod load;
+mod settings;
+#[cfg(test)]
+mod test_place;
+
+use std::{net::SocketAddr, path::PathBuf};
+
+pub use args::{KeyArgs, ServeArgs};
+pub use load::{ConfigError, Loaded, load, load_keys};
+pub use settings::{SettingInfo, parse_duration, parse_origin};
+
+use settings::{Raw, Setting, settings};
+
 use crate::types::{Limits, Millis};
-pub struct Config {
-    pub listen: std::net::SocketAddr,
-    pub limits: Limits,
-    pub open_is_idempotent: bool,
-    pub origins: Vec<String>,
-    pub ping_interval: Millis,
-    pub pong_timeout: Millis,
-    pub receipt_timeout: Millis,
-    pub write_timeout: Millis,
-    pub workers: usize,
-    pub grace: Millis,
+
+settings! {
+    listen: SocketAddr = SocketAddr::from(([127, 0, 0, 1], 8080)), "127.0.0.1:8080",
+        "address and port to listen on; port 0 takes a free one";
+    data: PathBuf = PathBuf::from("./anteroom-data"), "./anteroom-data",
+        "directory for what is to survive a restart";
+    memory: bool = false, "false",
+        "whether nothing at all is written to disk";
+    dev: bool = false, "false",
+        "whether this is a trial: what is missing of secret and API key is made, and a short secret will do";
+    secret_file: Option<PathBuf> = None, "none",
+        "file with the secret that signs tokens, at least 32 bytes; or ANTEROOM_SECRET holds the secret itself";
+    previous_secret_file: Option<PathBuf> = None, "none",
+        "file with the secret before that, whose tokens are still valid; or ANTEROOM_PREVIOUS_SECRET";
+    api_keys_file: Option<PathBuf> = None, "none",
+        "file with API keys (ma-...), one per line; or ANTEROOM_API_KEYS holds them, with commas between";
+    require_exp: bool = false, "false",
+        "whether tokens without an expiry are refused";
+    origins: Vec<String> = Vec::new(), "none",
+        "origins of web pages that may connect, * for all; with none, pages of this host and of loopback addresses may";
+    open_is_idempotent: bool = false, "false",
+        "whether opening an open queue succeeds";
+    grace: Millis = Millis::from_secs(10), "10s",
+        "how long a stopping server waits for what is under way";
+    workers: usize = processors(), "number of processors",
+        "threads that serve connections";
+    log: String = "info".to_owned(), "info",
+        "what is logged: a level, or a filter like warn,anteroom=debug";
+    ping_interval: Millis = Millis::from_secs(25), "25s",
+        "how often a silent peer is pinged";
+    pong_timeout: Millis = Millis::from_secs(60), "60s",
+        "how long a peer may be silent before it is cut";
+    receipt_timeout: Millis = Millis::from_secs(25), "25s",
+        "how long the receipt of a message may take before the message goes back";
+    write_timeout: Millis = Millis::from_secs(20), "20s",
+        "how long a peer may read nothing of what waits for it before it is cut";
+}
+
+fn processors() -> usize {
+    std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
+}
+
+impl Config {
+    /// Rules over one or several settings that their types do not hold.
+    fn check(&self) -> Result<(), String> {
+        if !(1..=1024).contains(&self.workers) {
+            return Err("workers must be between 1 and 1024".to_owned());
+        }
+        for (name, duration) in [
+            ("ping_interval", self.ping_interval),
+            ("pong_timeout", self.pong_timeout),
+            ("receipt_timeout", self.receipt_timeout),
+            ("write_timeout", self.write_timeout),
+        ] {
+            if duration.0 == 0 {
+                return Err(format!("{name} must be longer than 0"));
+            }
+        }
+        if self.pong_timeout <= self.ping_interval {
+            return Err("pong_timeout must be longer than ping_interval".to_owned());
+        }
+        Ok(())
+    }
 }

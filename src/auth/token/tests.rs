@@ -109,7 +109,8 @@ fn every_algorithm_is_tried_on_every_key_and_only_the_keys_own_passes() {
     let ec = EncodingKey::from_ec_pem(EC_PRIVATE.as_bytes()).unwrap();
     let hmac = |text: &str| EncodingKey::from_secret(text.as_bytes());
     // Who signs, how, and which key ids and names of the algorithm make that right.
-    let signers: [(&str, A, EncodingKey, &[(&str, &str)]); 14] = [
+    type Signer<'a> = (&'a str, A, EncodingKey, &'a [(&'a str, &'a str)]);
+    let signers: [Signer<'_>; 14] = [
         ("secret", A::HS256, hmac(SECRET), &[("", "HS256"), ("unknown", "HS256")]),
         ("secret", A::HS384, hmac(SECRET), &[]),
         ("secret", A::HS512, hmac(SECRET), &[]),

@@ -20,5 +20,7 @@ mod request;
 
 pub use answer::{Presence, answer_error, answer_json, answer_queues, empty, notice};
 pub use greeting::{Layout, connected, room_ready};
-pub use packet::{Joined, Packets, Piece, write_message, write_packed};
-pub use request::{MessagingCall, QueueCall, QueueTool, Request, RequestKind, read_request};
+pub use packet::{Joined, NotAPacket, Packets, Piece, cut, write_message, write_packed};
+pub use request::{
+    MessagingCall, MessagingTool, QueueCall, QueueTool, Request, RequestKind, read_request,
+};

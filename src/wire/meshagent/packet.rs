@@ -149,6 +149,19 @@ impl Packets {
     }
 }
 
+/// Cuts a message into packets as the clients do, each to be one binary WebSocket message.
+#[must_use]
+pub fn cut(id: u64, kind: &str, data: &Bytes) -> Vec<Bytes> {
+    const CLIENT_PACKET_BYTES: usize = 1024;
+    let parts = data.chunks(CLIENT_PACKET_BYTES);
+    let count = u32::try_from(parts.len()).unwrap_or(u32::MAX);
+    let id = id.to_be_bytes();
+    let start = [&id[..], &0u32.to_be_bytes(), &count.to_be_bytes(), kind.as_bytes()].concat();
+    let numbered = (1..=count).zip(parts);
+    let data = numbered.map(|(number, part)| [&id[..], &number.to_be_bytes(), part].concat());
+    std::iter::once(start).chain(data).map(Bytes::from).collect()
+}
+
 /// A piece of a message's data.
 #[derive(Debug, Clone, Copy)]
 pub enum Piece<'a> {

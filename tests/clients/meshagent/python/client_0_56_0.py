@@ -46,9 +46,9 @@ class Member(Presence):
         client.messaging.on("online", self.changed)
 
     @classmethod
-    async def join(cls, url, room, token):
+    async def join(cls, url, room, token, heartbeat=None):
         address = f"{url.replace('http', 'ws', 1)}/rooms/{room}"
-        protocol = WebSocketClientProtocol(url=address, token=token)
+        protocol = WebSocketClientProtocol(url=address, token=token, heartbeat=heartbeat)
         client = RoomClient(protocol_factory=protocol.create_factory())
         with errors():
             await client.__aenter__()

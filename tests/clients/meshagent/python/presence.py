@@ -117,6 +117,19 @@ async def broadcast_reaches_everyone_but_the_speaker(lab):
 
 
 @scenario
+async def two_participants_may_have_one_name(lab):
+    a, b, c = [await lab.join(name) for name in ("alice", "bob", "bob")]
+    for member in (a, b, c):
+        await member.enable()
+    await a.until(lambda: len(a.others()) == 2)
+    same(set(a.others()), {b.id, c.id})
+    await a.tell(c.id, "chat", {"n": 1})
+    await c.hears("chat")
+    await b.sizes()
+    check(b.inbox.empty(), "the wrong bob heard it")
+
+
+@scenario
 async def rooms_do_not_share_presence(lab):
     a = await lab.join("alice")
     b = await lab.join("bob", room=f"{lab.room}-b")

@@ -255,6 +255,18 @@ async def rooms_do_not_share_queues(lab):
 
 
 @scenario
+async def rooms_may_have_any_name(lab):
+    """Clients ask for lower case, digits and hyphens only, but send what they are given."""
+    names = [f"{lab.room}{end}" for end in ("", "_A.b~c", " with blanks", "-größer-世界")]
+    for name in names:
+        a = await lab.join(room=name)
+        same(a.client.room_name, name)
+        await a.send("q", {"room": name})
+    for name in names:
+        same(await (await lab.join(room=name)).receive("q"), {"room": name})
+
+
+@scenario
 async def queue_names_are_compared_as_they_are(lab):
     a = await lab.join()
     names = ["q", "Q", " q", "q ", "q/r", "../q", "q%20", "Grüße", "队列", "a.b:c?d#e", "x" * 255]

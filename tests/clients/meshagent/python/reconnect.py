@@ -1,8 +1,9 @@
 """After a cut of its TCP connection the client 0.56.0 comes back by itself. 0.56.0 only."""
 
-from harness import check, park, park_many, refused, same, scenario, size_is
+from harness import check, park, park_many, refused, same, scenario, size_is, stays_quiet
 from peers import peer
 from proxy import Proxy
+
 
 async def raised(task):
     """The client fails what was pending by itself, with a code of its own."""
@@ -107,6 +108,34 @@ async def a_client_that_was_cut_leaves_no_ghost(lab):
     await size_is(a, "q", 5)
     same([(await b.receive("q"))["n"] for _ in range(5)], list(range(5)))
     await a.until(lambda: len(a.others()) == 1 and a.find("bob") == b.id)
+
+
+@scenario
+async def pings_of_a_waiting_client_are_answered(lab):
+    """The client cuts a connection whose pongs do not come within half its heartbeat."""
+    proxy = await Proxy.start(lab)
+    token = lab.token("bob")
+    a = await lab.join("alice")
+    b = await lab.client.Member.join(proxy.url, lab.room, token, heartbeat=0.2)
+    lab.stack.push_async_callback(b.leave)
+    waiting = await park(b, "q")
+    for _ in range(4):
+        await stays_quiet(waiting)
+    await a.send("q", {"n": 1})
+    same(await waiting, {"n": 1})
+    same(proxy.connections, 1, "connections")
+
+
+@scenario
+async def dismiss_makes_the_client_leave(lab):
+    """An ordinary message to the server; the client that gets it disconnects."""
+    a, b = await lab.members("alice", "bob")
+    await a.enable()
+    await b.enable()
+    await a.sees("bob")
+    await a.tell(b.id, "dismiss", {})
+    await b.client.wait_for_close()
+    await a.misses("bob")
 
 
 @scenario

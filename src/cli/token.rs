@@ -1,0 +1,324 @@
+//! `anteroom token create`.
+
+use std::collections::HashSet;
+
+use serde_json::json;
+
+use super::{
+    Failure,
+    text::{complain, print, utc},
+};
+use crate::{
+    auth::{Claims, DEFAULT_ROLE, Grants, KeyRing, MessagingGrants, Names, QueueGrants, Token},
+    clock::{Clock, SystemClock},
+    config::{self, KeyArgs, parse_duration},
+    types::{Millis, ParticipantName, QueueName, RoomName, Timestamp},
+};
+
+/// What to do when there is nothing to sign with.
+pub(super) const NO_KEY: &str = "there is no secret at hand: set ANTEROOM_SECRET or ANTEROOM_API_KEYS, or \
+    give --secret-file, --config, or the --data of a server that was started with --dev";
+
+const HELP: &str = "The token is signed with the secret that a server with the same --secret-file, --config \
+or environment uses; or, when there is none, with the one that a server with --dev keeps in its --data \
+directory. With an API key only (ANTEROOM_API_KEYS), it is signed with that.
+
+Examples:
+  anteroom token create --room demo --name ann
+      everything in room demo, for one hour
+  anteroom token create --room demo --name worker --role agent --receive jobs --no-send --for 30d
+      may only take messages from queue jobs
+  anteroom token create --room demo --name web --send jobs --send mails --no-receive --no-list --no-messaging
+      may only put messages in two queues
+
+Exit codes:
+  0  made
+  1  refused, with the reason on standard error
+  2  wrong usage or configuration";
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = HELP)]
+pub(super) struct Arguments {
+    /// Room that the token is for
+    #[arg(long)]
+    room: RoomName,
+
+    /// Who it is
+    #[arg(long)]
+    name: ParticipantName,
+
+    /// What it takes part as: user, agent, tool or a word of your own
+    #[arg(long, default_value = DEFAULT_ROLE)]
+    role: String,
+
+    /// Queue that it may send to; may be repeated; without any, all
+    #[arg(long, value_name = "QUEUE", conflicts_with = "no_send")]
+    send: Vec<QueueName>,
+
+    /// It may send to no queue
+    #[arg(long)]
+    no_send: bool,
+
+    /// Queue that it may receive from and drain; may be repeated; without any, all
+    #[arg(long, value_name = "QUEUE", conflicts_with = "no_receive")]
+    receive: Vec<QueueName>,
+
+    /// It may receive from no queue
+    #[arg(long)]
+    no_receive: bool,
+
+    #[command(flatten)]
+    switches: Switches,
+
+    /// How long it is valid, like 15m, 8h or 30d; or never, for no end
+    #[arg(long = "for", value_name = "DURATION", default_value = "1h", value_parser = parse_life)]
+    life: Life,
+
+    /// Id of the key to sign with, instead of the default secret
+    #[arg(long, value_name = "ID")]
+    kid: Option<String>,
+
+    /// Print JSON: the token and what it says
+    #[arg(long)]
+    json: bool,
+
+    #[command(flatten)]
+    keys: KeyArgs,
+}
+
+/// Pairs of flags; the later one of a pair counts.
+#[derive(Debug, clap::Args)]
+struct Switches {
+    /// It may see names and sizes of the queues [default]
+    #[arg(long, overrides_with = "no_list")]
+    list: bool,
+    /// It may not see names and sizes of the queues
+    #[arg(long, overrides_with = "list")]
+    no_list: bool,
+    /// It may exchange messages with participants [default]
+    #[arg(long, overrides_with = "no_messaging")]
+    messaging: bool,
+    /// It may do nothing with messages between participants
+    #[arg(long, overrides_with = "messaging")]
+    no_messaging: bool,
+    /// It may send to all participants at once [default]
+    #[arg(long, overrides_with = "no_broadcast")]
+    broadcast: bool,
+    /// It may not send to all participants at once
+    #[arg(long, overrides_with = "broadcast")]
+    no_broadcast: bool,
+    /// It may send to one participant [default]
+    #[arg(long, overrides_with = "no_message_send")]
+    message_send: bool,
+    /// It may not send to one participant
+    #[arg(long, overrides_with = "message_send")]
+    no_message_send: bool,
+    /// It may see who is there [default]
+    #[arg(long, overrides_with = "no_message_list")]
+    message_list: bool,
+    /// It may not see who is there
+    #[arg(long, overrides_with = "message_list")]
+    no_message_list: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Life {
+    For(Millis),
+    Ever,
+}
+
+fn parse_life(text: &str) -> Result<Life, String> {
+    match text {
+        "never" => Ok(Life::Ever),
+        _ => match parse_duration(text)? {
+            Millis(0) => Err("it must be longer than 0".to_owned()),
+            life => Ok(Life::For(life)),
+        },
+    }
+}
+
+pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
+    let keys =
+        config::load_keys(&arguments.keys)?.ok_or_else(|| Failure::Usage(NO_KEY.to_owned()))?;
+    let as_json = arguments.json;
+    let claims = claims(arguments, &keys, SystemClock::new().now());
+    let token = claims.sign(&keys)?;
+    // What could not be read back would be refused by every server.
+    Token::read(&token)?;
+    if claims.expires_at.is_none() {
+        complain(
+            "warning: this token never ends; whoever has it may use it until the secret is changed",
+        );
+    }
+    if as_json {
+        print(
+            &json!({
+                "token": token,
+                "room": claims.room.as_str(),
+                "name": claims.name.as_str(),
+                "role": claims.role,
+                "expires_at": claims.expires_at.map(utc),
+            })
+            .to_string(),
+        );
+    } else {
+        print(&token);
+    }
+    Ok(())
+}
+
+fn claims(arguments: Arguments, keys: &KeyRing, now: Timestamp) -> Claims {
+    let mut claims = Claims::full_access(arguments.name, arguments.room);
+    claims.role = arguments.role;
+    let switches = arguments.switches;
+    claims.grants = Grants {
+        queues: Some(QueueGrants {
+            list: !switches.no_list,
+            send: names(arguments.send, arguments.no_send),
+            receive: names(arguments.receive, arguments.no_receive),
+        }),
+        messaging: (!switches.no_messaging).then_some(MessagingGrants {
+            broadcast: !switches.no_broadcast,
+            list: !switches.no_message_list,
+            send: !switches.no_message_send,
+        }),
+    };
+    claims.expires_at = match arguments.life {
+        Life::For(life) => Some(now.after(life)),
+        Life::Ever => None,
+    };
+    let api_key = match &arguments.kid {
+        Some(id) => keys.api_keys().iter().find(|key| key.key_id() == *id),
+        None if keys.has_default() => None,
+        None => keys.api_keys().first(),
+    };
+    claims.project = api_key.map(|key| key.project());
+    claims.key_id = arguments.kid.or_else(|| api_key.map(|key| key.key_id()));
+    claims
+}
+
+fn names(named: Vec<QueueName>, is_none: bool) -> Names {
+    match (is_none, named.is_empty()) {
+        (true, _) => Names::none(),
+        (false, true) => Names::All,
+        (false, false) => Names::Only(HashSet::from_iter(named)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+    use crate::auth::{ApiKey, Secret};
+
+    #[derive(Parser)]
+    struct Program {
+        #[command(flatten)]
+        arguments: Arguments,
+    }
+
+    const NOW: Timestamp = Timestamp(1_900_000_000_000);
+
+    fn parse(flags: &str) -> Result<Arguments, clap::Error> {
+        let words = "create --room demo --name ann".split(' ').chain(flags.split_whitespace());
+        Program::try_parse_from(words).map(|program| program.arguments)
+    }
+
+    fn make(flags: &str, keys: &KeyRing) -> Claims {
+        claims(parse(flags).unwrap(), keys, NOW)
+    }
+
+    #[test]
+    fn flags_become_grants() {
+        let keys = KeyRing::new(&Secret::generate([1; 32]), None);
+        let all =
+            "list send:a send:b receive:a open:a messaging message_send broadcast message_list";
+        for (flags, allowed) in [
+            ("", all),
+            (
+                "--no-list",
+                "send:a send:b receive:a open:a messaging message_send broadcast message_list",
+            ),
+            ("--no-list --list", all),
+            (
+                "--send a",
+                "list send:a receive:a open:a messaging message_send broadcast message_list",
+            ),
+            ("--send a --send b --no-receive --no-messaging", "list send:a send:b open:a"),
+            ("--no-send --no-receive --no-list --no-messaging", ""),
+            ("--no-send --receive b --no-list --no-messaging", ""),
+            (
+                "--no-send --no-receive --no-list --no-broadcast",
+                "messaging message_send message_list",
+            ),
+            (
+                "--no-send --no-receive --no-list --no-message-send",
+                "messaging broadcast message_list",
+            ),
+            (
+                "--no-send --no-receive --no-list --no-message-list",
+                "messaging message_send broadcast",
+            ),
+        ] {
+            let grants = make(flags, &keys).grants;
+            let (a, b) = ("a".parse().unwrap(), "b".parse().unwrap());
+            let found: Vec<_> = [
+                ("list", grants.ensure_list()),
+                ("send:a", grants.ensure_send(&a)),
+                ("send:b", grants.ensure_send(&b)),
+                ("receive:a", grants.ensure_receive(&a)),
+                ("open:a", grants.ensure_open(&a)),
+                ("messaging", grants.ensure_messaging()),
+                ("message_send", grants.ensure_message_send()),
+                ("broadcast", grants.ensure_message_broadcast()),
+                ("message_list", grants.ensure_message_list()),
+            ]
+            .into_iter()
+            .filter_map(|(name, result)| result.is_ok().then_some(name))
+            .collect();
+            assert_eq!(found.join(" "), allowed, "{flags}");
+        }
+    }
+
+    #[test]
+    fn wrong_flags_are_refused() {
+        for flags in [
+            "--send a --no-send",
+            "--receive a --no-receive",
+            "--for 1",
+            "--for 0s",
+            "--for ever",
+            "--room",
+            "--unknown",
+            "--secret x",
+        ] {
+            assert!(parse(flags).is_err(), "{flags}");
+        }
+        assert!(Program::try_parse_from(["create", "--room", "", "--name", "ann"]).is_err());
+        assert!(Program::try_parse_from(["create", "--room", "a\nb", "--name", "ann"]).is_err());
+    }
+
+    #[test]
+    fn life_and_key_are_as_asked_for() {
+        let api_key = ApiKey::generate([2; 64]);
+        let mut keys = KeyRing::new(&Secret::generate([1; 32]), None);
+        keys.add_api_key(api_key.clone()).unwrap();
+        let default = make("--role agent", &keys);
+        assert_eq!((default.role.as_str(), &default.key_id), ("agent", &None));
+        assert_eq!(default.expires_at, Some(NOW.after(Millis(3_600_000))));
+        assert_eq!(make("--for never", &keys).expires_at, None);
+        assert_eq!(make("--for 2d", &keys).expires_at, Some(NOW.after(Millis(172_800_000))));
+
+        let mut only = KeyRing::default();
+        only.add_api_key(api_key.clone()).unwrap();
+        for claims in [make(&format!("--kid {}", api_key.key_id()), &keys), make("", &only)] {
+            assert_eq!(claims.key_id, Some(api_key.key_id()));
+            assert_eq!(claims.project, Some(api_key.project()));
+            assert!(claims.sign(&only).is_ok());
+        }
+        assert!(make("--kid unknown", &keys).sign(&keys).is_err());
+        let far = make("--for 9999999d", &keys).sign(&keys).unwrap();
+        assert!(Token::read(&far).is_err(), "the year after 9999");
+    }
+}

@@ -1,0 +1,252 @@
+//! Every limit: at it things work, one past it the named error comes, and the limit goes on working.
+
+use serde_json::{Value, json};
+
+use crate::support::{Answer, Peer, Server, full, request, run, token};
+
+async fn start(limits: &[&str]) -> (Server, Peer) {
+    let flags: Vec<&str> = limits.iter().flat_map(|limit| ["--limit", limit]).collect();
+    let server = Server::start(&flags);
+    let peer = Peer::join(&server, "r", &full("r")).await;
+    (server, peer)
+}
+
+#[test]
+fn message_bytes() {
+    run(async {
+        let (_server, mut peer) = start(&["message_bytes=4096"]).await;
+        // The whole request counts: 8 bytes of length, the header around the message, the message.
+        let overhead = 8 + json!({"message": "", "name": "q"}).to_string().len();
+        let at = "x".repeat(4096 - overhead);
+        assert_eq!(peer.send("q", json!(at)).await, Answer::Empty);
+        assert_eq!(peer.send("q", json!(format!("{at}x"))).await.code(), 1002);
+        assert_eq!(peer.send("q", json!("small")).await, Answer::Empty, "the connection goes on");
+        assert_eq!(peer.size("q").await, Some(2));
+    });
+}
+
+#[test]
+fn messages_per_queue() {
+    run(async {
+        let (server, mut peer) = start(&["messages_per_queue=2"]).await;
+        assert_eq!(peer.send("q", json!(1)).await, Answer::Empty);
+        assert_eq!(peer.send("q", json!(2)).await, Answer::Empty);
+        assert_eq!(peer.send("q", json!(3)).await.code(), 1008);
+        assert_eq!(peer.send("other", json!(1)).await, Answer::Empty);
+        // A message that was handed out counts until its receipt is in.
+        peer.pongs = false;
+        assert_eq!(peer.take("q").await, Answer::Json("1".into()));
+        assert_eq!(peer.send("q", json!(3)).await.code(), 1008);
+        drop(peer);
+        let mut peer = Peer::join(&server, "r", &full("r")).await;
+        let waiting = peer.park("q").await;
+        assert_eq!(peer.answer(waiting).await, Answer::Json("1".into()), "what came back was let in");
+    });
+}
+
+#[test]
+fn bytes_per_queue() {
+    run(async {
+        let (_server, mut peer) = start(&["bytes_per_queue=10"]).await;
+        assert_eq!(peer.send("q", json!(123_456)).await, Answer::Empty);
+        assert_eq!(peer.send("q", json!(12345)).await.code(), 1008);
+        assert_eq!(peer.send("q", json!(1234)).await, Answer::Empty, "exactly full");
+        assert_eq!(peer.send("q", json!(1)).await.code(), 1008);
+        assert_eq!(peer.take("q").await, Answer::Json("123456".into()));
+        let waiting = peer.park("empty").await; // Its pong was read before this is answered…
+        peer.send("empty", json!(1)).await;
+        peer.answer(waiting).await;
+        peer.size("q").await; // …and the receipt has reached the queue before this.
+        assert_eq!(peer.send("q", json!(123_456)).await, Answer::Empty, "space was given back");
+    });
+}
+
+#[test]
+fn queues_per_room() {
+    run(async {
+        let (_server, mut peer) = start(&["queues_per_room=2"]).await;
+        assert_eq!(peer.send("a", json!(1)).await, Answer::Empty);
+        assert_eq!(peer.call("queues.open", json!({"name": "b"})).await, Answer::Empty);
+        assert_eq!(peer.send("c", json!(1)).await.code(), 1008);
+        assert_eq!(peer.take("c").await.code(), 1008);
+        assert_eq!(peer.call("queues.open", json!({"name": "c"})).await.code(), 1008);
+        assert_eq!(peer.send("a", json!(1)).await, Answer::Empty);
+        assert_eq!(peer.size("c").await, None);
+    });
+}
+
+#[test]
+fn parked_receivers() {
+    run(async {
+        for (limit, same_queue, same_connection) in [
+            ("parked_per_connection=2", false, true),
+            ("parked_per_queue=2", true, false),
+            ("parked_per_room=2", false, false),
+        ] {
+            let (server, mut first) = start(&[limit]).await;
+            let mut second = Peer::join(&server, "r", &full("r")).await;
+            let one = first.park("a").await;
+            first.size("a").await;
+            let peer = if same_connection { &mut first } else { &mut second };
+            let two = peer.park(if same_queue { "a" } else { "b" }).await;
+            let three = peer.park("a").await;
+            assert_eq!(peer.answer(three).await.code(), 1008, "{limit}");
+            assert_eq!(peer.take("c").await, Answer::Empty, "not to wait is allowed: {limit}");
+            // One is served, and there is a place again.
+            peer.send(if same_queue { "a" } else { "b" }, json!(1)).await;
+            if same_queue {
+                first.answer(one).await;
+            } else {
+                peer.answer(two).await;
+            }
+            let peer = if same_connection { &mut first } else { &mut second };
+            let again = peer.park("d").await;
+            peer.send("d", json!(2)).await;
+            assert_eq!(peer.answer(again).await, Answer::Json("2".into()), "{limit}");
+        }
+    });
+}
+
+#[test]
+fn parked_in_room_is_given_back_when_a_session_leaves() {
+    run(async {
+        let (server, mut first) = start(&["parked_per_room=2"]).await;
+        first.park("a").await;
+        first.park("b").await;
+        first.size("a").await;
+        drop(first);
+        let mut second = Peer::join(&server, "r", &full("r")).await;
+        loop {
+            let waiting = second.park("a").await;
+            second.send("a", json!(1)).await;
+            match second.answer(waiting).await {
+                Answer::Json(_) => break,
+                refused => assert_eq!(refused.code(), 1008, "the other's leaving is on its way"),
+            }
+        }
+    });
+}
+
+#[test]
+fn requests_in_flight_past_the_limit_wait_to_be_read_and_are_all_answered() {
+    run(async {
+        let (_server, mut peer) = start(&["requests_in_flight=1"]).await;
+        let mut ids = Vec::new();
+        for n in 0..200 {
+            ids.push(peer.ask("queues.send", &json!({"name": "q", "message": n}).to_string()).await);
+        }
+        for id in ids {
+            assert_eq!(peer.answer(id).await, Answer::Empty);
+        }
+        assert_eq!(peer.size("q").await, Some(200));
+    });
+}
+
+#[test]
+fn connections_participants_and_rooms() {
+    run(async {
+        for (limit, second_room) in
+            [("connections=1", "r"), ("participants_per_room=1", "r"), ("rooms=1", "other")]
+        {
+            let (server, mut first) = start(&[limit]).await;
+            let refused = Peer::try_join(&server, second_room, &full(second_room)).await.err().unwrap();
+            assert_eq!(refused.status, 503, "{limit}");
+            assert!(refused.body.contains("too_many_"), "{}", refused.body);
+            assert_eq!(first.take("q").await, Answer::Empty);
+            if limit == "rooms=1" {
+                continue; // The room has a queue now and stays.
+            }
+            drop(first);
+            while Peer::try_join(&server, second_room, &full(second_room)).await.is_err() {
+                tokio::task::yield_now().await;
+            }
+        }
+    });
+}
+
+#[test]
+fn a_room_without_queues_ends_with_its_last_session() {
+    run(async {
+        let (server, first) = start(&["rooms=1"]).await;
+        drop(first);
+        while Peer::try_join(&server, "other", &full("other")).await.is_err() {
+            tokio::task::yield_now().await;
+        }
+    });
+}
+
+#[test]
+fn attributes_bytes() {
+    run(async {
+        let (server, mut peer) = start(&["attributes_bytes=10"]).await;
+        let mut other = Peer::join(&server, "r", &token("r", "other", json!({"messaging": {}}))).await;
+        for member in [&mut peer, &mut other] {
+            member.call("messaging.enable", json!({})).await;
+        }
+        let id = peer.ask("set_attributes", r#"{"a":12345678}"#).await;
+        let too_many = peer.ask("set_attributes", r#"{"b":123}"#).await;
+        assert_eq!(peer.answer(too_many).await.code(), 1002, "a refusal is said even so");
+        assert!(id < too_many);
+        let seen: Value = loop {
+            match other.next().await {
+                crate::support::Said::Push(_, push) if push["type"] == "participant.attributes" => {
+                    break push["message"]["attributes"].clone();
+                }
+                _ => {}
+            }
+        };
+        assert_eq!(seen, json!({"a": 12_345_678}));
+    });
+}
+
+#[test]
+fn outgoing_bytes_refuse_what_would_pile_up() {
+    run(async {
+        let (_server, mut peer) = start(&["outgoing_bytes=100"]).await;
+        peer.send("q", json!(1)).await;
+        assert!(peer.size("q").await.is_some(), "one queue fits");
+        peer.send("a-second-queue-with-a-longer-name", json!(1)).await;
+        assert_eq!(peer.call("queues.list", json!({})).await.code(), 1008);
+        assert_eq!(peer.take("q").await, Answer::Json("1".into()));
+    });
+}
+
+#[test]
+fn a_peer_that_lets_news_pile_up_is_cut() {
+    run(async {
+        let (server, mut slow) = start(&["outgoing_bytes=100000"]).await;
+        slow.call("messaging.enable", json!({})).await;
+        let mut loud = Peer::join(&server, "r", &full("r")).await;
+        loud.call("messaging.enable", json!({})).await;
+        let text = "x".repeat(50_000);
+        let message = json!({"type": "chat", "message": {"text": text}}).to_string();
+        let broadcast = request(9, "messaging.broadcast", &message);
+        // `slow` does not read; kernel buffers fill, then the gauge.
+        for _ in 0..2000 {
+            loud.socket.send_raw(&broadcast).await.unwrap();
+            if loud.answer(9).await != Answer::Empty {
+                panic!("the sender is not to be harmed");
+            }
+            if loud.call("messaging.enable", json!({})).await == Answer::Empty && gone(&mut loud).await {
+                return;
+            }
+        }
+        panic!("the slow peer was never cut");
+    });
+}
+
+/// Whether nobody else takes part any more, as the list says that `enable` brings.
+async fn gone(peer: &mut Peer) -> bool {
+    use crate::support::Said;
+    let mut participants = None;
+    let id = peer.ask("queues.list", "{}").await;
+    loop {
+        match peer.next().await {
+            Said::Push(_, push) if push["type"] == "messaging.enabled" => {
+                participants = Some(push["message"]["participants"].as_array().unwrap().len());
+            }
+            Said::Answer(other, _) if other == id => return participants == Some(0),
+            _ => {}
+        }
+    }
+}

@@ -1,0 +1,232 @@
+//! The WebSocket layer under peers that do not behave.
+
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+
+use crate::support::{
+    Answer, Peer, Said, Server, full,
+    raw::{BINARY, CLOSE, PING, PONG, TEXT, frame},
+    request, run,
+};
+
+const LIST: &str = "queues.list";
+
+async fn joined(flags: &[&str]) -> (Server, Peer) {
+    let server = Server::start(flags);
+    let peer = Peer::join(&server, "r", &full("r")).await;
+    (server, peer)
+}
+
+/// Sends raw bytes and returns how the server ends the connection.
+async fn ends_with(flags: &[&str], bytes: &[u8]) -> Option<u16> {
+    let (_server, mut peer) = joined(flags).await;
+    peer.socket.send_raw(bytes).await.unwrap();
+    peer.end().await
+}
+
+#[test]
+fn whatever_is_wrong_with_the_framing_has_its_close_code() {
+    run(async {
+        let announced = |length: u64| {
+            [&[0x82, 0xff][..], &length.to_be_bytes(), &[0; 4]].concat()
+        };
+        let small = ["--limit", "frame_bytes=1024"];
+        let fragments = ["--limit", "fragments_per_message=3"];
+        let pieces = |count: usize| {
+            let mut bytes = frame(false, BINARY, b"");
+            (0..count).for_each(|_| bytes.extend(frame(false, 0, b"")));
+            bytes
+        };
+        for (what, flags, bytes, code) in [
+            ("text", &[][..], frame(true, TEXT, b"hello"), 1003),
+            ("a short packet", &[], frame(true, BINARY, b"short"), 1002),
+            ("an unmasked frame", &[], vec![0x82, 0], 1002),
+            ("a reserved bit", &[], vec![0xc2, 0x80, 0, 0, 0, 0], 1002),
+            ("an unknown opcode", &[], frame(true, 3, b""), 1002),
+            ("a fragmented ping", &[], frame(false, PING, b""), 1002),
+            ("a stray continuation", &[], frame(true, 0, b""), 1002),
+            ("text that is not UTF-8", &[], frame(true, TEXT, &[0xff]), 1007),
+            ("8 GiB announced", &[], announced(8 << 30), 1009),
+            ("all there is announced", &[], announced(u64::MAX >> 1), 1009),
+            ("one past the frame limit", &small[..], announced(1025), 1009),
+            ("one fragment too many", &fragments[..], pieces(3), 1008),
+            ("a polite close", &[], frame(true, CLOSE, &[3, 0xe8]), 1000),
+        ] {
+            assert_eq!(ends_with(flags, &bytes).await, Some(code), "{what}");
+        }
+    });
+}
+
+#[test]
+fn at_the_limits_of_frames_and_fragments_things_work() {
+    run(async {
+        let (_server, mut peer) =
+            joined(&["--limit", "frame_bytes=1036", "--limit", "fragments_per_message=3"]).await;
+        // The clients' data packets of 1024 bytes make frames of exactly 1036.
+        assert_eq!(peer.send("q", json!("x".repeat(3000))).await, Answer::Empty);
+        let whole = request(77, LIST, "{}");
+        let packets = split_frames(&whole);
+        for packet in packets {
+            let (head, rest) = packet.split_at(5);
+            let (middle, end) = rest.split_at(5);
+            for (is_last, opcode, part) in [(false, BINARY, head), (false, 0, middle), (true, 0, end)] {
+                // A ping may stand between fragments.
+                let bytes = [frame(true, PING, b"between"), frame(is_last, opcode, part)].concat();
+                peer.socket.send_raw(&bytes).await.unwrap();
+            }
+        }
+        loop {
+            // The pongs come as frames of their own; the peer sees them as answers to nothing.
+            let said = next_skipping_pongs(&mut peer).await;
+            if let Said::Answer(77, Answer::Json(_)) = said {
+                break;
+            }
+        }
+    });
+}
+
+fn split_frames(mut bytes: &[u8]) -> Vec<Vec<u8>> {
+    let mut packets = Vec::new();
+    while let [_, length, ..] = bytes {
+        let length = usize::from(length & 0x7f);
+        packets.push(bytes[6..6 + length].to_vec());
+        bytes = &bytes[6 + length..];
+    }
+    packets
+}
+
+/// Pongs are read off the raw socket first; what follows is for the peer.
+async fn next_skipping_pongs(peer: &mut Peer) -> Said {
+    for _ in 0..6 {
+        let pong = peer.socket.next().await.unwrap();
+        assert_eq!((pong.opcode, pong.data.as_slice()), (PONG, &b"between"[..]));
+    }
+    peer.next().await
+}
+
+#[test]
+fn a_ping_is_answered_and_a_flood_of_them_ends_the_connection() {
+    run(async {
+        let (_server, mut peer) = joined(&["--limit", "pings_per_second=3"]).await;
+        for n in 0..3 {
+            peer.socket.send(PING, &[n]).await.unwrap();
+            assert_eq!(peer.socket.next().await.unwrap().data, [n]);
+        }
+        for _ in 0..8 {
+            let _ = peer.socket.send(PING, b"flood").await;
+        }
+        loop {
+            let said = peer.socket.next().await.expect("a close frame");
+            if said.opcode == CLOSE {
+                assert_eq!(said.data[..2], 1008u16.to_be_bytes());
+                break;
+            }
+        }
+    });
+}
+
+#[test]
+fn announced_frames_cost_no_memory() {
+    run(async {
+        let (server, peer) = joined(&[]).await;
+        drop(peer);
+        let before = server.resident();
+        let mut attackers = Vec::new();
+        for _ in 0..50 {
+            let mut peer = Peer::join(&server, "r", &full("r")).await;
+            peer.socket.send_raw(&[&[0x82, 0xff][..], &(8u64 << 30).to_be_bytes()].concat()).await.unwrap();
+            for _ in 0..16 {
+                if peer.socket.send_raw(&[0; 65_536]).await.is_err() {
+                    break; // Cut already.
+                }
+            }
+            attackers.push(peer);
+        }
+        let grown = server.resident().saturating_sub(before);
+        assert!(grown < 32 << 20, "{grown} bytes for 50 × 1 MiB that was announced as 8 GiB");
+    });
+}
+
+#[test]
+fn a_message_of_endless_packets_is_refused_and_costs_no_memory() {
+    run(async {
+        let (server, mut peer) = joined(&["--limit", "message_bytes=100000"]).await;
+        let before = server.resident();
+        let head = [&5u64.to_be_bytes()[..], &0u32.to_be_bytes(), &u32::MAX.to_be_bytes(), LIST.as_bytes()];
+        peer.socket.send(BINARY, &head.concat()).await.unwrap();
+        for number in 1u32..=2000 {
+            let packet = [&5u64.to_be_bytes()[..], &number.to_be_bytes(), &[b' '; 10_000]].concat();
+            peer.socket.send(BINARY, &packet).await.unwrap();
+        }
+        assert_eq!(peer.answer(5).await.code(), 1002);
+        assert_eq!(peer.take("q").await, Answer::Empty, "the connection goes on");
+        let grown = server.resident().saturating_sub(before);
+        assert!(grown < 16 << 20, "{grown} bytes");
+    });
+}
+
+/// The peer asks for much and reads nothing: it is cut from outside, and what it was handed goes back.
+#[test]
+fn a_peer_that_does_not_read_is_cut_and_costs_little() {
+    run(async {
+        let (server, mut loud) = joined(&["--write-timeout", "1s"]).await;
+        let body = "x".repeat(1 << 20);
+        for _ in 0..40 {
+            loud.send("q", json!(body)).await;
+        }
+        let mut deaf = Peer::join(&server, "r", &full("r")).await;
+        let before = server.resident();
+        for _ in 0..40 {
+            deaf.ask("queues.receive", r#"{"name":"q","wait":false}"#).await;
+        }
+        let began = Instant::now();
+        while loud.size("q").await != Some(0) {
+            assert!(began.elapsed() < Duration::from_secs(20), "the messages were never handed out");
+        }
+        let grown = server.resident().saturating_sub(before);
+        assert!(grown < 32 << 20, "{grown} bytes for a peer that does not read");
+        while loud.size("q").await != Some(40) {
+            assert!(began.elapsed() < Duration::from_secs(20), "the peer was never cut");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        assert!(server.log().contains("does not read"));
+    });
+}
+
+#[test]
+fn a_peer_that_reads_but_never_pongs_is_cut_and_its_message_goes_back() {
+    run(async {
+        let (server, mut mute) = joined(&["--receipt-timeout", "300ms"]).await;
+        mute.pongs = false;
+        mute.send("q", json!(1)).await;
+        assert_eq!(mute.take("q").await, Answer::Json("1".into()));
+        assert_eq!(mute.end().await, None, "TCP is dropped: the client may come back");
+        let mut other = Peer::join(&server, "r", &full("r")).await;
+        let waiting = other.park("q").await;
+        assert_eq!(other.answer(waiting).await, Answer::Json("1".into()));
+    });
+}
+
+#[test]
+fn a_quiet_peer_is_pinged_and_a_silent_one_is_cut() {
+    run(async {
+        let (_server, mut peer) = joined(&["--ping-interval", "200ms", "--pong-timeout", "600ms"]).await;
+        peer.pongs = false;
+        let Said::Ping(ping) = peer.next().await else { panic!("no ping") };
+        peer.socket.send(PONG, &ping).await.unwrap();
+        assert!(matches!(peer.next().await, Said::Ping(_)), "again");
+        assert_eq!(peer.end().await, None);
+    });
+}
+
+#[test]
+fn a_thousand_parked_receivers_do_not_delay_a_list() {
+    run(async {
+        let (_server, mut peer) = joined(&[]).await;
+        for _ in 0..1000 {
+            peer.park("q").await;
+        }
+        assert_eq!(peer.size("q").await, Some(0));
+    });
+}
