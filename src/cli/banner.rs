@@ -27,6 +27,7 @@ impl Banner {
 
     pub(super) fn text(&self, address: SocketAddr) -> String {
         let Self { token, api_key } = self;
+        let api_key_word = quoted(api_key);
         let (http, ws) = (base_url("http", address), base_url("ws", address));
         let version = env!("CARGO_PKG_VERSION");
         let program = std::env::args_os()
@@ -48,7 +49,7 @@ To paste:
   curl -fsS {http}/health/ready
 
   # a token of your own
-  ANTEROOM_API_KEYS={api_key} \
+  ANTEROOM_API_KEYS={api_key_word} \
     {program} token create --room demo --name ann
 
   # for all that follows

@@ -16,7 +16,7 @@ use tokio_tungstenite::{
 };
 
 use super::ClientError;
-use crate::wire::meshagent::{Joined, Packets, RequestKind, cut};
+use crate::wire::meshagent::{Joined, Packets, cut};
 
 /// Bytes of the largest message that is accepted.
 const MESSAGE_BYTES_MAX: usize = 1 << 30;
@@ -125,10 +125,10 @@ impl Connection {
         self.packets
             .next(packet, &mut |event| joined = Some(event))
             .map_err(|_| ClientError::Closed)?;
-        if let Some(Joined::Message { id, kind: RequestKind::Other(kind), data }) = joined {
-            match kind.as_str() {
-                "room_ready" | "connected" => self.greetings += 1,
-                "__response__" => self.answer(id, &data),
+        if let Some(Joined::Message { id, kind, data }) = joined {
+            match kind.as_ref() {
+                b"room_ready" | b"connected" => self.greetings += 1,
+                b"__response__" => self.answer(id, &data),
                 _ => {}
             }
         }

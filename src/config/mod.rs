@@ -56,7 +56,7 @@ settings! {
     dev: bool = false, "false",
         "whether this is a trial: what is missing of secret and API key is made, and a short secret will do";
     secret_file: Option<PathBuf> = None, "none",
-        "file with the secret that signs tokens, at least 32 bytes; or ANTEROOM_SECRET holds the secret itself";
+        "file with the secret that signs tokens, at least 32 bytes; or ANTEROOM_SECRET holds it";
     previous_secret_file: Option<PathBuf> = None, "none",
         "file with the secret before that, whose tokens are still valid; or ANTEROOM_PREVIOUS_SECRET";
     api_keys_file: Option<PathBuf> = None, "none",
@@ -64,7 +64,7 @@ settings! {
     require_exp: bool = false, "false",
         "whether tokens without an expiry are refused";
     origins: Vec<String> = Vec::new(), "none",
-        "origins of web pages that may connect, * for all; with none, pages of this host and of loopback addresses may";
+        "origins of web pages that may connect, * for all; if none, pages of this host and of loopback";
     open_is_idempotent: bool = false, "false",
         "whether opening an open queue succeeds";
     grace: Millis = Millis::from_secs(10), "10s",

@@ -4,7 +4,7 @@ use std::{net::SocketAddr, path::PathBuf};
 
 use crate::types::Millis;
 
-/// One row of [`Config::TABLE`].
+/// One row of [`Config::TABLE`](super::Config::TABLE).
 #[derive(Debug, Clone, Copy)]
 pub struct SettingInfo {
     /// The name in the file; in the environment it is upper case after `ANTEROOM_`.

@@ -108,6 +108,7 @@ pub fn upgrade<C: Conversation>(
     let pipe = Rc::new(Pipe {
         frames: RefCell::default(),
         guard: RefCell::new(FrameGuard::new(limits.frame_bytes as u64)),
+        handled: Cell::new(0),
         tripped: Cell::new(None),
         reading: Cell::new(true),
         reader: Cell::new(None),
@@ -117,7 +118,6 @@ pub fn upgrade<C: Conversation>(
         conversation,
         pipe: Rc::clone(&pipe),
         aggregator: Aggregator::new(limits.message_bytes, limits.fragments_per_message),
-        handled: 0,
         pings: Pings { max: limits.pings_per_second, since: clock.elapsed(), count: 0 },
         switch,
         clock,
@@ -133,12 +133,18 @@ pub fn upgrade<C: Conversation>(
 struct Pipe {
     frames: RefCell<Frames>,
     guard: RefCell<FrameGuard>,
+    /// Frames that the codec has handed to the actor.
+    handled: Cell<u64>,
     tripped: Cell<Option<ErrorCode>>,
     reading: Cell<bool>,
     reader: Cell<Option<Waker>>,
 }
 
 impl Pipe {
+    fn has_frames_to_decode(&self) -> bool {
+        self.guard.borrow().complete() > self.handled.get()
+    }
+
     fn set_reading(&self, reading: bool) {
         if self.reading.replace(reading) != reading
             && reading
@@ -159,6 +165,11 @@ impl Stream for Ingress {
     type Item = Result<Bytes, PayloadError>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<Option<Self::Item>> {
+        // The codec takes all it can get before it decodes one frame: fed freely, its buffer would grow as
+        // long as the peer sends faster than we decode. It comes back for more when it has run dry.
+        if self.pipe.has_frames_to_decode() {
+            return Poll::Pending;
+        }
         if !self.pipe.reading.get() {
             self.pipe.reader.set(Some(cx.waker().clone()));
             return Poll::Pending;
@@ -220,8 +231,6 @@ struct Connection<C> {
     conversation: C,
     pipe: Rc<Pipe>,
     aggregator: Aggregator,
-    /// Frames that the codec has handed over.
-    handled: u64,
     pings: Pings,
     switch: Arc<Switch>,
     clock: Arc<dyn Clock>,
@@ -316,8 +325,7 @@ impl<C: Conversation> Pumped for Connection<C> {
         if self.ended {
             return;
         }
-        let waiting = self.pipe.guard.borrow().complete() > self.handled;
-        if !waiting || self.conversation.staged() >= BATCH_MAX {
+        if !self.pipe.has_frames_to_decode() || self.conversation.staged() >= BATCH_MAX {
             self.conversation.submit();
         }
         self.conversation.fill(&mut self.pipe.frames.borrow_mut());
@@ -335,7 +343,7 @@ impl<C: Conversation> StreamHandler<Result<Frame, ProtocolError>> for Connection
         if self.ended {
             return;
         }
-        self.handled += 1;
+        self.pipe.handled.set(self.pipe.handled.get() + 1);
         let result = match frame {
             Ok(frame) => self.frame(frame),
             Err(error) => Err(Ending::Close(self.close_for(&error))),

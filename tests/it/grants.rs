@@ -63,7 +63,11 @@ fn every_operation_under_every_grant_set() {
                 if !allowed {
                     let mut judge = Peer::join(&server, &room, &full(&room)).await;
                     let list = judge.call("queues.list", json!({})).await;
-                    assert_eq!(list, Answer::Json(r#"{"queues":[]}"#.into()), "{cell} left a trace");
+                    assert_eq!(
+                        list,
+                        Answer::Json(r#"{"queues":[]}"#.into()),
+                        "{cell} left a trace"
+                    );
                 }
             }
         }
@@ -83,7 +87,8 @@ fn without_an_api_grant_the_version_decides() {
             (Some("0.56.0"), false),
             (Some("1.0"), false),
         ] {
-            let mut claims = json!({"name": "p", "exp": now() + 60, "grants": [{"name": "room", "scope": "r"}]});
+            let mut claims =
+                json!({"name": "p", "exp": now() + 60, "grants": [{"name": "room", "scope": "r"}]});
             if let Some(version) = version {
                 claims["version"] = json!(version);
             }

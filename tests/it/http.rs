@@ -59,7 +59,9 @@ fn connect_gives_a_token_for_a_token_of_that_room_only() {
         assert_eq!(connect("other", &token).0, 403);
         assert_eq!(connect("r", "ma-unknown-key-x").0, 403);
         assert_eq!(connect("r", "").0, 403);
-        let expired = sign(&json!({"name": "p", "exp": now() - 100, "grants": [{"name": "room", "scope": "r"}]}));
+        let expired = sign(
+            &json!({"name": "p", "exp": now() - 100, "grants": [{"name": "room", "scope": "r"}]}),
+        );
         assert_eq!(connect("r", &expired).0, 403);
     });
 }
@@ -77,7 +79,11 @@ fn pages_of_other_origins_may_not_connect_unless_they_are_listed() {
             let path = format!("/rooms/r?token={}", full("r"));
             let headers = [format!("Origin: {origin}"), "User-Agent: Mozilla/5.0".to_owned()];
             let result = Peer::connect(&server, &path, &headers).await;
-            assert_eq!(result.map(drop).map_err(|refusal| refusal.status), if allowed { Ok(()) } else { Err(403) }, "{origin}");
+            assert_eq!(
+                result.map(drop).map_err(|refusal| refusal.status),
+                if allowed { Ok(()) } else { Err(403) },
+                "{origin}"
+            );
         }
     });
 }

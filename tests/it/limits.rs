@@ -40,7 +40,11 @@ fn messages_per_queue() {
         drop(peer);
         let mut peer = Peer::join(&server, "r", &full("r")).await;
         let waiting = peer.park("q").await;
-        assert_eq!(peer.answer(waiting).await, Answer::Json("1".into()), "what came back was let in");
+        assert_eq!(
+            peer.answer(waiting).await,
+            Answer::Json("1".into()),
+            "what came back was let in"
+        );
     });
 }
 
@@ -133,7 +137,9 @@ fn requests_in_flight_past_the_limit_wait_to_be_read_and_are_all_answered() {
         let (_server, mut peer) = start(&["requests_in_flight=1"]).await;
         let mut ids = Vec::new();
         for n in 0..200 {
-            ids.push(peer.ask("queues.send", &json!({"name": "q", "message": n}).to_string()).await);
+            ids.push(
+                peer.ask("queues.send", &json!({"name": "q", "message": n}).to_string()).await,
+            );
         }
         for id in ids {
             assert_eq!(peer.answer(id).await, Answer::Empty);
@@ -149,7 +155,8 @@ fn connections_participants_and_rooms() {
             [("connections=1", "r"), ("participants_per_room=1", "r"), ("rooms=1", "other")]
         {
             let (server, mut first) = start(&[limit]).await;
-            let refused = Peer::try_join(&server, second_room, &full(second_room)).await.err().unwrap();
+            let refused =
+                Peer::try_join(&server, second_room, &full(second_room)).await.err().unwrap();
             assert_eq!(refused.status, 503, "{limit}");
             assert!(refused.body.contains("too_many_"), "{}", refused.body);
             assert_eq!(first.take("q").await, Answer::Empty);
@@ -179,7 +186,8 @@ fn a_room_without_queues_ends_with_its_last_session() {
 fn attributes_bytes() {
     run(async {
         let (server, mut peer) = start(&["attributes_bytes=10"]).await;
-        let mut other = Peer::join(&server, "r", &token("r", "other", json!({"messaging": {}}))).await;
+        let mut other =
+            Peer::join(&server, "r", &token("r", "other", json!({"messaging": {}}))).await;
         for member in [&mut peer, &mut other] {
             member.call("messaging.enable", json!({})).await;
         }
@@ -227,7 +235,9 @@ fn a_peer_that_lets_news_pile_up_is_cut() {
             if loud.answer(9).await != Answer::Empty {
                 panic!("the sender is not to be harmed");
             }
-            if loud.call("messaging.enable", json!({})).await == Answer::Empty && gone(&mut loud).await {
+            if loud.call("messaging.enable", json!({})).await == Answer::Empty
+                && gone(&mut loud).await
+            {
                 return;
             }
         }

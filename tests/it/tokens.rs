@@ -46,13 +46,17 @@ fn a_bad_token_is_refused_with_403_before_the_upgrade() {
             ("another room", with(|claims| claims["grants"][0]["scope"] = json!("R"))),
             ("no room", with(|claims| drop(claims["grants"].as_array_mut().unwrap().remove(0)))),
             ("unknown alg RS256", with(|claims| claims["kid"] = json!("../../etc/passwd"))),
-            ("send of a wrong type", with(|claims| {
-                claims["grants"][1]["scope"] = json!({"queues": {"send": "all"}});
-            })),
+            (
+                "send of a wrong type",
+                with(|claims| {
+                    claims["grants"][1]["scope"] = json!({"queues": {"send": "all"}});
+                }),
+            ),
             ("longer than 8 KiB", with(|claims| claims["pad"] = json!("x".repeat(8192)))),
         ];
         for (what, token) in rows {
-            let status = Peer::try_join(&server, "r", &token).await.err().map(|refusal| refusal.status);
+            let status =
+                Peer::try_join(&server, "r", &token).await.err().map(|refusal| refusal.status);
             assert_eq!(status, Some(403), "{what}");
         }
         let nothing = Peer::connect(&server, "/rooms/r", &[]).await.err().unwrap();
@@ -90,7 +94,8 @@ fn no_token_and_no_body_is_ever_logged() {
         let good = full("r");
         let bad = format!("{}x", full("r"));
         let (good_mark, bad_mark) = (mark(&good), mark(&bad));
-        let mut peer = Peer::connect(&server, &format!("/rooms/r?token={good}"), &[]).await.ok().unwrap();
+        let mut peer =
+            Peer::connect(&server, &format!("/rooms/r?token={good}"), &[]).await.ok().unwrap();
         peer.send("q", json!("the-body-of-the-message")).await;
         peer.take("q").await;
         let _ = Peer::try_join(&server, "r", &bad).await;

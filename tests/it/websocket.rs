@@ -1,7 +1,5 @@
 //! The WebSocket layer under peers that do not behave.
 
-use std::time::{Duration, Instant};
-
 use serde_json::json;
 
 use crate::support::{
@@ -28,9 +26,7 @@ async fn ends_with(flags: &[&str], bytes: &[u8]) -> Option<u16> {
 #[test]
 fn whatever_is_wrong_with_the_framing_has_its_close_code() {
     run(async {
-        let announced = |length: u64| {
-            [&[0x82, 0xff][..], &length.to_be_bytes(), &[0; 4]].concat()
-        };
+        let announced = |length: u64| [&[0x82, 0xff][..], &length.to_be_bytes(), &[0; 4]].concat();
         let small = ["--limit", "frame_bytes=1024"];
         let fragments = ["--limit", "fragments_per_message=3"];
         let pieces = |count: usize| {
@@ -70,7 +66,9 @@ fn at_the_limits_of_frames_and_fragments_things_work() {
         for packet in packets {
             let (head, rest) = packet.split_at(5);
             let (middle, end) = rest.split_at(5);
-            for (is_last, opcode, part) in [(false, BINARY, head), (false, 0, middle), (true, 0, end)] {
+            for (is_last, opcode, part) in
+                [(false, BINARY, head), (false, 0, middle), (true, 0, end)]
+            {
                 // A ping may stand between fragments.
                 let bytes = [frame(true, PING, b"between"), frame(is_last, opcode, part)].concat();
                 peer.socket.send_raw(&bytes).await.unwrap();
@@ -135,7 +133,10 @@ fn announced_frames_cost_no_memory() {
         let mut attackers = Vec::new();
         for _ in 0..50 {
             let mut peer = Peer::join(&server, "r", &full("r")).await;
-            peer.socket.send_raw(&[&[0x82, 0xff][..], &(8u64 << 30).to_be_bytes()].concat()).await.unwrap();
+            peer.socket
+                .send_raw(&[&[0x82, 0xff][..], &(8u64 << 30).to_be_bytes()].concat())
+                .await
+                .unwrap();
             for _ in 0..16 {
                 if peer.socket.send_raw(&[0; 65_536]).await.is_err() {
                     break; // Cut already.
@@ -153,9 +154,14 @@ fn a_message_of_endless_packets_is_refused_and_costs_no_memory() {
     run(async {
         let (server, mut peer) = joined(&["--limit", "message_bytes=100000"]).await;
         let before = server.resident();
-        let head = [&5u64.to_be_bytes()[..], &0u32.to_be_bytes(), &u32::MAX.to_be_bytes(), LIST.as_bytes()];
+        let head = [
+            &5u64.to_be_bytes()[..],
+            &0u32.to_be_bytes(),
+            &u32::MAX.to_be_bytes(),
+            LIST.as_bytes(),
+        ];
         peer.socket.send(BINARY, &head.concat()).await.unwrap();
-        for number in 1u32..=2000 {
+        for number in 1u32..=20000 {
             let packet = [&5u64.to_be_bytes()[..], &number.to_be_bytes(), &[b' '; 10_000]].concat();
             peer.socket.send(BINARY, &packet).await.unwrap();
         }
@@ -166,38 +172,36 @@ fn a_message_of_endless_packets_is_refused_and_costs_no_memory() {
     });
 }
 
-/// The peer asks for much and reads nothing: it is cut from outside, and what it was handed goes back.
+/// The peer waits for much and reads nothing: it is cut from outside, and what it was handed goes back.
 #[test]
 fn a_peer_that_does_not_read_is_cut_and_costs_little() {
     run(async {
-        let (server, mut loud) = joined(&["--write-timeout", "1s"]).await;
+        let (server, mut deaf) = joined(&["ANTEROOM_WRITE_TIMEOUT=1s"]).await;
+        for _ in 0..40 {
+            deaf.park("q").await;
+        }
+        deaf.size("q").await;
+        let mut loud = Peer::join(&server, "r", &full("r")).await;
         let body = "x".repeat(1 << 20);
-        for _ in 0..40 {
-            loud.send("q", json!(body)).await;
-        }
-        let mut deaf = Peer::join(&server, "r", &full("r")).await;
         let before = server.resident();
-        for _ in 0..40 {
-            deaf.ask("queues.receive", r#"{"name":"q","wait":false}"#).await;
-        }
-        let began = Instant::now();
-        while loud.size("q").await != Some(0) {
-            assert!(began.elapsed() < Duration::from_secs(20), "the messages were never handed out");
+        for n in 0..40 {
+            assert_eq!(loud.send("q", json!([n, body])).await, Answer::Empty);
         }
         let grown = server.resident().saturating_sub(before);
-        assert!(grown < 32 << 20, "{grown} bytes for a peer that does not read");
-        while loud.size("q").await != Some(40) {
-            assert!(began.elapsed() < Duration::from_secs(20), "the peer was never cut");
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
+        assert!(grown < 80 << 20, "{grown} bytes for 40 MiB of messages");
+        loud.until_size("q", 40).await;
         assert!(server.log().contains("does not read"));
+        for n in 0..40 {
+            let Answer::Json(text) = loud.take("q").await else { panic!("number {n}") };
+            assert!(text.starts_with(&format!("[{n},")), "in the old order");
+        }
     });
 }
 
 #[test]
 fn a_peer_that_reads_but_never_pongs_is_cut_and_its_message_goes_back() {
     run(async {
-        let (server, mut mute) = joined(&["--receipt-timeout", "300ms"]).await;
+        let (server, mut mute) = joined(&["ANTEROOM_RECEIPT_TIMEOUT=300ms"]).await;
         mute.pongs = false;
         mute.send("q", json!(1)).await;
         assert_eq!(mute.take("q").await, Answer::Json("1".into()));
@@ -211,7 +215,8 @@ fn a_peer_that_reads_but_never_pongs_is_cut_and_its_message_goes_back() {
 #[test]
 fn a_quiet_peer_is_pinged_and_a_silent_one_is_cut() {
     run(async {
-        let (_server, mut peer) = joined(&["--ping-interval", "200ms", "--pong-timeout", "600ms"]).await;
+        let (_server, mut peer) =
+            joined(&["ANTEROOM_PING_INTERVAL=200ms", "ANTEROOM_PONG_TIMEOUT=600ms"]).await;
         peer.pongs = false;
         let Said::Ping(ping) = peer.next().await else { panic!("no ping") };
         peer.socket.send(PONG, &ping).await.unwrap();

@@ -1,3 +1,5 @@
+//! Claims that can be read, and claims that can be read in two ways.
+
 use super::*;
 use crate::types::QueueName;
 

@@ -1,3 +1,5 @@
+//! Every capability against every kind of grant.
+
 use super::*;
 
 type Check = fn(&Grants) -> Result<(), Error>;

@@ -1,7 +1,9 @@
+//! Which keys are taken, and what is shown of them.
+
 use super::*;
 use crate::auth::test_keys::{
     EC_P384_PUBLIC, EC_PRIVATE, EC_PUBLIC, ED_PUBLIC, OTHER_SECRET, RSA_1024_PUBLIC, RSA_PRIVATE,
-    RSA_PUBLIC, SECRET,
+    RSA_PUBLIC, RSA_PUBLIC_PKCS1, SECRET,
 };
 
 fn secret(text: &str) -> Secret {
@@ -31,6 +33,7 @@ fn only_public_keys_of_the_algorithm_are_taken() {
     use PublicAlgorithm::{Es256, Rs256};
     for (algorithm, pem, expected) in [
         (Rs256, RSA_PUBLIC, None),
+        (Rs256, RSA_PUBLIC_PKCS1, None),
         (Es256, EC_PUBLIC, None),
         (Rs256, EC_PUBLIC, Some(KeyError::NotAPublicKey)),
         (Es256, RSA_PUBLIC, Some(KeyError::NotAPublicKey)),

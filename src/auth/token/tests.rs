@@ -1,10 +1,14 @@
+//! Every attack on a token that we know of, as a row; and tokens of the published clients.
+
 use serde_json::json;
 
 use super::*;
 use crate::{
     auth::{
         ApiKey, MessagingGrants, Names, PublicAlgorithm, QueueGrants, Secret,
-        test_keys::{EC_PRIVATE, EC_PUBLIC, OTHER_SECRET, RSA_PRIVATE, RSA_PUBLIC, SECRET},
+        test_keys::{
+            EC_PRIVATE, EC_PUBLIC, OTHER_SECRET, RSA_PRIVATE, RSA_PUBLIC, RSA_PUBLIC_PKCS1, SECRET,
+        },
     },
     types::QueueName,
 };
@@ -22,6 +26,8 @@ fn ring() -> KeyRing {
     let mut keys = KeyRing::new(&secret(SECRET), Some(&secret(OTHER_SECRET)));
     keys.add_secret("own", &secret(OTHER_SECRET), None).unwrap();
     keys.add_public_key("rsa", PublicAlgorithm::Rs256, RSA_PUBLIC.as_bytes(), None).unwrap();
+    let pkcs1 = RSA_PUBLIC_PKCS1.as_bytes();
+    keys.add_public_key("rsa1", PublicAlgorithm::Rs256, pkcs1, None).unwrap();
     keys.add_public_key("ec", PublicAlgorithm::Es256, EC_PUBLIC.as_bytes(), None).unwrap();
     let audience = Some("anteroom".to_owned());
     keys.add_public_key("aud", PublicAlgorithm::Es256, EC_PUBLIC.as_bytes(), audience).unwrap();
@@ -126,7 +132,7 @@ fn every_algorithm_is_tried_on_every_key_and_only_the_keys_own_passes() {
         ("public RSA key as secret", A::HS256, hmac(RSA_PUBLIC.trim()), &[]),
         ("public EC key as secret", A::HS256, hmac(EC_PUBLIC), &[]),
         ("public EC key as secret", A::HS256, hmac(EC_PUBLIC.trim()), &[]),
-        ("rsa", A::RS256, rsa.clone(), &[("rsa", "RS256")]),
+        ("rsa", A::RS256, rsa.clone(), &[("rsa", "RS256"), ("rsa1", "RS256")]),
         ("rsa", A::RS384, rsa.clone(), &[]),
         ("rsa", A::PS256, rsa, &[]),
         ("ec", A::ES256, ec, &[("ec", "ES256")]),
@@ -138,7 +144,7 @@ fn every_algorithm_is_tried_on_every_key_and_only_the_keys_own_passes() {
     let all_ids = ["", "unknown", "own", "rsa", "ec"];
     // RSA signatures take their time without optimisation.
     let few = ["HS256", "RS256", "RS384", "PS256", "none"];
-    let few_ids = ["own", "rsa"];
+    let few_ids = ["own", "rsa", "rsa1"];
     let keys = ring();
     for (signer, algorithm, key, right) in &signers {
         let is_slow = *signer == "rsa";

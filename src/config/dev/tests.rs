@@ -1,3 +1,5 @@
+//! What `--dev` makes, keeps and uses.
+
 use std::{fs, os::unix::fs::PermissionsExt};
 
 use crate::config::{

@@ -1,3 +1,5 @@
+//! Where settings and keys come from, and what is said when they are wrong.
+
 use super::*;
 use crate::{
     auth::Claims,

@@ -178,7 +178,7 @@ impl Dialect for MeshagentDialect {
             incoming.push(Incoming::Answer(RequestId(id), Err(code.into())));
         }
         if let Some((id, kind, data)) = joined {
-            incoming.push(self.understand(id, &kind, &data));
+            incoming.push(self.understand(id, &RequestKind::read(&kind), &data));
         }
         Ok(())
     }

@@ -4,8 +4,6 @@ use bytes::{Buf, Bytes, BytesMut};
 
 use crate::wire::websocket::Frames;
 
-use super::request::RequestKind;
-
 /// Data bytes of one packet that we send. Clients cut at 1024 bytes but take any size below 4 MiB;
 /// at 256 KiB a 5 MB message reaches the JavaScript client in 1.1 s instead of 7.2 s.
 const PACKET_BYTES: usize = 256 * 1024;
@@ -17,8 +15,8 @@ pub enum Joined {
     Message {
         /// The sender's number for it.
         id: u64,
-        /// What it asks.
-        kind: RequestKind,
+        /// What it is, in UTF-8.
+        kind: Bytes,
         /// Its data.
         data: Bytes,
     },
@@ -39,7 +37,7 @@ enum State {
     /// No message is under way, or what is left of one is passed over.
     Idle,
     /// Packet `next` of `last` is due.
-    Joining { id: u64, kind: RequestKind, next: u32, last: u32 },
+    Joining { id: u64, kind: Bytes, next: u32, last: u32 },
 }
 
 /// Puts messages together from packets. Packets of two messages never interleave.
@@ -97,7 +95,7 @@ impl Packets {
         }
         self.data.clear();
         let last = frame.get_u32();
-        let kind = RequestKind::read(&frame);
+        let kind = frame;
         if last == 0 {
             self.state = State::Idle;
             out(Joined::Message { id, kind, data: Bytes::new() });
@@ -336,7 +334,7 @@ mod tests {
             write_message(&mut frames, id, "queues.list", &pieces);
             let joined = join(&mut Packets::new(1 << 20), packets_of(frames));
             let whole = Bytes::from(parts.concat());
-            let kind = RequestKind::read(b"queues.list");
+            let kind = Bytes::from_static(b"queues.list");
             prop_assert_eq!(joined, vec![Joined::Message { id, kind, data: whole }]);
         }
 

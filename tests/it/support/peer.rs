@@ -9,7 +9,7 @@ use super::{
     raw::{BINARY, CLOSE, PING, PONG, RawSocket, Refusal, frame},
     within,
 };
-use anteroom::wire::meshagent::{Joined, Packets, RequestKind, cut};
+use anteroom::wire::meshagent::{Joined, Packets, cut};
 
 /// The one answer to a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -68,7 +68,8 @@ impl Peer {
 
     /// Any handshake; past it, the two greetings.
     pub async fn connect(server: &Server, path: &str, headers: &[String]) -> Result<Self, Refusal> {
-        let socket = within("the handshake", RawSocket::connect(server.address(), path, headers)).await?;
+        let socket =
+            within("the handshake", RawSocket::connect(server.address(), path, headers)).await?;
         let packets = Packets::new(1 << 30);
         let mut peer = Self { socket, packets, last_id: 0, early: VecDeque::new(), pongs: true };
         for expected in ["room_ready", "connected"] {
@@ -114,6 +115,16 @@ impl Peer {
         let list: Value = serde_json::from_str(&list).unwrap();
         let queues = list["queues"].as_array().unwrap();
         queues.iter().find(|item| item["name"] == queue).map(|item| item["size"].as_u64().unwrap())
+    }
+
+    /// Asks until a queue has this size: what another connection's end causes takes its time.
+    pub async fn until_size(&mut self, queue: &str, size: u64) {
+        let became = async {
+            while self.size(queue).await != Some(size) {
+                tokio::time::sleep(std::time::Duration::from_millis(2)).await;
+            }
+        };
+        within("the size of a queue", became).await;
     }
 
     /// Waits for the answer to a request; answers to others are kept.
@@ -163,7 +174,9 @@ impl Peer {
                 }
                 BINARY => {
                     let mut joined = None;
-                    self.packets.next(frame.data.into(), &mut |event| joined = Some(event)).unwrap();
+                    self.packets
+                        .next(frame.data.into(), &mut |event| joined = Some(event))
+                        .unwrap();
                     if let Some(joined) = joined {
                         return read(joined);
                     }
@@ -181,11 +194,14 @@ pub fn request(id: u64, kind: &str, arguments: &str) -> Vec<u8> {
 }
 
 fn read(joined: Joined) -> Said {
-    let Joined::Message { id, kind: RequestKind::Other(kind), data } = joined else {
-        panic!("{joined:?}");
+    let Joined::Message { id, kind, data } = joined else { panic!("{joined:?}") };
+    let kind = String::from_utf8(kind.to_vec()).unwrap();
+    let (length, rest) = data.split_first_chunk::<8>().unwrap();
+    let header = match length {
+        b"        " => rest, // Eight spaces: see the greeting of older clients.
+        length => &rest[..u64::from_be_bytes(*length) as usize],
     };
-    let length = u64::from_be_bytes(data[..8].try_into().unwrap()) as usize;
-    let header = String::from_utf8(data[8..8 + length].to_vec()).unwrap();
+    let header = String::from_utf8(header.to_vec()).unwrap();
     let value: Value = serde_json::from_str(&header).unwrap();
     if kind != "__response__" {
         return Said::Push(kind, value);

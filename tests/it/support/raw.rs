@@ -55,7 +55,9 @@ impl RawSocket {
         if status == 101 {
             return Ok(socket);
         }
-        let length = head.lines().find_map(|line| line.to_lowercase().strip_prefix("content-length: ")?.parse().ok());
+        let length = head
+            .lines()
+            .find_map(|line| line.to_lowercase().strip_prefix("content-length: ")?.parse().ok());
         while socket.buffer.len() < length.unwrap_or(0) {
             socket.fill().await.expect("the body of a refusal");
         }

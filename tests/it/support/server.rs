@@ -18,19 +18,19 @@ pub struct Server {
 }
 
 impl Server {
-    /// Starts `anteroom serve` with these further flags and waits until it is ready.
-    pub fn start(flags: &[&str]) -> Self {
-        Self::start_with(flags, &[])
-    }
-
-    /// The same with environment variables.
-    pub fn start_with(flags: &[&str], environment: &[(&str, &str)]) -> Self {
+    /// Starts `anteroom serve` with these further flags and waits until it is ready. `ANTEROOM_X=y` among
+    /// them goes into the environment.
+    pub fn start(settings: &[&str]) -> Self {
+        let is_variable = |setting: &&&str| setting.starts_with("ANTEROOM_");
+        let environment =
+            settings.iter().filter(is_variable).filter_map(|pair| pair.split_once('='));
+        let flags = settings.iter().filter(|setting| !is_variable(setting));
         let data = tempfile::tempdir().unwrap();
         let mut child = Command::new(env!("CARGO_BIN_EXE_anteroom"))
             .args(["serve", "--memory", "--listen", "127.0.0.1:0"])
             .args(flags)
             .env("ANTEROOM_SECRET", SECRET)
-            .envs(environment.iter().copied())
+            .envs(environment)
             .current_dir(data.path())
             .stdin(Stdio::null())
             .stdout(Stdio::piped())

@@ -20,10 +20,14 @@ export function scenario(run) {
   table.set(run.name, run);
 }
 
+// The scenario needs something that the caller need not provide.
 class Skip extends Error {}
 
-export function setting(name) {
-  if (!process.env[name]) throw new Skip(`${name} is not set`);
+// No scenario works without this.
+class Usage extends Error {}
+
+export function setting(name, Missing = Skip) {
+  if (!process.env[name]) throw new Missing(`${name} is not set`);
   return process.env[name];
 }
 
@@ -35,7 +39,8 @@ export async function refused(call, code, text = "") {
   } catch (error) {
     if (!(error instanceof Refused)) throw error;
     assert.equal(error.code, code, `expected code ${code}, got ${error.message}`);
-    assert(error.text.trim() && error.text.includes(text), `expected "${text}" in ${error.message}`);
+    assert(error.text.trim(), "an error without a text");
+    assert(error.text.includes(text), `expected "${text}" in ${error.message}`);
     return error;
   }
   throw new Error(`expected an error with code ${code}, got ${JSON.stringify(got)}`);
@@ -64,11 +69,11 @@ export async function sizeIs(member, queue, size) {
 
 export class Lab {
   constructor(name) {
-    this.url = setting("ANTEROOM_URL");
-    this.secret = setting("ANTEROOM_SECRET");
+    this.url = setting("ANTEROOM_URL", Usage);
+    this.secret = setting("ANTEROOM_SECRET", Usage);
     // A room per scenario, also when the caller gives one ROOM to several of them.
     const mark = createHash("sha256").update(name).digest("hex").slice(0, 8);
-    this.room = `${setting("ROOM")}-${mark}`;
+    this.room = `${setting("ROOM", Usage)}-${mark}`;
     this.cleanup = [];
   }
 
@@ -119,9 +124,9 @@ export async function main(args) {
     await Promise.race([run(args[0]), late]);
     return PASSED;
   } catch (error) {
-    if (error instanceof Skip) {
-      console.error(`skipped: ${error.message}`);
-      return SKIPPED;
+    if (error instanceof Skip || error instanceof Usage) {
+      console.error(error.message);
+      return error instanceof Skip ? SKIPPED : USAGE;
     }
     console.error(error);
     return FAILED;

@@ -112,8 +112,8 @@ export class Member {
   }
 
   find(name) {
-    const found = Object.entries(this.others()).find(([, { attributes }]) => attributes.name === name);
-    return found?.[0];
+    const others = Object.entries(this.others());
+    return others.find(([, { attributes }]) => attributes.name === name)?.[0];
   }
 
   async sees(name) {
@@ -158,9 +158,8 @@ export class Member {
   }
 
   broadcast(type, message, attachment) {
-    return errors(
-      this.client.messaging.broadcastMessage({ type, message, attachment: attachment ?? undefined }),
-    );
+    const said = { type, message, attachment: attachment ?? undefined };
+    return errors(this.client.messaging.broadcastMessage(said));
   }
 
   invoke(toolkit, tool, args = {}) {

@@ -8,8 +8,8 @@ import path from "node:path";
 
 const home = process.env.ANTEROOM_JS_ENV;
 if (!home) {
-  console.error("skipped: ANTEROOM_JS_ENV is not set");
-  process.exit(3);
+  console.error("ANTEROOM_JS_ENV is not set");
+  process.exit(2);
 }
 
 export const sdk = createRequire(path.resolve(home, "package.json"))("@meshagent/meshagent");

@@ -10,6 +10,8 @@ import pathlib
 import sys
 import tempfile
 
+sys.dont_write_bytecode = True  # these folders are part of the sources
+
 import client_0_56_0
 from harness import check, main, same, scenario, setting
 from meshagent.api.keys import parse_api_key

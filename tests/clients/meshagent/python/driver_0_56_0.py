@@ -2,6 +2,8 @@
 
 import sys
 
+sys.dont_write_bytecode = True  # these folders are part of the sources
+
 import client_0_56_0
 import grants  # noqa: F401  each of these fills the table
 import losses  # noqa: F401

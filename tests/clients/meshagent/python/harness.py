@@ -44,13 +44,17 @@ class Refused(Exception):
 
 
 class Skip(Exception):
-    """The scenario needs something that the caller did not provide."""
+    """The scenario needs something that the caller need not provide."""
 
 
-def setting(name):
+class Usage(Exception):
+    """No scenario works without this."""
+
+
+def setting(name, missing=Skip):
     value = os.environ.get(name)
     if not value:
-        raise Skip(f"{name} is not set")
+        raise missing(f"{name} is not set")
     return value
 
 
@@ -151,10 +155,10 @@ class Lab:
 
     def __init__(self, client, name):
         self.client = client
-        self.url = setting("ANTEROOM_URL")
-        self.secret = setting("ANTEROOM_SECRET")
+        self.url = setting("ANTEROOM_URL", Usage)
+        self.secret = setting("ANTEROOM_SECRET", Usage)
         # A room per scenario, also when the caller gives one ROOM to several of them.
-        self.room = f"{setting('ROOM')}-{zlib.crc32(name.encode()):08x}"
+        self.room = f"{setting('ROOM', Usage)}-{zlib.crc32(name.encode()):08x}"
         self.stack = contextlib.AsyncExitStack()
 
     def token(self, name="alice", *, room=None, **options):
@@ -196,8 +200,11 @@ def main(client):
     try:
         asyncio.run(asyncio.wait_for(run(client, name), DEADLINE_S))
     except Skip as reason:
-        print(f"skipped: {reason}", file=sys.stderr)
+        print(reason, file=sys.stderr)
         return SKIPPED
+    except Usage as reason:
+        print(reason, file=sys.stderr)
+        return USAGE
     except (asyncio.TimeoutError, TimeoutError):
         traceback.print_exc()
         print(f"{name}: not done within {DEADLINE_S} s", file=sys.stderr)

@@ -1,13 +1,15 @@
 """A participant in a process of its own, scripted over its standard input and output.
 
-In: {"id", "call", "args"}, a method of Member. Out: {"id", "ok"} or {"id", "error", "code"}, and on
-its own {"others": …} or {"heard": …}. Calls are begun in the order of their lines and may end in
+In: {"id", "call", "args"}, a method of Member. Out: {"id", "ok"} or {"id", "error", "code"}, and
+on its own {"others": …} or {"heard": …}. Calls are begun in the order of their lines and may end in
 any. The end of input ends the process.
 """
 
 import asyncio
 import importlib.metadata
 import sys
+
+sys.dont_write_bytecode = True  # these folders are part of the sources
 
 from harness import Refused
 from lines import from_line, to_line

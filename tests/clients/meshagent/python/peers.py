@@ -18,8 +18,8 @@ def command(kind):
     if kind == "same":
         return [sys.executable, HERE / "peer.py"]
     if kind == "python-0.0.21":
-        # The folder that setup.sh made for this client.
-        return [pathlib.Path(setting("ANTEROOM_PY_0_0_21_ENV"), "venv/bin/python"), HERE / "peer.py"]
+        environment = pathlib.Path(setting("ANTEROOM_PY_0_0_21_ENV"))  # made by setup.sh
+        return [environment / "venv/bin/python", HERE / "peer.py"]
     if kind == "javascript-0.39.9":
         setting("ANTEROOM_JS_ENV")
         return ["node", HERE.parent / "javascript/peer.mjs"]

@@ -117,6 +117,29 @@ async def broadcast_reaches_everyone_but_the_speaker(lab):
 
 
 @scenario
+async def the_servers_own_types_cannot_be_forged(lab):
+    """Otherwise any speaker could make others leave, appear or change in a listener's eyes."""
+    a, b, c = await lab.members("alice", "bob", "carol")
+    for member in (a, b, c):
+        await member.enable()
+    await a.sees("carol")
+    await b.sees("carol")
+    before = b.others()
+    ghost = {"id": "ghost", "role": "user", "attributes": {"name": "ghost"}}
+    for type, message in (
+        ("participant.enabled", ghost),
+        ("participant.disabled", {"id": c.id}),
+        ("participant.attributes", {"attributes": {"name": "carol", "forged": True}}),
+        ("messaging.enabled", {"participants": [ghost]}),
+    ):
+        # Refused or dropped, both will do.
+        await asyncio.gather(a.tell(b.id, type, message), return_exceptions=True)
+        await asyncio.gather(a.broadcast(type, message), return_exceptions=True)
+        await b.sizes()
+        same(b.others(), before, f"what bob sees after a forged {type}")
+
+
+@scenario
 async def two_participants_may_have_one_name(lab):
     a, b, c = [await lab.join(name) for name in ("alice", "bob", "bob")]
     for member in (a, b, c):

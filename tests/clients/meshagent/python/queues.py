@@ -269,7 +269,7 @@ async def rooms_may_have_any_name(lab):
 @scenario
 async def queue_names_are_compared_as_they_are(lab):
     a = await lab.join()
-    names = ["q", "Q", " q", "q ", "q/r", "../q", "q%20", "Grüße", "队列", "a.b:c?d#e", "x" * 255]
+    names = ["q", "Q", " q", "q ", "q/r", "../q", "q%20", "Grüße", "队列", "a:c?d#e", "x" * 255]
     for name in names:
         await a.send(name, {"name": name})
     same(await a.sizes(), {name: 1 for name in names})
