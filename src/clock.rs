@@ -25,6 +25,7 @@ pub struct SystemClock {
 impl SystemClock {
     /// A clock whose `elapsed` begins now.
     #[must_use]
+    #[expect(clippy::disallowed_methods, reason = "the reader of time")]
     pub fn new() -> Self {
         Self { start: Instant::now() }
     }
@@ -41,6 +42,7 @@ fn millis(duration: std::time::Duration) -> u64 {
 }
 
 impl Clock for SystemClock {
+    #[expect(clippy::disallowed_methods, reason = "the reader of time")]
     fn now(&self) -> Timestamp {
         Timestamp(SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, millis))
     }

@@ -21,7 +21,7 @@ use super::{
     queue::QueueActor,
 };
 use crate::{
-    engine::{Command, Notice, Permit, ReplyTo, Roster},
+    engine::{Command, Notices, Permit, ReplyTo, Roster},
     error::{Error, ErrorCode},
     service::{Link, Operation, Outcome, QueueSize, Reply, Request, Shared, ToSession},
     store::StoreError,
@@ -210,7 +210,7 @@ impl RoomActor {
         actix::AsyncContext::spawn(ctx, answer);
     }
 
-    fn notify(&self, notices: Vec<(SessionId, Notice)>) -> Option<Outcome> {
+    fn notify(&self, notices: Notices) -> Option<Outcome> {
         for (to, notice) in notices {
             if let Some(member) = self.members.get(&to) {
                 member.link.notify(notice);

@@ -74,10 +74,11 @@ impl Claims {
             return Err(invalid("the token's claims are not an object that names each claim once"));
         };
         let name = match claims.get("name") {
-            Some(Value::String(name)) => {
+            // Not blank either: the published SDKs cannot read such a token.
+            Some(Value::String(name)) if !name.trim().is_empty() => {
                 name.parse().map_err(|_| invalid("the claim `name` is not a legal name"))?
             }
-            _ => return Err(invalid("the claim `name` is missing or not a text")),
+            _ => return Err(invalid("the claim `name` is missing, blank or not a text")),
         };
         let version = match claims.get("version") {
             None => None,

@@ -5,9 +5,11 @@ use std::path::{Path, PathBuf};
 use super::{
     Config,
     load::{ConfigError, Outside, read_text},
-    settings::nearest,
 };
-use crate::auth::{ApiKey, KeyError, KeyRing, PublicAlgorithm, Secret};
+use crate::{
+    auth::{ApiKey, KeyError, KeyRing, PublicAlgorithm, Secret},
+    types::nearest,
+};
 
 /// What to do about a secret that is missing or too short.
 pub(super) const ADVICE: &str = "make one with `openssl rand -base64 48 > secret` and start with \

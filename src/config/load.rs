@@ -8,11 +8,11 @@ use std::{
 use super::{
     Config, KeyArgs, Layer, ServeArgs, dev,
     keys::{self, KeyEntry},
-    settings::{Raw, nearest},
+    settings::Raw,
 };
 use crate::{
     auth::{ApiKey, KeyRing},
-    types::{Limits, parse_quantity},
+    types::{Limits, nearest, parse_quantity},
 };
 
 /// Why the settings cannot be used: one sentence that says what to do. Holds nothing of a secret.

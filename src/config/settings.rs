@@ -218,24 +218,6 @@ pub fn parse_origin(text: &str) -> Result<String, String> {
     if is_legal { Ok(format!("{scheme}://{authority}")) } else { Err(wrong()) }
 }
 
-/// The known word that shares most pairs of neighbouring letters with `word`.
-pub(super) fn nearest<'a>(word: &str, known: impl Iterator<Item = &'a str>) -> &'a str {
-    let pairs = |text: &str| -> Vec<[u8; 2]> {
-        // The ends count too, as pairs with a blank.
-        let framed = format!(" {} ", text.to_ascii_lowercase());
-        framed.as_bytes().windows(2).filter_map(|pair| pair.try_into().ok()).collect()
-    };
-    let wanted = pairs(word);
-    known
-        .max_by_key(|candidate| {
-            let candidate = pairs(candidate);
-            let shared = wanted.iter().filter(|pair| candidate.contains(pair)).count();
-            // Shared pairs by all pairs, in thousandths.
-            shared * 2000 / (wanted.len() + candidate.len())
-        })
-        .unwrap_or_default()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -294,21 +276,6 @@ mod tests {
             "https://a b",
         ] {
             assert!(parse_origin(bad).is_err(), "{bad}");
-        }
-    }
-
-    #[test]
-    fn the_nearest_word() {
-        let known = || Config::TABLE.iter().map(|setting| setting.name);
-        for (word, expected) in [
-            ("listn", "listen"),
-            ("Listen", "listen"),
-            ("secret", "secret_file"),
-            ("origin", "origins"),
-            ("worker", "workers"),
-            ("ping-interval", "ping_interval"),
-        ] {
-            assert_eq!(nearest(word, known()), expected, "{word}");
         }
     }
 

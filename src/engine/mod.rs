@@ -48,4 +48,4 @@ pub use command::{Command, Permit, ReplyTo};
 pub use effect::{Effect, LeaseId, Outcome, Sequence};
 pub use queue::{Queue, QueueConfig};
 pub use record::{Record, RecordNumber};
-pub use roster::{Attribute, Attributes, Notice, Participant, Roster};
+pub use roster::{Attributes, Notice, Notices, Participant, Roster};

@@ -16,10 +16,7 @@ use crate::{
     types::{ParticipantName, Payload, SessionId},
 };
 
-/// One attribute: name and JSON value.
-pub type Attribute = (String, Payload);
-
-/// A participant's attributes, except `name`.
+/// Attributes by name, each a JSON value; `name` is not among them.
 pub type Attributes = BTreeMap<String, Payload>;
 
 /// A participant as others see it.

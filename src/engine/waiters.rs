@@ -29,6 +29,7 @@ impl Waiters {
         self.count
     }
 
+    #[cfg(test)]
     pub(super) fn is_empty(&self) -> bool {
         self.count == 0
     }

@@ -3,6 +3,7 @@
 //! A limit is set by `limits.NAME` in the file, `ANTEROOM_LIMIT_NAME` in the environment or
 //! `--limit NAME=VALUE` on the command line.
 
+use super::nearest::nearest;
 use crate::error::ErrorCode;
 
 /// One row of the table.
@@ -137,30 +138,6 @@ pub fn parse_quantity(text: &str) -> Result<u64, String> {
         .parse()
         .map_err(|_| format!("`{text}` is not a quantity: write 1000, 64KiB, 16MiB or 4GiB"))?;
     number.checked_mul(factor).ok_or_else(|| format!("`{text}` is too large"))
-}
-
-/// The known word with the fewest edits to `word`.
-pub(crate) fn nearest<'a>(word: &str, known: impl Iterator<Item = &'a str>) -> &'a str {
-    known.min_by_key(|candidate| edits(word, candidate)).unwrap_or("")
-}
-
-fn edits(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.chars().enumerate() {
-        let mut diagonal = i;
-        let mut left = i + 1;
-        for (y, cell) in b.iter().zip(row.iter_mut().skip(1)) {
-            let above = *cell;
-            left = (above + 1).min(left + 1).min(diagonal + usize::from(x != *y));
-            diagonal = above;
-            *cell = left;
-        }
-        if let Some(first) = row.first_mut() {
-            *first = i + 1;
-        }
-    }
-    row.last().copied().unwrap_or(0)
 }
 
 #[cfg(test)]

@@ -5,11 +5,13 @@
 mod id;
 mod limits;
 mod name;
+mod nearest;
 mod payload;
 mod time;
 
 pub use id::{RequestId, SessionId};
 pub use limits::{LimitInfo, Limits, parse_quantity};
 pub use name::{NameError, ParticipantName, QueueName, RoomName};
+pub(crate) use nearest::nearest;
 pub use payload::Payload;
 pub use time::{Millis, Timestamp};

@@ -5,7 +5,7 @@
 use std::{borrow::Borrow, fmt, str::FromStr, sync::Arc};
 
 /// Longest name in bytes.
-pub const NAME_BYTES_MAX: usize = 255;
+const NAME_BYTES_MAX: usize = 255;
 
 /// Why a text is not a name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -13,7 +13,7 @@ pub enum NameError {
     /// The text is empty.
     #[error("a name must not be empty")]
     Empty,
-    /// The text is longer than [`NAME_BYTES_MAX`].
+    /// The text is longer than 255 bytes.
     #[error("a name has at most {NAME_BYTES_MAX} bytes")]
     TooLong,
     /// The text holds a control character.

@@ -270,7 +270,7 @@ mod tests {
     fn message(id: u64, data: &'static [u8]) -> Joined {
         Joined::Message {
             id,
-            kind: RequestKind::read(b"queues.list"),
+            kind: Bytes::from_static(b"queues.list"),
             data: Bytes::from_static(data),
         }
     }

@@ -84,6 +84,11 @@ impl QueueTool {
     }
 }
 
+/// What only the server may say of others: whoever could say it too could make participants appear and
+/// vanish in the eyes of the clients.
+const SERVER_KINDS: [&str; 4] =
+    ["messaging.enabled", "participant.enabled", "participant.disabled", "participant.attributes"];
+
 /// The calls of `messaging`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[expect(missing_docs, reason = "the names say it")]
@@ -298,9 +303,16 @@ fn messaging_call<'a>(
         MessagingTool::Disable => return Ok(Request::Messaging(MessagingCall::Disable)),
         MessagingTool::Send | MessagingTool::Broadcast => {
             let kind = arguments.kind.ok_or_else(|| invalid("`type` is missing"))?.into_owned();
+            if SERVER_KINDS.contains(&kind.as_str()) {
+                return Err(Error::new(
+                    ErrorCode::InvalidRequest,
+                    "only the server says that type",
+                ));
+            }
             let message = message.ok_or_else(|| invalid("the message is missing"))?.into_owned();
-            if serde_json::from_str::<&RawValue>(&message).is_err() {
-                return Err(Error::new(ErrorCode::InvalidJson, "the message is not JSON"));
+            let json: &RawValue = parse(message.as_bytes())?;
+            if !json.get().starts_with('{') {
+                return Err(invalid("the message is not an object"));
             }
             let message = Payload::from(Bytes::from(message));
             match (tool, arguments.to_participant_id) {
@@ -435,6 +447,12 @@ mod tests {
                 InvalidRequest,
             ),
             ("messaging.send", r#"{"type":"t","message":{}}"#.to_owned(), InvalidRequest),
+            ("messaging.broadcast", r#"{"type":"t","message":[]}"#.to_owned(), InvalidRequest),
+            (
+                "messaging.broadcast",
+                r#"{"type":"participant.disabled","message":{}}"#.to_owned(),
+                InvalidRequest,
+            ),
         ] {
             let data = packed(&header, b"");
             assert_eq!(read(kind, &data).map_err(|error| error.code), Err(code), "{kind} {header}");

@@ -1,7 +1,5 @@
 //! What the tests stand on: the real server in a process of its own, tokens, a scripted peer.
 
-#![allow(clippy::disallowed_methods, reason = "tests read clocks and switches of their own")]
-
 mod peer;
 pub mod raw;
 mod server;
