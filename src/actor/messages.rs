@@ -48,10 +48,10 @@ pub(super) struct Apply {
     pub(super) commands: Vec<(ReplyTo, Command)>,
 }
 
-/// To a queue: how many messages are ready?
+/// To a queue: answer when everything before this is done.
 #[derive(Message)]
-#[rtype(result = "usize")]
-pub(super) struct Measure;
+#[rtype(result = "()")]
+pub(super) struct CatchUp;
 
 /// To a queue: its records up to and including this one are durable, or will never be.
 #[derive(Message)]

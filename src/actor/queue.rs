@@ -7,7 +7,7 @@ use std::{
     collections::{HashMap, VecDeque},
     sync::{
         Arc,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicU64, AtomicUsize, Ordering},
     },
     task::Context as TaskContext,
 };
@@ -16,7 +16,7 @@ use actix::{Actor, Addr, AsyncContext, Context, Handler, ResponseFuture};
 use tokio::sync::oneshot;
 
 use super::{
-    messages::{Apply, Measure, Quiesce, Stored},
+    messages::{Apply, CatchUp, Quiesce, Stored},
     pump::{Pump, Pumped},
 };
 use crate::{
@@ -27,6 +27,30 @@ use crate::{
     types::{QueueName, RoomName, SessionId},
 };
 
+/// What a queue shows to its room without being asked.
+#[derive(Debug, Default)]
+pub(super) struct Gauge {
+    size: AtomicUsize,
+    batches: AtomicU64,
+}
+
+impl Gauge {
+    fn publish(&self, size: usize, batches: u64) {
+        self.size.store(size, Ordering::Relaxed);
+        self.batches.store(batches, Ordering::Release);
+    }
+
+    /// Whether the queue has done all of the `batches` that were sent to it.
+    pub(super) fn has_done(&self, batches: u64) -> bool {
+        self.batches.load(Ordering::Acquire) == batches
+    }
+
+    /// Ready messages.
+    pub(super) fn size(&self) -> usize {
+        self.size.load(Ordering::Relaxed)
+    }
+}
+
 /// See the module.
 pub struct QueueActor {
     room: RoomName,
@@ -35,6 +59,9 @@ pub struct QueueActor {
     engine: Queue,
     /// Receivers parked or about to be, over all queues of the room.
     parked_in_room: Arc<AtomicUsize>,
+    gauge: Arc<Gauge>,
+    /// Batches done.
+    batches: u64,
     links: HashMap<SessionId, Slot>,
     effects: Vec<Effect>,
     unwritten: Vec<Record>,
@@ -65,6 +92,7 @@ impl QueueActor {
         name: QueueName,
         shared: Arc<Shared>,
         parked_in_room: Arc<AtomicUsize>,
+        gauge: Arc<Gauge>,
     ) -> Addr<Self> {
         let limits = &shared.limits;
         let config = QueueConfig {
@@ -83,12 +111,15 @@ impl QueueActor {
             Err(error) => Some(error),
         };
         let durable = engine.last_record();
+        gauge.publish(engine.size(), 0);
         Self {
             room,
             name,
             shared,
             engine,
             parked_in_room,
+            gauge,
+            batches: 0,
             links: HashMap::new(),
             effects: Vec::new(),
             unwritten: Vec::new(),
@@ -218,6 +249,7 @@ impl Actor for QueueActor {
 
 impl Pumped for QueueActor {
     fn turn_ends(&mut self, ctx: &mut Self::Context, _: &mut TaskContext<'_>) {
+        self.gauge.publish(self.engine.size(), self.batches);
         self.write(ctx.address());
         self.release();
     }
@@ -229,6 +261,7 @@ impl Handler<Apply> for QueueActor {
     fn handle(&mut self, Apply { link, commands }: Apply, _: &mut Self::Context) {
         (self.links.entry(link.session())).or_insert_with(|| Slot { link, staged: Vec::new() });
         self.apply(commands);
+        self.batches += 1;
     }
 }
 
@@ -243,11 +276,11 @@ impl Handler<Stored> for QueueActor {
     }
 }
 
-impl Handler<Measure> for QueueActor {
-    type Result = usize;
+impl Handler<CatchUp> for QueueActor {
+    type Result = ();
 
-    fn handle(&mut self, Measure: Measure, _: &mut Self::Context) -> usize {
-        self.engine.size()
+    fn handle(&mut self, CatchUp: CatchUp, _: &mut Self::Context) {
+        self.gauge.publish(self.engine.size(), self.batches);
     }
 }
 

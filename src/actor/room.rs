@@ -12,13 +12,14 @@ use std::{
 };
 
 use actix::{
-    Actor, ActorContext, ActorFutureExt, Addr, Context, Handler, ResponseFuture, WrapFuture,
+    Actor, ActorContext, ActorFutureExt, Addr, AsyncContext, Context, Handler, ResponseFuture,
+    WrapFuture,
 };
 use futures_util::future::join_all;
 
 use super::{
-    messages::{Apply, Join, Leave, Measure, Quiesce, Submit},
-    queue::QueueActor,
+    messages::{Apply, CatchUp, Join, Leave, Quiesce, Submit},
+    queue::{Gauge, QueueActor},
 };
 use crate::{
     engine::{Command, Notices, Permit, ReplyTo, Roster},
@@ -40,6 +41,10 @@ pub struct RoomActor {
     staged_for: Vec<usize>,
     /// Receivers parked or about to be, over all queues.
     parked: Arc<AtomicUsize>,
+    /// Lists that wait for the next look at the sizes.
+    lists: Vec<ReplyTo>,
+    /// A look at the sizes is under way.
+    is_looking: bool,
 }
 
 struct Member {
@@ -50,6 +55,9 @@ struct Member {
 
 struct QueueSlot {
     address: Addr<QueueActor>,
+    gauge: Arc<Gauge>,
+    /// Batches sent to it.
+    batches: u64,
     staged: Vec<(ReplyTo, Command)>,
 }
 
@@ -65,6 +73,8 @@ impl RoomActor {
             slots: Vec::new(),
             staged_for: Vec::new(),
             parked: Arc::new(AtomicUsize::new(0)),
+            lists: Vec::new(),
+            is_looking: false,
         }
         .start()
     }
@@ -167,9 +177,11 @@ impl RoomActor {
             return Err(ErrorCode::TooManyQueues.into());
         }
         let (room, shared) = (self.name.clone(), Arc::clone(&self.shared));
-        let address = QueueActor::begin(room, queue.clone(), shared, Arc::clone(&self.parked));
+        let gauge = Arc::new(Gauge::default());
+        let (parked, shown) = (Arc::clone(&self.parked), Arc::clone(&gauge));
+        let address = QueueActor::begin(room, queue.clone(), shared, parked, shown);
         let at = self.slots.len();
-        self.slots.push(QueueSlot { address, staged: Vec::new() });
+        self.slots.push(QueueSlot { address, gauge, batches: 0, staged: Vec::new() });
         self.queues.insert(queue.clone(), at);
         Ok(at)
     }
@@ -181,33 +193,68 @@ impl RoomActor {
             let Some(slot) = self.slots.get_mut(at) else { continue };
             member.touched.insert(at);
             let (link, commands) = (Arc::clone(&member.link), std::mem::take(&mut slot.staged));
-            tell(&slot.address, Apply { link, commands });
+            slot.tell(Apply { link, commands });
         }
     }
 
     fn tell_touched(&mut self, from: ReplyTo, command: &Command) {
         self.flush(from.session);
         let Some(member) = self.members.get(&from.session) else { return };
-        for slot in member.touched.iter().filter_map(|at| self.slots.get(*at)) {
-            let commands = vec![(from, command.clone())];
-            tell(&slot.address, Apply { link: Arc::clone(&member.link), commands });
+        for at in &member.touched {
+            if let Some(slot) = self.slots.get_mut(*at) {
+                let commands = vec![(from, command.clone())];
+                slot.tell(Apply { link: Arc::clone(&member.link), commands });
+            }
         }
     }
 
+    /// Answers with all queues and their sizes, what this session sent before included.
+    ///
+    /// One look serves all lists that wait for it: a client that asks a thousand times costs one.
     fn list(&mut self, to: ReplyTo, ctx: &mut Context<Self>) {
-        self.flush(to.session); // The list is to count what was sent before it.
-        let Some(member) = self.members.get(&to.session) else { return };
-        let link = Arc::clone(&member.link);
-        let names: Vec<QueueName> = self.queues.keys().cloned().collect();
-        let addresses = self.queues.values().filter_map(|at| self.slots.get(*at));
-        let sizes = join_all(addresses.map(|slot| slot.address.send(Measure)));
-        let answer = sizes.into_actor(self).map(move |sizes, _, _| {
-            let queues = (names.into_iter().zip(sizes))
-                .map(|(queue, size)| QueueSize { queue, size: size.unwrap_or(0) })
-                .collect();
-            reply(&link, to, list_that_fits(&link, queues));
+        self.lists.push(to);
+        if !self.is_looking {
+            self.look(ctx);
+        }
+    }
+
+    fn look(&mut self, ctx: &mut Context<Self>) {
+        let waiting = std::mem::take(&mut self.lists);
+        if waiting.is_empty() {
+            return;
+        }
+        self.is_looking = true;
+        let sessions: BTreeSet<SessionId> = waiting.iter().map(|to| to.session).collect();
+        sessions.into_iter().for_each(|session| self.flush(session));
+        // Queues at rest show their size; only the others are asked to catch up.
+        let behind = self.slots.iter().filter(|slot| !slot.gauge.has_done(slot.batches));
+        let caught_up = join_all(behind.map(|slot| slot.address.send(CatchUp)));
+        let answer = caught_up.into_actor(self).map(move |_, room, ctx| {
+            room.is_looking = false;
+            room.answer_lists(&waiting);
+            room.look(ctx);
         });
-        actix::AsyncContext::spawn(ctx, answer);
+        ctx.spawn(answer);
+    }
+
+    fn answer_lists(&self, waiting: &[ReplyTo]) {
+        let size = |at: &usize| self.slots.get(*at).map_or(0, |slot| slot.gauge.size());
+        let list = self.queues.iter();
+        let list = list.map(|(queue, at)| QueueSize { queue: queue.clone(), size: size(at) });
+        let queues: Arc<[QueueSize]> = list.collect();
+        let mut served = BTreeSet::new();
+        for to in waiting {
+            let Some(member) = self.members.get(&to.session) else { continue };
+            // The list weighs once on each connection that it waits for.
+            let booked = if served.insert(to.session) { weight(&queues) } else { 0 };
+            let result = if member.link.book(booked) {
+                Ok(Outcome::Queues { queues: Arc::clone(&queues), booked })
+            } else {
+                let text = "too many large answers wait to be read on this connection";
+                Err(Error::new(ErrorCode::TooManyRequests, text))
+            };
+            reply(&member.link, *to, result);
+        }
     }
 
     fn notify(&self, notices: Notices) -> Option<Outcome> {
@@ -228,13 +275,10 @@ impl RoomActor {
     }
 }
 
-/// A list weighs on its receiver like news does.
-fn list_that_fits(link: &Link, queues: Vec<QueueSize>) -> Result<Outcome, Error> {
-    if link.book(Outcome::weight_of_list(&queues)) {
-        return Ok(Outcome::Queues(queues));
-    }
-    let text = "too many large answers wait to be read on this connection";
-    Err(Error::new(ErrorCode::TooManyRequests, text))
+/// Bytes that a list of queues keeps alive, roughly.
+fn weight(queues: &[QueueSize]) -> usize {
+    const BASE: usize = 64;
+    queues.iter().map(|queue| BASE + queue.queue.as_str().len()).sum()
 }
 
 fn reply(link: &Link, to: ReplyTo, result: Result<Outcome, Error>) {
@@ -242,12 +286,15 @@ fn reply(link: &Link, to: ReplyTo, result: Result<Outcome, Error>) {
     link.send(vec![ToSession::Reply(reply)]);
 }
 
-fn tell(queue: &Addr<QueueActor>, batch: Apply) {
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "a batch of requests that hold permits; a queue's actor lives as long as its room's"
-    )]
-    queue.do_send(batch);
+impl QueueSlot {
+    fn tell(&mut self, batch: Apply) {
+        self.batches += 1;
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "a batch of requests that hold permits; a queue's actor lives as long as its room's"
+        )]
+        self.address.do_send(batch);
+    }
 }
 
 impl Actor for RoomActor {

@@ -82,23 +82,28 @@ impl Session {
 
     /// The client asks for something.
     pub fn request(&mut self, id: RequestId, operation: Operation) {
-        if self.finishing {
-            return; // The end of the connection is the answer.
+        match operation {
+            Operation::Receive { wait: true, .. } => {
+                if self.parked >= self.seat.limits().parked_per_connection {
+                    return self.answer(id, Err(ErrorCode::TooManyParkedOnConnection.into()));
+                }
+                self.stage(id, Permit::Parked, operation);
+            }
+            operation => self.stage(id, Permit::InFlight, operation),
         }
-        let permit = match operation {
-            Operation::Receive { wait: true, .. } => Permit::Parked,
-            _ => Permit::InFlight,
-        };
-        if permit == Permit::Parked && self.parked >= self.seat.limits().parked_per_connection {
-            return self.answer(id, Err(ErrorCode::TooManyParkedOnConnection.into()));
-        }
-        self.take(permit);
-        self.staged.push(Request { id, permit, operation });
     }
 
     /// The client wants no answer, and gets none unless it is a refusal.
     pub fn tell(&mut self, id: RequestId, operation: Operation) {
-        self.staged.push(Request { id, permit: Permit::None, operation });
+        self.stage(id, Permit::Silent, operation);
+    }
+
+    fn stage(&mut self, id: RequestId, permit: Permit, operation: Operation) {
+        if self.finishing && permit != Permit::None {
+            return; // The end of the connection is the answer.
+        }
+        self.take(permit);
+        self.staged.push(Request { id, permit, operation });
     }
 
     /// The protocol answers by itself.
@@ -148,11 +153,8 @@ impl Session {
                         Ok(Outcome::Delivered { queue, lease, .. }) => {
                             self.receipts.written(queue.clone(), *lease);
                         }
-                        Ok(Outcome::Queues(queues)) => {
-                            self.link.written(Outcome::weight_of_list(queues));
-                        }
-                        // What the session did on its own account, the client did not ask for.
-                        Ok(_) if permit == Permit::None => continue,
+                        Ok(Outcome::Queues { booked, .. }) => self.link.written(*booked),
+                        Ok(_) if matches!(permit, Permit::Silent | Permit::None) => continue,
                         _ => {}
                     }
                     return Some(Outgoing::Reply(id, result));
@@ -173,7 +175,7 @@ impl Session {
     /// A pong came.
     pub fn pong(&mut self, ping: u64) {
         for (queue, leases) in self.receipts.pong(ping) {
-            self.tell(RequestId(0), Operation::Settle { queue, leases });
+            self.stage(RequestId(0), Permit::None, Operation::Settle { queue, leases });
         }
     }
 
@@ -218,12 +220,12 @@ impl Session {
     /// The server is closing: nothing more is read or handed out; receipts under way are still taken in.
     fn finish(&mut self) {
         self.finishing = true;
-        self.tell(RequestId(0), Operation::Unpark);
+        self.stage(RequestId(0), Permit::None, Operation::Unpark);
     }
 
     const fn take(&mut self, permit: Permit) {
         match permit {
-            Permit::InFlight => self.in_flight += 1,
+            Permit::InFlight | Permit::Silent => self.in_flight += 1,
             Permit::Parked => self.parked += 1,
             Permit::None => {}
         }
@@ -231,7 +233,9 @@ impl Session {
 
     const fn give_back(&mut self, permit: Permit) {
         match permit {
-            Permit::InFlight => self.in_flight = self.in_flight.saturating_sub(1),
+            Permit::InFlight | Permit::Silent => {
+                self.in_flight = self.in_flight.saturating_sub(1);
+            }
             Permit::Parked => self.parked = self.parked.saturating_sub(1),
             Permit::None => {}
         }

@@ -8,9 +8,11 @@ use crate::types::{Payload, RequestId, SessionId};
 pub enum Permit {
     /// One of the connection's requests in flight.
     InFlight,
+    /// The same; and only a refusal is to be written.
+    Silent,
     /// One of the connection's parked receivers.
     Parked,
-    /// Nothing: the session asked on its own account.
+    /// Nothing: the session asked on its own account, and wants no reply.
     None,
 }
 

@@ -74,7 +74,8 @@ impl Notice {
     /// Bytes that this notice keeps alive, roughly.
     #[must_use]
     pub fn weight(&self) -> usize {
-        const BASE: usize = 128;
+        // The notice itself and the names in it, which have a limit of their own.
+        const BASE: usize = 512;
         let attributes = |attributes: &Attributes| -> usize {
             attributes.iter().map(|(name, value)| name.len() + value.len()).sum()
         };
@@ -85,7 +86,9 @@ impl Notice {
             Self::ParticipantEnabled { participant } => attributes(&participant.attributes),
             Self::ParticipantDisabled { .. } => 0,
             Self::AttributesChanged { changed, .. } => attributes(changed),
-            Self::Message { message, attachment, .. } => message.len() + attachment.len(),
+            Self::Message { kind, message, attachment, .. } => {
+                kind.len() + message.len() + attachment.len()
+            }
         }
     }
 }
@@ -93,6 +96,8 @@ impl Notice {
 #[derive(Debug)]
 struct Member {
     participant: Participant,
+    /// Of its attributes' names and values.
+    bytes: usize,
     takes_part: bool,
     may_list: bool,
 }
@@ -109,7 +114,7 @@ pub struct Roster {
 impl Roster {
     /// Adds a participant; nobody is told before it enables messaging.
     pub fn join(&mut self, session: SessionId, participant: Participant, may_list: bool) {
-        self.members.insert(session, Member { participant, takes_part: false, may_list });
+        self.members.insert(session, Member { participant, bytes: 0, takes_part: false, may_list });
     }
 
     /// Removes a participant.
@@ -169,13 +174,16 @@ impl Roster {
     ) -> Result<Notices, ErrorCode> {
         let Some(member) = self.members.get_mut(&session) else { return Ok(Vec::new()) };
         changed.remove("name"); // R3
-        let mut attributes = member.participant.attributes.clone();
-        attributes.extend(changed.clone());
-        let bytes: usize = attributes.iter().map(|(name, value)| name.len() + value.len()).sum();
+        let attributes = &mut member.participant.attributes;
+        let of = |name: &str, value: &Payload| name.len() + value.len();
+        let coming: usize = changed.iter().map(|(name, value)| of(name, value)).sum();
+        let going = changed.keys().filter_map(|name| Some(of(name, attributes.get(name)?)));
+        let bytes = member.bytes + coming - going.sum::<usize>();
         if bytes > bytes_max {
             return Err(ErrorCode::AttributesTooLarge);
         }
-        member.participant.attributes = attributes;
+        member.bytes = bytes;
+        attributes.extend(changed.iter().map(|(name, value)| (name.clone(), value.clone())));
         if !member.takes_part || changed.is_empty() {
             return Ok(Vec::new());
         }
@@ -301,6 +309,7 @@ mod tests {
     fn attributes_have_a_limit() {
         let mut roster = roster();
         assert!(roster.set_attributes(A, one("1234"), 5).is_ok(), "at the limit");
+        assert!(roster.set_attributes(A, one("1234"), 5).is_ok(), "again the same");
         assert_eq!(roster.set_attributes(A, one("x"), 5), Err(ErrorCode::AttributesTooLarge));
     }
 

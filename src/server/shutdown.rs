@@ -40,13 +40,12 @@ pub(super) async fn stop(
             sleep(Duration::from_millis(5)).await;
         }
     };
-    // Some of the time is kept for what follows.
-    let for_receipts = Duration::from_millis(grace.0.saturating_mul(8) / 10);
-    if timeout(for_receipts, gone).await.is_err() {
+    let share = |percent: u64| Duration::from_millis(grace.0.saturating_mul(percent) / 100);
+    if timeout(share(70), gone).await.is_err() {
         tracing::warn!(connections = context.connections.taken(), "cut: grace is over");
     }
     board.cut_all();
-    let quiesced = timeout(Duration::from_secs(5), context.service.quiesce()).await;
+    let quiesced = timeout(share(20), context.service.quiesce()).await;
     handle.stop(false).await;
     match quiesced {
         Ok(Err(error)) => Err(StartError::Store(error)),

@@ -1,5 +1,7 @@
 //! What can be asked through the door, and what comes back. The same for every protocol.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 
 pub use crate::engine::{Attributes, LeaseId, Notice, Participant, Permit};
@@ -65,8 +67,13 @@ pub enum Outcome {
         /// Its body.
         body: Payload,
     },
-    /// The queues, by name.
-    Queues(Vec<QueueSize>),
+    /// The queues, by name. Lists that were asked for at the same time share one.
+    Queues {
+        /// The list.
+        queues: Arc<[QueueSize]>,
+        /// Bytes booked on the link for it.
+        booked: usize,
+    },
     /// A JSON value that the protocol itself knows.
     Json(&'static str),
 }
@@ -111,13 +118,4 @@ pub enum Outgoing {
     Reply(RequestId, Result<Outcome, Error>),
     /// News.
     Notice(Notice),
-}
-
-impl Outcome {
-    /// Bytes that a list of queues will take, roughly.
-    #[must_use]
-    pub fn weight_of_list(queues: &[QueueSize]) -> usize {
-        const BASE: usize = 64;
-        queues.iter().map(|queue| BASE + queue.queue.as_str().len()).sum()
-    }
 }

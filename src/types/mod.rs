@@ -13,5 +13,5 @@ pub use id::{RequestId, SessionId};
 pub use limits::{LimitInfo, Limits, parse_quantity};
 pub use name::{NameError, ParticipantName, QueueName, RoomName};
 pub(crate) use nearest::nearest;
-pub use payload::Payload;
+pub use payload::{Payload, keep};
 pub use time::{Millis, Timestamp};

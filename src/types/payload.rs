@@ -2,23 +2,29 @@
 
 use bytes::Bytes;
 
-/// Below this, a body is copied out of the buffer it came in, so that a small message never keeps a
-/// large read buffer alive. Above it the buffer holds little else and is shared.
+/// Below this a slice is always copied: sharing would save little.
 const SHARE_FROM: usize = 16 * 1024;
+
+/// Keeps `slice`, which must lie inside `buffer`: shared if it is most of the buffer, else copied, so that
+/// what is kept never keeps alive much more than itself.
+#[must_use]
+pub fn keep(buffer: &Bytes, slice: &[u8]) -> Bytes {
+    if slice.len() >= SHARE_FROM && slice.len() >= buffer.len() / 8 * 7 {
+        buffer.slice_ref(slice)
+    } else {
+        Bytes::copy_from_slice(slice)
+    }
+}
 
 /// A body. Cloning shares the bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Payload(Bytes);
 
 impl Payload {
-    /// `slice` must lie inside `buffer`; small slices get an allocation of their own.
+    /// Keeps `slice`, which must lie inside `buffer`.
     #[must_use]
     pub fn from_slice_of(buffer: &Bytes, slice: &str) -> Self {
-        if slice.len() < SHARE_FROM {
-            Self(Bytes::copy_from_slice(slice.as_bytes()))
-        } else {
-            Self(buffer.slice_ref(slice.as_bytes()))
-        }
+        Self(keep(buffer, slice.as_bytes()))
     }
 
     /// The bytes as the sender wrote them.
@@ -57,12 +63,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_small_body_leaves_its_buffer_and_a_large_one_shares_it() {
+    fn only_what_is_most_of_a_large_buffer_is_shared() {
         let buffer = Bytes::from(vec![b'1'; SHARE_FROM * 2]);
-        let text = std::str::from_utf8(&buffer).unwrap();
-        let small = Payload::from_slice_of(&buffer, &text[..SHARE_FROM - 1]);
-        let large = Payload::from_slice_of(&buffer, &text[..SHARE_FROM]);
-        assert_ne!(small.bytes().as_ptr(), buffer.as_ptr());
-        assert_eq!(large.bytes().as_ptr(), buffer.as_ptr());
+        let is_shared = |slice: &[u8]| keep(&buffer, slice).as_ptr() == slice.as_ptr();
+        assert!(is_shared(&buffer[100..]));
+        assert!(!is_shared(&buffer[SHARE_FROM..]), "half a buffer would keep the other half");
+        let small = buffer.slice(SHARE_FROM + 1..);
+        assert_ne!(keep(&small, &small).as_ptr(), small.as_ptr());
     }
 }

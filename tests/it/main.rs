@@ -12,9 +12,9 @@
 
 mod support;
 
-// mod actors;
+mod actors;
 mod clients;
-// mod command_line;
+mod command_line;
 // mod conformance;
 // mod frames;
 mod grants;
@@ -22,6 +22,6 @@ mod http;
 mod limits;
 mod rooms;
 mod shutdown;
-// mod tidy;
+mod tidy;
 mod tokens;
 mod websocket;

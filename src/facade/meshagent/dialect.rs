@@ -114,7 +114,7 @@ impl MeshagentDialect {
             Ok(Outcome::Json(json)) => {
                 meshagent::answer_json(frames, id, &Bytes::from_static(json.as_bytes()));
             }
-            Ok(Outcome::Queues(queues)) => {
+            Ok(Outcome::Queues { queues, .. }) => {
                 let items = queues.iter().map(|queue| (queue.queue.as_str(), queue.size));
                 meshagent::answer_queues(frames, id, items);
             }

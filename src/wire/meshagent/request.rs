@@ -11,7 +11,7 @@ use serde_json::value::RawValue;
 
 use crate::{
     error::{Error, ErrorCode},
-    types::Payload,
+    types::{Payload, keep},
 };
 
 /// The kind of a message from the client, as the start packet says it.
@@ -54,6 +54,9 @@ impl RequestKind {
         }
     }
 }
+
+/// Longest word for what a message is.
+const KIND_BYTES_MAX: usize = 255;
 
 /// So much of an unknown name is repeated in the refusal.
 const NAME_SHOWN: usize = 100;
@@ -171,7 +174,7 @@ pub fn read_request<'a>(kind: &RequestKind, data: &'a Bytes) -> Result<Request<'
         RequestKind::Messaging(tool) => {
             let (header, attachment) = unpack(data)?;
             let arguments: Arguments<'_> = parse(header)?;
-            let attachment = data.slice_ref(attachment);
+            let attachment = keep(data, attachment);
             let message = arguments.message;
             messaging_call(
                 *tool,
@@ -303,6 +306,9 @@ fn messaging_call<'a>(
         MessagingTool::Disable => return Ok(Request::Messaging(MessagingCall::Disable)),
         MessagingTool::Send | MessagingTool::Broadcast => {
             let kind = arguments.kind.ok_or_else(|| invalid("`type` is missing"))?.into_owned();
+            if kind.len() > KIND_BYTES_MAX {
+                return Err(invalid("`type` is longer than 255 bytes"));
+            }
             if SERVER_KINDS.contains(&kind.as_str()) {
                 return Err(Error::new(
                     ErrorCode::InvalidRequest,

@@ -21,13 +21,18 @@ impl Server {
     /// Starts `anteroom serve` with these further flags and waits until it is ready. `ANTEROOM_X=y` among
     /// them goes into the environment.
     pub fn start(settings: &[&str]) -> Self {
+        Self::start_durable(&[&["--memory"], settings].concat())
+    }
+
+    /// The same without `--memory`.
+    pub fn start_durable(settings: &[&str]) -> Self {
         let is_variable = |setting: &&&str| setting.starts_with("ANTEROOM_");
         let environment =
             settings.iter().filter(is_variable).filter_map(|pair| pair.split_once('='));
         let flags = settings.iter().filter(|setting| !is_variable(setting));
         let data = tempfile::tempdir().unwrap();
         let mut child = Command::new(env!("CARGO_BIN_EXE_anteroom"))
-            .args(["serve", "--memory", "--listen", "127.0.0.1:0"])
+            .args(["serve", "--listen", "127.0.0.1:0"])
             .args(flags)
             .env("ANTEROOM_SECRET", SECRET)
             .envs(environment)
@@ -65,6 +70,19 @@ impl Server {
     /// Everything on standard error so far.
     pub fn log(&self) -> String {
         self.log.lock().unwrap().clone()
+    }
+
+    /// Everything on standard error once it holds `part`; it comes by another way than the ready line.
+    pub fn log_with(&self, part: &str) -> String {
+        let deadline = std::time::Instant::now() + super::PATIENCE;
+        loop {
+            let log = self.log();
+            if log.contains(part) {
+                return log;
+            }
+            assert!(std::time::Instant::now() < deadline, "no {part} in the log:\n{log}");
+            std::thread::sleep(std::time::Duration::from_millis(2));
+        }
     }
 
     /// Sends a signal by name, as `kill` does.

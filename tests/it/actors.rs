@@ -1,0 +1,218 @@
+//! Rooms and queues as actors, without sockets: what waits for the store, what a failed store does.
+
+use std::sync::{Arc, Mutex};
+
+use anteroom::{
+    auth::{Claims, Grants, Identity},
+    clock::ManualClock,
+    error::{Error, ErrorCode},
+    service::{Link, Operation, Outcome, Outlet, Permit, Reply, Request, Seat, Service, ToSession},
+    store::MemoryStore,
+    types::{Limits, Payload, QueueName, RequestId},
+};
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+
+use crate::support::within;
+
+struct Collect {
+    items: UnboundedSender<ToSession>,
+    cut: Arc<Mutex<bool>>,
+}
+
+impl Outlet for Collect {
+    fn send(&self, items: Vec<ToSession>) {
+        items.into_iter().for_each(|item| drop(self.items.send(item)));
+    }
+
+    fn cut(&self) {
+        *self.cut.lock().unwrap() = true;
+    }
+}
+
+/// A participant without a socket.
+struct Member {
+    seat: Seat,
+    items: UnboundedReceiver<ToSession>,
+}
+
+impl Member {
+    fn enter(service: &Service) -> Self {
+        let claims = Claims::full_access("m".parse().unwrap(), "r".parse().unwrap());
+        let identity = Identity {
+            name: claims.name,
+            role: claims.role,
+            room: claims.room,
+            grants: Grants::full(),
+            expires_at: None,
+        };
+        let seat = service.enter(identity).unwrap();
+        let (sender, items) = unbounded_channel();
+        let outlet = Collect { items: sender, cut: Arc::default() };
+        seat.join(Arc::new(Link::new(seat.session(), Box::new(outlet), 1 << 20)));
+        Self { seat, items }
+    }
+
+    fn ask(&self, id: u64, operation: Operation) {
+        let permit = Permit::InFlight;
+        let refused = self.seat.submit(vec![Request { id: RequestId(id), permit, operation }]);
+        assert!(refused.is_empty());
+    }
+
+    async fn reply(&mut self) -> (u64, Result<Outcome, Error>) {
+        match within("a reply", self.items.recv()).await {
+            Some(ToSession::Reply(Reply { id, result, .. })) => (id.0, result),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// Lets the actors work; nothing must come of it.
+    async fn expect_nothing(&mut self) {
+        for _ in 0..50 {
+            tokio::task::yield_now().await;
+        }
+        assert!(self.items.try_recv().is_err(), "a reply left before its record was durable");
+    }
+}
+
+fn queue() -> QueueName {
+    "q".parse().unwrap()
+}
+
+fn send(text: &'static str) -> Operation {
+    Operation::Send { queue: queue(), body: Payload::from(text), create: true }
+}
+
+fn receive(wait: bool) -> Operation {
+    Operation::Receive { queue: queue(), create: true, wait }
+}
+
+fn service(store: &Arc<MemoryStore>) -> Service {
+    let store = Arc::clone(store);
+    Service::new(Limits::default(), false, store, Arc::new(ManualClock::default()))
+}
+
+fn in_system<F: Future>(test: F) -> F::Output {
+    actix_web::rt::System::new().block_on(test)
+}
+
+#[test]
+fn a_reply_waits_for_its_record_and_a_refusal_for_its_reason() {
+    in_system(async {
+        let store = Arc::new(MemoryStore::keeping());
+        let service = service(&store);
+        let mut member = Member::enter(&service);
+        store.stall();
+        member.ask(1, send("1"));
+        member.ask(2, Operation::OpenQueue { queue: queue() });
+        member.expect_nothing().await;
+        store.resume();
+        assert_eq!(member.reply().await, (1, Ok(Outcome::Done)));
+        let (id, refused) = member.reply().await;
+        assert_eq!((id, refused.unwrap_err().code), (2, ErrorCode::QueueExists));
+    });
+}
+
+#[test]
+fn nothing_is_delivered_that_a_power_cut_could_undo() {
+    in_system(async {
+        let store = Arc::new(MemoryStore::keeping());
+        let service = service(&store);
+        let mut sender = Member::enter(&service);
+        let mut receiver = Member::enter(&service);
+        receiver.ask(1, receive(true));
+        receiver.expect_nothing().await;
+        store.stall();
+        sender.ask(1, send("1"));
+        receiver.expect_nothing().await;
+        store.resume();
+        assert!(matches!(receiver.reply().await, (1, Ok(Outcome::Delivered { .. }))));
+        assert_eq!(sender.reply().await, (1, Ok(Outcome::Done)));
+    });
+}
+
+#[test]
+fn what_was_held_for_a_session_that_left_goes_to_the_next() {
+    in_system(async {
+        let store = Arc::new(MemoryStore::keeping());
+        let service = service(&store);
+        let mut sender = Member::enter(&service);
+        let mut first = Member::enter(&service);
+        first.ask(1, receive(true));
+        first.expect_nothing().await;
+        let mut second = Member::enter(&service);
+        second.ask(7, receive(true));
+        second.expect_nothing().await;
+        store.stall();
+        sender.ask(1, send("1"));
+        sender.expect_nothing().await;
+        drop(first); // The message is leased to it, and the delivery is held.
+        second.expect_nothing().await;
+        store.resume();
+        assert!(matches!(second.reply().await, (7, Ok(Outcome::Delivered { .. }))));
+    });
+}
+
+#[test]
+fn a_failed_store_is_never_acknowledged_and_stops_the_queue() {
+    in_system(async {
+        let store = Arc::new(MemoryStore::keeping());
+        let service = service(&store);
+        let mut member = Member::enter(&service);
+        member.ask(1, send("1"));
+        assert_eq!(member.reply().await, (1, Ok(Outcome::Done)));
+        store.stall();
+        member.ask(2, send("2"));
+        member.expect_nothing().await;
+        store.fail();
+        for id in [2, 3] {
+            let (replied, result) = member.reply().await;
+            assert_eq!((replied, result.unwrap_err().code), (id, ErrorCode::StoreFailed));
+            member.ask(id + 1, receive(true));
+        }
+        assert!(service.quiesce().await.is_err());
+    });
+}
+
+#[test]
+fn quiesce_waits_for_what_is_not_durable_yet() {
+    in_system(async {
+        let store = Arc::new(MemoryStore::keeping());
+        let service = service(&store);
+        let mut member = Member::enter(&service);
+        store.stall();
+        member.ask(1, send("1"));
+        let waiting = service.clone();
+        let quiesced = actix_web::rt::spawn(async move { waiting.quiesce().await });
+        member.expect_nothing().await;
+        assert!(!quiesced.is_finished());
+        store.resume();
+        assert_eq!(within("the rooms to come to rest", quiesced).await.unwrap(), Ok(()));
+    });
+}
+
+#[test]
+fn a_queue_comes_back_from_its_records() {
+    in_system(async {
+        let store = Arc::new(MemoryStore::keeping());
+        let before = service(&store);
+        let mut member = Member::enter(&before);
+        for (id, text) in [(1, "1"), (2, "2"), (3, "3")] {
+            member.ask(id, send(text));
+            assert!(member.reply().await.1.is_ok());
+        }
+        member.ask(4, receive(false));
+        let Ok(Outcome::Delivered { lease, .. }) = member.reply().await.1 else { panic!() };
+        member.ask(5, Operation::Settle { queue: queue(), leases: vec![lease] });
+        assert!(member.reply().await.1.is_ok());
+        member.ask(6, receive(false)); // Leased and never settled.
+        assert!(member.reply().await.1.is_ok());
+
+        let after = service(&store); // The same records, as after a crash.
+        let mut member = Member::enter(&after);
+        for text in ["2", "3"] {
+            member.ask(1, receive(false));
+            let (_, Ok(Outcome::Delivered { body, .. })) = member.reply().await else { panic!() };
+            assert_eq!(body, Payload::from(text));
+        }
+    });
+}
