@@ -25,7 +25,7 @@ fn drivers() -> PathBuf {
 }
 
 /// Makes the environment of a client, or says why this machine cannot.
-fn environment(name: &str) -> Result<PathBuf, String> {
+pub fn environment(name: &str) -> Result<PathBuf, String> {
     static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
     let _guard = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
     let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join("clients").join(name);

@@ -260,3 +260,39 @@ async fn gone(peer: &mut Peer) -> bool {
         }
     }
 }
+
+#[test]
+fn a_thousand_lists_at_once_cost_little_and_are_all_answered() {
+    run(async {
+        let (server, mut peer) = start(&[]).await;
+        for n in 0..500 {
+            peer.ask("queues.open", &json!({"name": format!("queue-{n}")}).to_string()).await;
+        }
+        peer.size("queue-0").await;
+        let before = server.resident();
+        let mut ids = Vec::new();
+        for _ in 0..1000 {
+            ids.push(peer.ask("queues.list", "{}").await);
+        }
+        let mut other = Peer::join(&server, "r", &full("r")).await;
+        assert_eq!(other.take("queue-0").await, Answer::Empty, "others are served meanwhile");
+        for id in ids {
+            assert!(
+                matches!(peer.answer(id).await, Answer::Json(list) if list.contains("queue-499"))
+            );
+        }
+        let grown = server.resident().saturating_sub(before);
+        assert!(grown < 64 << 20, "{grown} bytes");
+    });
+}
+
+#[test]
+fn requests_without_an_answer_are_in_flight_too() {
+    run(async {
+        let (_server, mut peer) = start(&["requests_in_flight=1"]).await;
+        for n in 0..500 {
+            peer.ask("set_attributes", &json!({"n": n}).to_string()).await;
+        }
+        assert_eq!(peer.take("q").await, Answer::Empty, "they give their permits back");
+    });
+}
