@@ -1,4 +1,17 @@
-//! anteroom: rooms and queues over WebSockets. (Crate docs follow.)
+//! anteroom: rooms and queues over WebSockets.
+//!
+//! ```text
+//! socket ─► server::ws ─► wire + facade ─► service ─► actor::room ─► actor::queue ─► engine
+//!                                                                                      │
+//! socket ◄─ frames ◄───── facade ◄─────── link ◄───── held replies ◄─ store ◄─ journal ◄┘
+//! ```
+//!
+//! Reading order: [`engine`] (what a queue is), [`service`] (the door), [`actor`] (who runs, who waits),
+//! [`wire`] and [`facade`] (how a protocol says it), [`server`] (where it listens). `ARCHITECTURE.md` has
+//! the map and three walk-throughs.
+//!
+//! To take part in a room from Rust, see [`client`].
+
 pub mod actor;
 pub mod auth;
 pub mod cli;

@@ -89,31 +89,31 @@ pub(super) struct Arguments {
 /// Pairs of flags; the later one of a pair counts.
 #[derive(Debug, clap::Args)]
 struct Switches {
-    /// It may see names and sizes of the queues [default]
+    /// It may see names and sizes of the queues (default)
     #[arg(long, overrides_with = "no_list")]
     list: bool,
     /// It may not see names and sizes of the queues
     #[arg(long, overrides_with = "list")]
     no_list: bool,
-    /// It may exchange messages with participants [default]
+    /// It may exchange messages with participants (default)
     #[arg(long, overrides_with = "no_messaging")]
     messaging: bool,
     /// It may do nothing with messages between participants
     #[arg(long, overrides_with = "messaging")]
     no_messaging: bool,
-    /// It may send to all participants at once [default]
+    /// It may send to all participants at once (default)
     #[arg(long, overrides_with = "no_broadcast")]
     broadcast: bool,
     /// It may not send to all participants at once
     #[arg(long, overrides_with = "broadcast")]
     no_broadcast: bool,
-    /// It may send to one participant [default]
+    /// It may send to one participant (default)
     #[arg(long, overrides_with = "no_message_send")]
     message_send: bool,
     /// It may not send to one participant
     #[arg(long, overrides_with = "message_send")]
     no_message_send: bool,
-    /// It may see who is there [default]
+    /// It may see who is there (default)
     #[arg(long, overrides_with = "no_message_list")]
     message_list: bool,
     /// It may not see who is there

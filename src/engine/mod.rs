@@ -19,7 +19,7 @@
 //! turns, and within a connection the *newest* receiver is served first, because a client that gives up
 //! on a receive tells nobody, and the newest is the one it surely still waits for.
 //!
-//! # Invariants (checked by [`Queue::check_invariants`], cited by the tests)
+//! # Invariants (checked after every step by the tests, which cite them)
 //!
 //! * **I1** a live message is in exactly one place: ready, or in one lease.
 //! * **I2** ready messages leave in the order of their sequence, whatever came back meanwhile.
