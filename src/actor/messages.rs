@@ -48,10 +48,10 @@ pub(super) struct Apply {
     pub(super) commands: Vec<(ReplyTo, Command)>,
 }
 
-/// To a queue: answer when everything before this is done.
+/// To a queue: how many messages are ready when everything before this is done?
 #[derive(Message)]
-#[rtype(result = "()")]
-pub(super) struct CatchUp;
+#[rtype(result = "usize")]
+pub(super) struct Measure;
 
 /// To a queue: its records up to and including this one are durable, or will never be.
 #[derive(Message)]

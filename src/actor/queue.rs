@@ -16,7 +16,7 @@ use actix::{Actor, Addr, AsyncContext, Context, Handler, ResponseFuture};
 use tokio::sync::oneshot;
 
 use super::{
-    messages::{Apply, CatchUp, Quiesce, Stored},
+    messages::{Apply, Measure, Quiesce, Stored},
     pump::{Pump, Pumped},
 };
 use crate::{
@@ -276,11 +276,11 @@ impl Handler<Stored> for QueueActor {
     }
 }
 
-impl Handler<CatchUp> for QueueActor {
-    type Result = ();
+impl Handler<Measure> for QueueActor {
+    type Result = usize;
 
-    fn handle(&mut self, CatchUp: CatchUp, _: &mut Self::Context) {
-        self.gauge.publish(self.engine.size(), self.batches);
+    fn handle(&mut self, Measure: Measure, _: &mut Self::Context) -> usize {
+        self.engine.size()
     }
 }
 

@@ -18,7 +18,7 @@ use actix::{
 use futures_util::future::join_all;
 
 use super::{
-    messages::{Apply, CatchUp, Join, Leave, Quiesce, Submit},
+    messages::{Apply, Join, Leave, Measure, Quiesce, Submit},
     queue::{Gauge, QueueActor},
 };
 use crate::{
@@ -41,16 +41,18 @@ pub struct RoomActor {
     staged_for: Vec<usize>,
     /// Receivers parked or about to be, over all queues.
     parked: Arc<AtomicUsize>,
-    /// Lists that wait for the next look at the sizes.
-    lists: Vec<ReplyTo>,
-    /// A look at the sizes is under way.
-    is_looking: bool,
+    /// Grows whenever a list of the queues could come out differently.
+    version: u64,
+    /// The last list and the version it shows.
+    list: Option<(u64, Arc<[QueueSize]>)>,
 }
 
 struct Member {
     link: Arc<Link>,
     /// Queues that know this session.
     touched: BTreeSet<usize>,
+    /// Version of the list that it was given last.
+    listed: Option<u64>,
 }
 
 struct QueueSlot {
@@ -73,8 +75,8 @@ impl RoomActor {
             slots: Vec::new(),
             staged_for: Vec::new(),
             parked: Arc::new(AtomicUsize::new(0)),
-            lists: Vec::new(),
-            is_looking: false,
+            version: 0,
+            list: None,
         }
         .start()
     }
@@ -87,7 +89,7 @@ impl RoomActor {
         ctx: &mut Context<Self>,
     ) -> Result<Option<Outcome>, Error> {
         match operation {
-            Operation::ListQueues => self.list(to, ctx),
+            Operation::ListQueues => return self.list(to, ctx),
             Operation::OpenQueue { queue } => self.stage(&queue, true, to, Command::Open)?,
             Operation::CloseQueue { queue } => self.stage(&queue, false, to, Command::Close)?,
             Operation::Drain { queue } => self.stage(&queue, false, to, Command::Drain)?,
@@ -183,6 +185,7 @@ impl RoomActor {
         let at = self.slots.len();
         self.slots.push(QueueSlot { address, gauge, batches: 0, staged: Vec::new() });
         self.queues.insert(queue.clone(), at);
+        self.version += 1;
         Ok(at)
     }
 
@@ -192,6 +195,7 @@ impl RoomActor {
         for at in self.staged_for.drain(..) {
             let Some(slot) = self.slots.get_mut(at) else { continue };
             member.touched.insert(at);
+            self.version += 1;
             let (link, commands) = (Arc::clone(&member.link), std::mem::take(&mut slot.staged));
             slot.tell(Apply { link, commands });
         }
@@ -202,59 +206,62 @@ impl RoomActor {
         let Some(member) = self.members.get(&from.session) else { return };
         for at in &member.touched {
             if let Some(slot) = self.slots.get_mut(*at) {
+                self.version += 1;
                 let commands = vec![(from, command.clone())];
                 slot.tell(Apply { link: Arc::clone(&member.link), commands });
             }
         }
     }
 
-    /// Answers with all queues and their sizes, what this session sent before included.
+    /// All queues and their sizes at this point in the session's requests: what it sent before is counted,
+    /// what it sends after is not.
     ///
-    /// One look serves all lists that wait for it: a client that asks a thousand times costs one.
-    fn list(&mut self, to: ReplyTo, ctx: &mut Context<Self>) {
-        self.lists.push(to);
-        if !self.is_looking {
-            self.look(ctx);
+    /// Lists that would be the same are shared, and each weighs on the connection it waits for.
+    fn list(&mut self, to: ReplyTo, ctx: &mut Context<Self>) -> Result<Option<Outcome>, Error> {
+        self.flush(to.session);
+        let shared = self.list.as_ref().filter(|(version, _)| *version == self.version);
+        let Some(member) = self.members.get_mut(&to.session) else { return Ok(None) };
+        let has_it = shared.is_some() && member.listed == Some(self.version);
+        let booked = if has_it { 0 } else { weight(self.queues.keys()) };
+        if !member.link.book(booked) {
+            let text = "too many large answers wait to be read on this connection";
+            return Err(Error::new(ErrorCode::TooManyRequests, text));
         }
+        member.listed = Some(self.version);
+        let link = Arc::clone(&member.link);
+        if let Some((_, queues)) = shared {
+            return Ok(Some(Outcome::Queues { queues: Arc::clone(queues), booked }));
+        }
+        let (mut queues, behind) = self.measure();
+        if behind.is_empty() {
+            let queues: Arc<[QueueSize]> = queues.into();
+            self.list = Some((self.version, Arc::clone(&queues)));
+            return Ok(Some(Outcome::Queues { queues, booked }));
+        }
+        let (at, asked): (Vec<usize>, Vec<_>) = behind.into_iter().unzip();
+        ctx.spawn(join_all(asked).into_actor(self).map(move |sizes, _, _| {
+            for (at, size) in at.into_iter().zip(sizes) {
+                if let (Some(queue), Ok(size)) = (queues.get_mut(at), size) {
+                    queue.size = size;
+                }
+            }
+            reply(&link, to, Ok(Outcome::Queues { queues: queues.into(), booked }));
+        }));
+        Ok(None)
     }
 
-    fn look(&mut self, ctx: &mut Context<Self>) {
-        let waiting = std::mem::take(&mut self.lists);
-        if waiting.is_empty() {
-            return;
+    /// All queues by name. Those at rest show their size; the others, by their place in the list, are asked.
+    fn measure(&self) -> (Vec<QueueSize>, Vec<(usize, Asked)>) {
+        let mut queues = Vec::with_capacity(self.queues.len());
+        let mut behind = Vec::new();
+        for (queue, at) in &self.queues {
+            let Some(slot) = self.slots.get(*at) else { continue };
+            if !slot.gauge.has_done(slot.batches) {
+                behind.push((queues.len(), slot.address.send(Measure)));
+            }
+            queues.push(QueueSize { queue: queue.clone(), size: slot.gauge.size() });
         }
-        self.is_looking = true;
-        let sessions: BTreeSet<SessionId> = waiting.iter().map(|to| to.session).collect();
-        sessions.into_iter().for_each(|session| self.flush(session));
-        // Queues at rest show their size; only the others are asked to catch up.
-        let behind = self.slots.iter().filter(|slot| !slot.gauge.has_done(slot.batches));
-        let caught_up = join_all(behind.map(|slot| slot.address.send(CatchUp)));
-        let answer = caught_up.into_actor(self).map(move |_, room, ctx| {
-            room.is_looking = false;
-            room.answer_lists(&waiting);
-            room.look(ctx);
-        });
-        ctx.spawn(answer);
-    }
-
-    fn answer_lists(&self, waiting: &[ReplyTo]) {
-        let size = |at: &usize| self.slots.get(*at).map_or(0, |slot| slot.gauge.size());
-        let list = self.queues.iter();
-        let list = list.map(|(queue, at)| QueueSize { queue: queue.clone(), size: size(at) });
-        let queues: Arc<[QueueSize]> = list.collect();
-        let mut served = BTreeSet::new();
-        for to in waiting {
-            let Some(member) = self.members.get(&to.session) else { continue };
-            // The list weighs once on each connection that it waits for.
-            let booked = if served.insert(to.session) { weight(&queues) } else { 0 };
-            let result = if member.link.book(booked) {
-                Ok(Outcome::Queues { queues: Arc::clone(&queues), booked })
-            } else {
-                let text = "too many large answers wait to be read on this connection";
-                Err(Error::new(ErrorCode::TooManyRequests, text))
-            };
-            reply(&member.link, *to, result);
-        }
+        (queues, behind)
     }
 
     fn notify(&self, notices: Notices) -> Option<Outcome> {
@@ -275,10 +282,13 @@ impl RoomActor {
     }
 }
 
-/// Bytes that a list of queues keeps alive, roughly.
-fn weight(queues: &[QueueSize]) -> usize {
+/// A queue that was asked for its size.
+type Asked = actix::prelude::Request<QueueActor, Measure>;
+
+/// Bytes that a list of these queues takes, roughly.
+fn weight<'a>(queues: impl Iterator<Item = &'a QueueName>) -> usize {
     const BASE: usize = 64;
-    queues.iter().map(|queue| BASE + queue.queue.as_str().len()).sum()
+    queues.map(|queue| BASE + queue.as_str().len()).sum()
 }
 
 fn reply(link: &Link, to: ReplyTo, result: Result<Outcome, Error>) {
@@ -307,7 +317,7 @@ impl Handler<Join> for RoomActor {
     fn handle(&mut self, Join { link, participant, may_list }: Join, _: &mut Self::Context) {
         let session = link.session();
         self.roster.join(session, participant, may_list);
-        self.members.insert(session, Member { link, touched: BTreeSet::new() });
+        self.members.insert(session, Member { link, touched: BTreeSet::new(), listed: None });
     }
 }
 

@@ -71,7 +71,7 @@ settings! {
         "how long a stopping server waits for what is under way";
     workers: usize = processors(), "number of processors",
         "threads that serve connections";
-    log: String = "info,actix_server=warn".to_owned(), "info,actix_server=warn",
+    log: String = "info,actix_server=warn,actix_http=off".to_owned(), "info,actix_server=warn,actix_http=off",
         "what is logged: a level, or a filter like warn,anteroom=debug";
     ping_interval: Millis = Millis::from_secs(25), "25s",
         "how often a silent peer is pinged";

@@ -1,10 +1,11 @@
 //! Which path leads where.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use actix_web::{
     HttpRequest, HttpResponse,
     http::header,
+    rt::time::timeout,
     web::{self, Data, Path, Payload, ServiceConfig},
 };
 use serde_json::json;
@@ -18,22 +19,23 @@ use crate::{
     types::RoomName,
 };
 
+/// A request's body has this long to arrive,
+const BODY_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// and this much room.
+const BODY_BYTES_MAX: usize = 64 * 1024;
+
 const LANDING_PAGE: &str = include_str!("../../static/index.html");
 
 /// The routes of the server.
 pub(super) fn configure(context: &Arc<Context>, config: &mut ServiceConfig) {
     config
         .app_data(Data::from(Arc::clone(context)))
-        .app_data(Data::new(context.service.clone()))
-        .app_data(Data::new(Arc::clone(&context.keys)))
         .route("/", web::get().to(landing_page))
         .route("/health/live", web::get().to(live))
         .route("/health/ready", web::get().to(ready))
         .route("/config", web::get().to(meshagent::config))
-        .route(
-            "/accounts/projects/{project}/rooms/{room}/connect",
-            web::post().to(meshagent::connect),
-        )
+        .route("/accounts/projects/{project}/rooms/{room}/connect", web::post().to(connect))
         .route("/rooms/{room}", web::get().to(room));
 }
 
@@ -59,6 +61,23 @@ async fn ready(context: Data<Context>) -> HttpResponse {
         return HttpResponse::ServiceUnavailable().json(json!({"status": "closing"}));
     }
     HttpResponse::Ok().json(json!({"status": "ready"}))
+}
+
+/// The `meshagent` command line asks for a token.
+async fn connect(
+    request: HttpRequest,
+    path: Path<(String, String)>,
+    body: Payload,
+    context: Data<Context>,
+) -> HttpResponse {
+    match timeout(BODY_TIMEOUT, body.to_bytes_limited(BODY_BYTES_MAX)).await {
+        Ok(Ok(Ok(body))) => {
+            meshagent::connect(&request, path.into_inner(), &body, &context.keys, &context.service)
+        }
+        Ok(Ok(Err(_))) => HttpResponse::BadRequest().finish(),
+        Ok(Err(_)) => HttpResponse::PayloadTooLarge().finish(),
+        Err(_) => HttpResponse::RequestTimeout().force_close().finish(),
+    }
 }
 
 /// A MeshAgent client joins a room.

@@ -221,6 +221,8 @@ pub struct Frames {
     chunks: VecDeque<Bytes>,
     tail: BytesMut,
     len: usize,
+    /// How long the last chunk was: the next will be about as long.
+    last_chunk: usize,
 }
 
 impl Frames {
@@ -241,8 +243,10 @@ impl Frames {
         let chunk = match self.chunks.pop_front() {
             Some(chunk) => chunk,
             None if self.tail.is_empty() => return None,
-            None => self.tail.split().freeze(),
+            // The buffer leaves with its bytes: a connection at rest holds none.
+            None => std::mem::take(&mut self.tail).freeze(),
         };
+        self.last_chunk = chunk.len();
         self.len -= chunk.len();
         Some(chunk)
     }
@@ -312,6 +316,9 @@ impl Frames {
     }
 
     fn begin(&mut self, opcode: u8, len: usize) {
+        if self.tail.capacity() == 0 {
+            self.tail.reserve(self.last_chunk.clamp(64, 64 * 1024));
+        }
         let before = self.tail.len();
         self.tail.put_u8(0x80 | opcode);
         match len {

@@ -1,12 +1,6 @@
 //! The two HTTP calls of the `meshagent` command line.
 
-use std::sync::Arc;
-
-use actix_web::{
-    HttpRequest, HttpResponse, Responder,
-    http::StatusCode,
-    web::{Bytes, Data, Path},
-};
+use actix_web::{HttpRequest, HttpResponse, Responder, http::StatusCode};
 use serde::Deserialize;
 use serde_json::json;
 
@@ -34,20 +28,20 @@ struct Body {
 
 /// `POST /accounts/projects/{project}/rooms/{room}/connect`: a token for a room, against an API key; or
 /// against a token for that room, which is given back.
-pub async fn connect(
-    request: HttpRequest,
-    path: Path<(String, String)>,
-    body: Bytes,
-    keys: Data<Arc<KeyRing>>,
-    service: Data<Service>,
+#[must_use]
+pub fn connect(
+    request: &HttpRequest,
+    (project, room): (String, String),
+    body: &[u8],
+    keys: &KeyRing,
+    service: &Service,
 ) -> HttpResponse {
-    let (project, room) = path.into_inner();
-    match token_for(&request, &room, &body, &keys, &service) {
+    match token_for(request, &room, body, keys, service) {
         Ok(jwt) => HttpResponse::Ok().json(json!({
             "jwt": jwt,
             "room_name": room,
             "project_id": project,
-            "room_url": room_url(&request, &room),
+            "room_url": room_url(request, &room),
         })),
         Err(error) => refusal(&error),
     }
@@ -81,9 +75,11 @@ fn token_for(
     claims.sign(keys)
 }
 
-/// A refusal as HTTP. MeshAgent's clients stop trying only on 403 and 404, so a bad token is 403 here.
+/// A refusal as HTTP. MeshAgent's clients stop trying only on 403 and 404: a bad token is 403 here, and a
+/// room whose name cannot be is not found.
 pub(crate) fn refusal(error: &Error) -> HttpResponse {
     let status = match error.code.http_status() {
+        400 => 404,
         401 => 403,
         status => status,
     };

@@ -130,10 +130,20 @@ impl Packets {
             bytes.clone() // The usual case: one data packet, nothing to join.
         } else {
             self.data.extend_from_slice(bytes);
-            self.data.split().freeze()
+            self.take_data()
         };
         if let State::Joining { kind, .. } = std::mem::replace(&mut self.state, State::Idle) {
             out(Joined::Message { id, kind, data });
+        }
+    }
+
+    /// A small buffer is used again; a large one leaves with its bytes, or it would be held by a connection
+    /// at rest.
+    fn take_data(&mut self) -> Bytes {
+        const KEEP: usize = 16 * 1024;
+        match self.data.capacity() {
+            ..=KEEP => self.data.split().freeze(),
+            _ => std::mem::take(&mut self.data).freeze(),
         }
     }
 

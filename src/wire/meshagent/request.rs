@@ -287,7 +287,10 @@ fn queue_call<'a>(tool: QueueTool, arguments: Arguments<'a>) -> Result<Request<'
     };
     let message = match (tool, arguments.message) {
         (QueueTool::Send, None) => return Err(invalid("`message` is missing")),
-        (QueueTool::Send, Some(message)) => message.get(),
+        (QueueTool::Send, Some(message)) => {
+            check_depth(message.get())?;
+            message.get()
+        }
         _ => "null",
     };
     let create = arguments.create.unwrap_or(true);
@@ -316,10 +319,9 @@ fn messaging_call<'a>(
                 ));
             }
             let message = message.ok_or_else(|| invalid("the message is missing"))?.into_owned();
-            let json: &RawValue = parse(message.as_bytes())?;
-            if !json.get().starts_with('{') {
-                return Err(invalid("the message is not an object"));
-            }
+            // An object, and nothing but an object.
+            let _: &RawValue = parse(message.as_bytes())?;
+            check_depth(&message)?;
             let message = Payload::from(Bytes::from(message));
             match (tool, arguments.to_participant_id) {
                 (MessagingTool::Broadcast, _) => {
@@ -340,6 +342,7 @@ fn messaging_call<'a>(
 fn set_attributes(data: &Bytes) -> Result<Request<'_>, Error> {
     let header = if data.first() == Some(&b'{') { data } else { unpack(data)?.0 };
     let attributes: std::collections::BTreeMap<String, &RawValue> = parse(header)?;
+    attributes.values().try_for_each(|value| check_depth(value.get()))?;
     let attributes = (attributes.into_iter())
         // Python since 0.0.29 adds its trace context to every header.
         .filter(|(name, _)| name != "__meshagent__")
@@ -348,10 +351,46 @@ fn set_attributes(data: &Bytes) -> Result<Request<'_>, Error> {
 }
 
 fn parse<'a, T: Deserialize<'a>>(json: &'a [u8]) -> Result<T, Error> {
+    if json.trim_ascii_start().first() != Some(&b'{') {
+        return Err(invalid("the request is not a JSON object"));
+    }
     serde_json::from_slice(json).map_err(|error| {
         let code = if error.is_data() { ErrorCode::InvalidRequest } else { ErrorCode::InvalidJson };
-        Error::new(code, format!("the request is not understood: {error}"))
+        Error::new(code, format!("the request is not understood: {}", shown(&error.to_string())))
     })
+}
+
+/// What is repeated of a client's own text.
+fn shown(text: &str) -> &str {
+    let end = (0..=NAME_SHOWN.min(text.len())).rev().find(|at| text.is_char_boundary(*at));
+    text.get(..end.unwrap_or(0)).unwrap_or("")
+}
+
+/// The deepest nesting of arrays and objects that a value may have. Most readers, Python's among them,
+/// give up somewhere; one message must not stop every receiver that meets it.
+const DEPTH_MAX: usize = 128;
+
+fn check_depth(json: &str) -> Result<(), Error> {
+    let opens = |byte: &u8| matches!(byte, b'[' | b'{');
+    if json.bytes().filter(|byte| opens(byte)).count() <= DEPTH_MAX {
+        return Ok(()); // It cannot be deeper than it has brackets.
+    }
+    let (mut depth, mut in_text, mut escaped) = (0usize, false, false);
+    for byte in json.bytes() {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if in_text => escaped = true,
+            b'"' => in_text = !in_text,
+            _ if in_text => {}
+            b'[' | b'{' => depth += 1,
+            b']' | b'}' => depth -= 1,
+            _ => {}
+        }
+        if depth > DEPTH_MAX {
+            return Err(Error::new(ErrorCode::InvalidJson, "the message is nested too deeply"));
+        }
+    }
+    Ok(())
 }
 
 fn invalid(message: &'static str) -> Error {
@@ -363,6 +402,7 @@ fn no_arguments() -> Error {
 }
 
 fn not_supported(what: &str) -> Error {
+    let what = shown(what);
     Error::new(ErrorCode::NotSupported, format!("{what} is not supported by this server"))
 }
 
@@ -416,6 +456,35 @@ mod tests {
             let data = packed(&format!(r#"{{"name":"q","message":{body}}}"#), b"");
             let Ok(Request::Queues(call)) = read("queues.send", &data) else { panic!("{body}") };
             assert_eq!(call.message, body);
+        }
+    }
+
+    #[test]
+    fn nesting_has_a_limit_that_brackets_in_text_do_not_reach() {
+        let nested = |depth: usize| format!("{}{}", "[".repeat(depth), "]".repeat(depth));
+        let text = format!("[\"{}\\\"{}\"]", "[".repeat(500), "{".repeat(500));
+        let wide = format!("[{}1]", "[],".repeat(500));
+        for (body, fits) in [
+            (nested(128), true),
+            (nested(129), false),
+            (nested(100_000), false),
+            (text, true),
+            (wide, true),
+        ] {
+            let data = packed(&format!(r#"{{"name":"q","message":{body}}}"#), b"");
+            assert_eq!(read("queues.send", &data).is_ok(), fits, "{} bytes", body.len());
+        }
+    }
+
+    #[test]
+    fn refusals_repeat_little_of_what_was_said() {
+        let long = "x".repeat(1 << 20);
+        for header in [
+            format!(r#"{{"toolkit":"storage","tool":"{long}","arguments":{{}}}}"#),
+            format!(r#"{{"toolkit":"queues","tool":"open","arguments":"{long}"}}"#),
+        ] {
+            let error = read("room.invoke_tool", &packed(&header, b"")).unwrap_err();
+            assert!(error.message.len() < 300, "{}", error.message.len());
         }
     }
 
