@@ -101,8 +101,8 @@ fn main() -> std::io::Result<()> {
             config.route("/", web::get().to(echo));
             config.default_service(web::to(|| async { HttpResponse::NotFound().finish() }));
         };
-        let (server, address) =
-            listen(address, 2, &Arc::new(Switchboard::default()), &clock, routes)?;
+        let board = Arc::new(Switchboard::new(1024));
+        let (server, address) = listen(address, 2, &board, &clock, routes)?;
         println!("ready ws://{address}/");
         server.await
     })

@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use actix_http::{HttpService, KeepAlive};
+use actix_http::{HttpService, KeepAlive, error::DispatchError};
 use actix_server::Server;
 use actix_service::{ServiceFactoryExt, fn_service, map_config};
 use actix_web::{App, dev::AppConfig, web::ServiceConfig};
@@ -21,8 +21,6 @@ const BACKLOG: i32 = 4096;
 
 /// A peer that connects has this long to send the head of its request.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
-
-const KEEP_ALIVE: KeepAlive = KeepAlive::Timeout(Duration::from_secs(30));
 
 /// Listens on `address` and serves the routes that `configure` sets up, on `workers` threads.
 ///
@@ -44,7 +42,8 @@ where
     let factory = move || {
         let app = App::new().configure(configure.clone());
         let http = HttpService::build()
-            .keep_alive(KEEP_ALIVE)
+            // One request, one connection: what is asked here by plain HTTP is asked rarely.
+            .keep_alive(KeepAlive::Disabled)
             .client_request_timeout(REQUEST_TIMEOUT)
             // Zero ends a closed connection at once; actix measures anything below a second by a clock
             // that it reads twice a second, and some connections would never be closed.
@@ -56,8 +55,11 @@ where
         let (board, clock) = (Arc::clone(&board), Arc::clone(&clock));
         fn_service(move |stream| {
             let socket = Socket::new(stream, Arc::clone(&board), Arc::clone(&clock));
-            let peer = socket.peer_addr();
-            std::future::ready(Ok::<_, actix_http::error::DispatchError>((socket, peer)))
+            let accepted = socket.map(|socket| {
+                let peer = socket.peer_addr();
+                (socket, peer)
+            });
+            std::future::ready(accepted.ok_or(DispatchError::DisconnectTimeout))
         })
         .and_then(http)
     };

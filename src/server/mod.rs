@@ -92,7 +92,7 @@ async fn serve(
             receipt_timeout: config.receipt_timeout,
         },
     });
-    let board = Arc::new(Switchboard::default());
+    let board = Arc::new(Switchboard::new(config.limits.connections + PLAIN_CONNECTIONS_MAX));
     let routes = Arc::clone(&context);
     let configure = move |config: &mut actix_web::web::ServiceConfig| {
         routes::configure(&routes, config);
@@ -110,10 +110,18 @@ async fn serve(
     Ok(())
 }
 
-/// Cuts peers that do not read, from outside their actors, which are not polled any more.
+/// Connections beside the WebSockets: requests that are being answered.
+const PLAIN_CONNECTIONS_MAX: usize = 1024;
+
+/// A plain HTTP request and its answer take no longer than this.
+const PLAIN_TIMEOUT: Millis = Millis::from_secs(15);
+
+/// Cuts peers that do not read, from outside their actors, which are not polled any more; and those that
+/// never finish their request.
 async fn watch(board: Arc<Switchboard>, clock: Arc<dyn Clock>, write_timeout: Millis) {
     loop {
         actix_web::rt::time::sleep(WATCH_INTERVAL).await;
+        board.cut_plain(clock.elapsed(), PLAIN_TIMEOUT);
         let cut = board.cut_blocked(clock.elapsed(), write_timeout);
         if cut > 0 {
             tracing::warn!(connections = cut, "cut: the peer does not read");

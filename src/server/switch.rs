@@ -31,6 +31,9 @@ pub struct Switch {
     waker: AtomicWaker,
     /// When the pending write was first refused, plus one; 0: no write is pending.
     blocked_since: AtomicU64,
+    opened_at: Millis,
+    /// A WebSocket; it may stay for as long as it likes.
+    upgraded: AtomicBool,
 }
 
 impl Switch {
@@ -38,6 +41,20 @@ impl Switch {
     pub fn throw(&self) {
         self.thrown.store(true, Ordering::Release);
         self.waker.wake();
+    }
+
+    /// The connection has become a WebSocket.
+    pub fn upgrade(&self) {
+        self.upgraded.store(true, Ordering::Relaxed);
+    }
+
+    /// How long this has been a connection that is no WebSocket.
+    #[must_use]
+    pub fn plain_for(&self, now: Millis) -> Millis {
+        match self.upgraded.load(Ordering::Relaxed) {
+            true => Millis(0),
+            false => Millis(now.0.saturating_sub(self.opened_at.0)),
+        }
     }
 
     /// How long the pending write has been waiting for the peer to read.
@@ -67,35 +84,37 @@ impl Switch {
     }
 }
 
-/// The switches of all open connections.
-#[derive(Default)]
+/// The switches of all open connections, HTTP ones included.
 pub struct Switchboard {
     switches: DashMap<u64, Arc<Switch>>,
     next: AtomicU64,
+    connections_max: usize,
 }
 
 impl Switchboard {
+    /// A board for so many connections.
+    #[must_use]
+    pub fn new(connections_max: usize) -> Self {
+        Self { switches: DashMap::new(), next: AtomicU64::new(0), connections_max }
+    }
+
     /// Cuts every connection whose peer has not read for `limit`.
     pub fn cut_blocked(&self, now: Millis, limit: Millis) -> usize {
-        let blocked = self.switches.iter().filter(|switch| switch.blocked_for(now) >= limit);
-        blocked.map(|switch| switch.throw()).count()
+        self.cut_if(|switch| switch.blocked_for(now) >= limit)
+    }
+
+    /// Cuts every connection that has been no WebSocket for `limit`: a request that never ends.
+    pub fn cut_plain(&self, now: Millis, limit: Millis) -> usize {
+        self.cut_if(|switch| switch.plain_for(now) >= limit)
     }
 
     /// Cuts every connection.
     pub fn cut_all(&self) {
-        self.switches.iter().for_each(|switch| switch.throw());
+        self.cut_if(|_| true);
     }
 
-    /// Open connections, HTTP ones included.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.switches.len()
-    }
-
-    /// Whether no connection is open.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.switches.is_empty()
+    fn cut_if(&self, is_due: impl Fn(&Switch) -> bool) -> usize {
+        self.switches.iter().filter(|switch| is_due(switch)).map(|switch| switch.throw()).count()
     }
 }
 
@@ -109,15 +128,18 @@ pub struct Socket {
 }
 
 impl Socket {
-    /// Puts a switch on `stream` and enters it on the board.
+    /// Puts a switch on `stream` and enters it on the board; `None` when the board is full.
     #[must_use]
-    pub fn new(stream: TcpStream, board: Arc<Switchboard>, clock: Arc<dyn Clock>) -> Self {
+    pub fn new(stream: TcpStream, board: Arc<Switchboard>, clock: Arc<dyn Clock>) -> Option<Self> {
+        if board.switches.len() >= board.connections_max {
+            return None;
+        }
         // Answers are written whole; waiting for more to send would only delay them.
         let _ = stream.set_nodelay(true);
         let number = board.next.fetch_add(1, Ordering::Relaxed);
-        let switch = Arc::new(Switch::default());
+        let switch = Arc::new(Switch { opened_at: clock.elapsed(), ..Switch::default() });
         board.switches.insert(number, Arc::clone(&switch));
-        Self { stream, switch, number, board, clock }
+        Some(Self { stream, switch, number, board, clock })
     }
 
     /// The switch.

@@ -114,6 +114,7 @@ pub fn upgrade<C: Conversation>(
         reader: Cell::new(None),
     });
     let switch = request.conn_data::<Arc<Switch>>().cloned().unwrap_or_default();
+    switch.upgrade();
     let connection = Connection {
         conversation,
         pipe: Rc::clone(&pipe),

@@ -52,11 +52,12 @@ impl Link {
         }
     }
 
-    /// Books bytes that wait for the session; `false` when that is too much.
+    /// Books bytes that wait for the session; `false` when that is too much. Where nothing waits, anything
+    /// may: one large item alone is no sign of a peer that does not read.
     #[must_use]
     pub fn book(&self, bytes: usize) -> bool {
-        let booked = self.outgoing.fetch_add(bytes, Ordering::Relaxed).saturating_add(bytes);
-        if booked > self.outgoing_bytes_max {
+        let before = self.outgoing.fetch_add(bytes, Ordering::Relaxed);
+        if before > 0 && before.saturating_add(bytes) > self.outgoing_bytes_max {
             self.outgoing.fetch_sub(bytes, Ordering::Relaxed);
             return false;
         }

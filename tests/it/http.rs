@@ -87,3 +87,15 @@ fn pages_of_other_origins_may_not_connect_unless_they_are_listed() {
         }
     });
 }
+
+#[test]
+fn a_body_that_never_comes_is_not_waited_for() {
+    let server = Server::start(&[]);
+    let mut stream = std::net::TcpStream::connect(server.address()).unwrap();
+    stream.set_read_timeout(Some(crate::support::PATIENCE)).unwrap();
+    let head = "POST /accounts/projects/p/rooms/r/connect HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{}";
+    stream.write_all(head.as_bytes()).unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 408"), "{answer}");
+}
