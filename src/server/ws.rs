@@ -90,6 +90,10 @@ pub trait Conversation: Unpin + 'static {
 /// Frames are filled up to about this size, then the socket must take them first.
 pub const CHUNK_BYTES: usize = 64 * 1024;
 
+/// So many bytes are read from one peer before the worker's other connections get their turn. The HTTP
+/// layer would go on with one connection for as long as its peer keeps sending.
+const TURN_BYTES: usize = 64 * 1024;
+
 /// More staged requests than this are submitted even while further frames wait to be decoded.
 const BATCH_MAX: usize = 256;
 
@@ -109,6 +113,7 @@ pub fn upgrade<C: Conversation>(
         frames: RefCell::default(),
         guard: RefCell::new(FrameGuard::new(limits.frame_bytes as u64)),
         handled: Cell::new(0),
+        turn_bytes_left: Cell::new(TURN_BYTES),
         tripped: Cell::new(None),
         reading: Cell::new(true),
         reader: Cell::new(None),
@@ -136,6 +141,7 @@ struct Pipe {
     guard: RefCell<FrameGuard>,
     /// Frames that the codec has handed to the actor.
     handled: Cell<u64>,
+    turn_bytes_left: Cell<usize>,
     tripped: Cell<Option<ErrorCode>>,
     reading: Cell<bool>,
     reader: Cell<Option<Waker>>,
@@ -175,12 +181,18 @@ impl Stream for Ingress {
             self.pipe.reader.set(Some(cx.waker().clone()));
             return Poll::Pending;
         }
+        let left = self.pipe.turn_bytes_left.get();
+        if left == 0 {
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
         let polled = Pin::new(&mut self.payload).poll_next(cx);
-        if let Poll::Ready(Some(Ok(chunk))) = &polled
-            && let Err(code) = self.pipe.guard.borrow_mut().inspect(chunk)
-        {
-            self.pipe.tripped.set(Some(code));
-            return Poll::Ready(Some(Err(PayloadError::Overflow)));
+        if let Poll::Ready(Some(Ok(chunk))) = &polled {
+            self.pipe.turn_bytes_left.set(left.saturating_sub(chunk.len()));
+            if let Err(code) = self.pipe.guard.borrow_mut().inspect(chunk) {
+                self.pipe.tripped.set(Some(code));
+                return Poll::Ready(Some(Err(PayloadError::Overflow)));
+            }
         }
         polled
     }
@@ -205,7 +217,11 @@ impl<S: Stream<Item = Result<Bytes, Error>>> Stream for Egress<S> {
         match chunk {
             Some(chunk) => Poll::Ready(Some(Ok(chunk))),
             None if self.actor.is_none() => Poll::Ready(None),
-            None => Poll::Pending,
+            None => {
+                // Only here does the connection's task end its turn.
+                self.pipe.turn_bytes_left.set(TURN_BYTES);
+                Poll::Pending
+            }
         }
     }
 }

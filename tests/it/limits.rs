@@ -223,7 +223,7 @@ fn outgoing_bytes_refuse_what_would_pile_up() {
         for id in (1000..1100).step_by(3) {
             let [one, send, two] =
                 [("queues.list", "{}"), ("queues.send", &message), ("queues.list", "{}")];
-            let requests = [one, send, two].iter().zip(id..);
+            let requests = [one, send, two].into_iter().zip(id..);
             let bytes: Vec<u8> =
                 requests.flat_map(|((kind, text), id)| request(id, kind, text)).collect();
             peer.socket.send_raw(&bytes).await.unwrap();
