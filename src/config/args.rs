@@ -48,7 +48,7 @@ pub struct ServeArgs {
     #[arg(long, value_name = "NUMBER")]
     pub workers: Option<usize>,
 
-    /// What is logged: a level, or a filter like warn,anteroom=debug [default: info]
+    /// What is logged: a level, or a filter like warn,anteroom=debug [default: info, without what actix says]
     #[arg(long, value_name = "FILTER")]
     pub log: Option<String>,
 
