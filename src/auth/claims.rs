@@ -216,12 +216,9 @@ fn moment(
     let Some(value) = claims.get(claim) else {
         return Ok(None);
     };
-    // Whole numbers up to LAST_SECOND are exact in a float, so nothing is lost by the casts.
+    // Some issuers write milliseconds as fractions (RFC 7519 allows it); whole seconds will do.
     let seconds = value.as_u64().or_else(|| {
-        value
-            .as_f64()
-            .filter(|s| s.fract() == 0.0 && (0.0..=LAST_SECOND as f64).contains(s))
-            .map(|s| s as u64)
+        value.as_f64().filter(|s| (0.0..=LAST_SECOND as f64).contains(s)).map(|s| s as u64)
     });
     match seconds {
         Some(seconds) if seconds <= LAST_SECOND => Ok(Some(Timestamp(seconds * 1000))),

@@ -76,7 +76,7 @@ settings! {
     ping_interval: Millis = Millis::from_secs(25), "25s",
         "how often a silent peer is pinged";
     pong_timeout: Millis = Millis::from_secs(60), "60s",
-        "how long a peer may be silent before it is cut";
+        "how long the answer to a ping may take before the peer is cut";
     receipt_timeout: Millis = Millis::from_secs(25), "25s",
         "how long the receipt of a message may take before the message goes back";
     write_timeout: Millis = Millis::from_secs(20), "20s",

@@ -399,6 +399,20 @@ mod tests {
     }
 
     #[test]
+    fn the_length_of_a_frame_has_three_forms() {
+        for (length, header) in [
+            (125, &[0x82, 125][..]),
+            (126, &[0x82, 126, 0, 126]),
+            (65_535, &[0x82, 126, 0xff, 0xff]),
+            (65_536, &[0x82, 127, 0, 0, 0, 0, 0, 1, 0, 0]),
+        ] {
+            let mut frames = Frames::default();
+            frames.begin_binary(length);
+            assert_eq!(frames.next_chunk().unwrap(), header, "{length}");
+        }
+    }
+
+    #[test]
     fn frames_share_large_pieces_and_count_every_byte() {
         let large = Bytes::from(vec![7; 70_000]);
         let mut frames = Frames::default();

@@ -3,12 +3,13 @@
 use std::sync::{Arc, Mutex};
 
 use anteroom::{
+    actor::{Session, SessionTimes},
     auth::{Claims, Grants, Identity},
     clock::ManualClock,
     error::{Error, ErrorCode},
     service::{Link, Operation, Outcome, Outlet, Permit, Reply, Request, Seat, Service, ToSession},
     store::MemoryStore,
-    types::{Limits, Payload, QueueName, RequestId},
+    types::{Limits, Millis, Payload, QueueName, RequestId},
 };
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
@@ -37,15 +38,7 @@ struct Member {
 
 impl Member {
     fn enter(service: &Service) -> Self {
-        let claims = Claims::full_access("m".parse().unwrap(), "r".parse().unwrap());
-        let identity = Identity {
-            name: claims.name,
-            role: claims.role,
-            room: claims.room,
-            grants: Grants::full(),
-            expires_at: None,
-        };
-        let seat = service.enter(identity).unwrap();
+        let seat = service.enter(identity()).unwrap();
         let (sender, items) = unbounded_channel();
         let outlet = Collect { items: sender, cut: Arc::default() };
         seat.join(Arc::new(Link::new(seat.session(), Box::new(outlet), 1 << 20)));
@@ -72,6 +65,12 @@ impl Member {
         }
         assert!(self.items.try_recv().is_err(), "a reply left before its record was durable");
     }
+}
+
+fn identity() -> Identity {
+    let claims = Claims::full_access("m".parse().unwrap(), "r".parse().unwrap());
+    let (name, role, room) = (claims.name, claims.role, claims.room);
+    Identity { name, role, room, grants: Grants::full(), expires_at: None }
 }
 
 fn queue() -> QueueName {
@@ -214,5 +213,38 @@ fn a_queue_comes_back_from_its_records() {
             let (_, Ok(Outcome::Delivered { body, .. })) = member.reply().await else { panic!() };
             assert_eq!(body, Payload::from(text));
         }
+    });
+}
+
+#[test]
+fn a_session_is_not_read_while_its_requests_are_unanswered() {
+    in_system(async {
+        let store = Arc::new(MemoryStore::keeping());
+        let limits = Limits { requests_in_flight: 2, ..Limits::default() };
+        let clock = Arc::new(ManualClock::default());
+        let service = Service::new(limits, false, Arc::clone(&store) as _, clock);
+        let seat = service.enter(identity()).unwrap();
+        let (sender, mut items) = unbounded_channel();
+        let outlet = Collect { items: sender, cut: Arc::default() };
+        let link = Arc::new(Link::new(seat.session(), Box::new(outlet), 1 << 20));
+        let times = SessionTimes {
+            ping_interval: Millis(1000),
+            pong_timeout: Millis(1000),
+            receipt_timeout: Millis(1000),
+        };
+        let mut session = Session::begin(seat, link, times, Millis(0));
+        session.request(RequestId(1), send("1"));
+        session.request(RequestId(2), receive(true)); // Parked: not in flight.
+        assert!(session.is_ready());
+        session.tell(RequestId(3), send("2"));
+        assert!(!session.is_ready(), "at the limit");
+        session.submit();
+        for _ in 0..3 {
+            let item = within("a reply", items.recv()).await.unwrap();
+            session.arrived(vec![item]);
+        }
+        assert!(!session.is_ready(), "what has arrived is not written yet");
+        while session.next_outgoing().is_some() {}
+        assert!(session.is_ready());
     });
 }

@@ -17,7 +17,7 @@ mod clients;
 mod command_line;
 mod conformance;
 mod examples;
-// mod frames;
+mod frames;
 mod grants;
 mod http;
 mod limits;

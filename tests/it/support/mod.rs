@@ -22,9 +22,11 @@ pub async fn within<F: Future>(what: &str, future: F) -> F::Output {
     }
 }
 
-/// Runs an asynchronous test.
+/// Runs an asynchronous test, which ends: a peer that waits for an answer is kept waiting by pings.
 pub fn run<F: Future>(test: F) -> F::Output {
-    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(test)
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let ended = runtime.block_on(async { tokio::time::timeout(2 * PATIENCE, test).await });
+    ended.expect("the test did not end")
 }
 
 /// Says why a test cannot run here; in CI, where `ANTEROOM_REQUIRE=all`, that is a failure.
