@@ -7,6 +7,7 @@ mod room;
 mod routes;
 mod shutdown;
 mod switch;
+mod turn;
 pub mod ws;
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};

@@ -15,7 +15,7 @@ use std::{
     pin::Pin,
     rc::Rc,
     sync::Arc,
-    task::{Context as TaskContext, Poll, Waker},
+    task::{Context as TaskContext, Poll, Waker, ready},
     time::Duration,
 };
 
@@ -29,7 +29,7 @@ use actix_web::{
 use actix_web_actors::ws::{WebsocketContext, handshake};
 use futures_util::Stream;
 
-use super::switch::Switch;
+use super::{switch::Switch, turn::Turn};
 use crate::{
     actor::{Pump, Pumped},
     clock::Clock,
@@ -90,8 +90,7 @@ pub trait Conversation: Unpin + 'static {
 /// Frames are filled up to about this size, then the socket must take them first.
 pub const CHUNK_BYTES: usize = 64 * 1024;
 
-/// So many bytes are read from one peer before the worker's other connections get their turn. The HTTP
-/// layer would go on with one connection for as long as its peer keeps sending.
+/// So many bytes are read from one peer before the worker looks after its other connections.
 const TURN_BYTES: usize = 64 * 1024;
 
 /// More staged requests than this are submitted even while further frames wait to be decoded.
@@ -113,7 +112,7 @@ pub fn upgrade<C: Conversation>(
         frames: RefCell::default(),
         guard: RefCell::new(FrameGuard::new(limits.frame_bytes as u64)),
         handled: Cell::new(0),
-        turn_bytes_left: Cell::new(TURN_BYTES),
+        turn: Arc::new(Turn::new(TURN_BYTES)),
         tripped: Cell::new(None),
         reading: Cell::new(true),
         reader: Cell::new(None),
@@ -141,7 +140,7 @@ struct Pipe {
     guard: RefCell<FrameGuard>,
     /// Frames that the codec has handed to the actor.
     handled: Cell<u64>,
-    turn_bytes_left: Cell<usize>,
+    turn: Arc<Turn>,
     tripped: Cell<Option<ErrorCode>>,
     reading: Cell<bool>,
     reader: Cell<Option<Waker>>,
@@ -181,14 +180,10 @@ impl Stream for Ingress {
             self.pipe.reader.set(Some(cx.waker().clone()));
             return Poll::Pending;
         }
-        let left = self.pipe.turn_bytes_left.get();
-        if left == 0 {
-            cx.waker().wake_by_ref();
-            return Poll::Pending;
-        }
+        ready!(self.pipe.turn.poll(cx));
         let polled = Pin::new(&mut self.payload).poll_next(cx);
         if let Poll::Ready(Some(Ok(chunk))) = &polled {
-            self.pipe.turn_bytes_left.set(left.saturating_sub(chunk.len()));
+            self.pipe.turn.take(chunk.len());
             if let Err(code) = self.pipe.guard.borrow_mut().inspect(chunk) {
                 self.pipe.tripped.set(Some(code));
                 return Poll::Ready(Some(Err(PayloadError::Overflow)));
@@ -217,11 +212,7 @@ impl<S: Stream<Item = Result<Bytes, Error>>> Stream for Egress<S> {
         match chunk {
             Some(chunk) => Poll::Ready(Some(Ok(chunk))),
             None if self.actor.is_none() => Poll::Ready(None),
-            None => {
-                // Only here does the connection's task end its turn.
-                self.pipe.turn_bytes_left.set(TURN_BYTES);
-                Poll::Pending
-            }
+            None => Poll::Pending,
         }
     }
 }
