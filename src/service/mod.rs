@@ -50,6 +50,18 @@ pub struct Shared {
     sessions: AtomicU64,
 }
 
+impl Shared {
+    /// A legal name may still be longer than this server wants names to be.
+    fn ensure_name(&self, name: &str) -> Result<(), Error> {
+        let bytes_max = self.limits.name_bytes;
+        if name.len() > bytes_max {
+            let text = format!("a name has at most {bytes_max} bytes on this server");
+            return Err(Error::new(ErrorCode::InvalidName, text));
+        }
+        Ok(())
+    }
+}
+
 /// The door. Cloning it is cheap.
 #[derive(Clone)]
 pub struct Service(Arc<Shared>);
@@ -73,8 +85,10 @@ impl Service {
     /// Must be called on an actix arbiter: that is where a new room will live.
     ///
     /// # Errors
-    /// `TooManyRooms`, `TooManyParticipants`.
+    /// `TooManyRooms`, `TooManyParticipants`, `InvalidName`.
     pub fn enter(&self, identity: Identity) -> Result<Seat, Error> {
+        self.0.ensure_name(identity.room.as_str())?;
+        self.0.ensure_name(identity.name.as_str())?;
         let room = self.0.directory.take_seat(&identity.room, || {
             RoomActor::begin(identity.room.clone(), Arc::clone(&self.0))
         })?;

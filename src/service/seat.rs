@@ -11,7 +11,7 @@ use crate::{
     auth::Identity,
     engine::{Attributes, Participant},
     error::Error,
-    types::{Limits, SessionId},
+    types::{Limits, QueueName, SessionId},
 };
 
 /// A seat in a room. Dropping it leaves the room: what the session was handed and did not settle goes
@@ -92,13 +92,18 @@ impl Seat {
 
     fn ensure(&self, operation: &Operation) -> Result<(), Error> {
         let grants = &self.identity.grants;
+        let name = |queue: &QueueName| self.shared.ensure_name(queue.as_str());
         match operation {
             Operation::ListQueues => grants.ensure_list(),
-            Operation::OpenQueue { queue } => grants.ensure_open(queue),
-            Operation::CloseQueue { queue } => grants.ensure_close(queue),
-            Operation::Send { queue, .. } => grants.ensure_send(queue),
-            Operation::Receive { queue, .. } => grants.ensure_receive(queue),
-            Operation::Drain { queue } => grants.ensure_drain(queue),
+            Operation::OpenQueue { queue } => name(queue).and_then(|()| grants.ensure_open(queue)),
+            Operation::CloseQueue { queue } => {
+                name(queue).and_then(|()| grants.ensure_close(queue))
+            }
+            Operation::Send { queue, .. } => name(queue).and_then(|()| grants.ensure_send(queue)),
+            Operation::Receive { queue, .. } => {
+                name(queue).and_then(|()| grants.ensure_receive(queue))
+            }
+            Operation::Drain { queue } => name(queue).and_then(|()| grants.ensure_drain(queue)),
             Operation::EnableMessaging | Operation::DisableMessaging => grants.ensure_messaging(),
             Operation::SendMessage { .. } => grants.ensure_message_send(),
             Operation::Broadcast { .. } => grants.ensure_message_broadcast(),

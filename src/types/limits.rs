@@ -62,6 +62,8 @@ const GIB: u64 = 1024 * MIB;
 limits! {
     frame_bytes = 1 << 20, max GIB, FrameTooLarge,
         "bytes of one WebSocket frame";
+    name_bytes = 255, max 255, InvalidName,
+        "bytes of the name of a room, a queue or a participant";
     message_bytes = 16 << 20, max GIB, MessageTooLarge,
         "bytes of one request, put together from its frames";
     fragments_per_message = 1024, max 1 << 20, TooManyFragments,

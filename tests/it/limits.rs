@@ -26,6 +26,22 @@ fn message_bytes() {
 }
 
 #[test]
+fn name_bytes() {
+    run(async {
+        let (server, mut peer) = start(&["name_bytes=6"]).await; // The peer's name is `tester`.
+        assert_eq!(peer.send("123456", json!(1)).await, Answer::Empty);
+        assert_eq!(peer.send("1234567", json!(1)).await.code(), 1002);
+        assert_eq!(peer.take("1234567").await.code(), 1002);
+        assert_eq!(peer.size("1234567").await, None);
+        Peer::join(&server, "sixsix", &full("sixsix")).await;
+        let refused = Peer::try_join(&server, "seven77", &full("seven77")).await.err().unwrap();
+        assert_eq!(refused.status, 404, "the clients do not try again for ever");
+        let long = token("r", "1234567", json!({"queues": {}}));
+        assert!(Peer::try_join(&server, "r", &long).await.is_err());
+    });
+}
+
+#[test]
 fn messages_per_queue() {
     run(async {
         let (server, mut peer) = start(&["messages_per_queue=2"]).await;
