@@ -33,6 +33,7 @@ pub(super) async fn stop(
     handle: &ServerHandle,
     grace: Millis,
 ) -> Result<(), StartError> {
+    let began = context.clock.elapsed();
     tracing::info!(connections = context.connections.taken(), "stopping");
     context.connections.finish_all();
     let gone = async {
@@ -40,12 +41,15 @@ pub(super) async fn stop(
             sleep(Duration::from_millis(5)).await;
         }
     };
-    let share = |percent: u64| Duration::from_millis(grace.0.saturating_mul(percent) / 100);
-    if timeout(share(70), gone).await.is_err() {
+    // The rest of the time is for what is then still to be stored.
+    let for_receipts = Duration::from_millis(grace.0.saturating_mul(7) / 10);
+    if timeout(for_receipts, gone).await.is_err() {
         tracing::warn!(connections = context.connections.taken(), "cut: grace is over");
     }
     board.cut_all();
-    let quiesced = timeout(share(20), context.service.quiesce()).await;
+    let used = context.clock.elapsed().0.saturating_sub(began.0);
+    let left = Duration::from_millis(grace.0.saturating_sub(used));
+    let quiesced = timeout(left, context.service.quiesce()).await;
     handle.stop(false).await;
     match quiesced {
         Ok(Err(error)) => Err(StartError::Store(error)),
