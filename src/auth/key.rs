@@ -131,7 +131,7 @@ impl Algorithm {
         }
     }
 
-    pub(super) const fn library(self) -> jsonwebtoken::Algorithm {
+    pub(super) const fn for_jsonwebtoken(self) -> jsonwebtoken::Algorithm {
         match self {
             Self::Hs256 => jsonwebtoken::Algorithm::HS256,
             Self::Rs256 => jsonwebtoken::Algorithm::RS256,
@@ -317,7 +317,7 @@ fn read_public_key(
         return Err(KeyError::SmallRsaKey);
     }
     // A trial: the library looks at an elliptic curve key only when it checks with it.
-    jsonwebtoken::crypto::verify("", b"", &key, algorithm.library())
+    jsonwebtoken::crypto::verify("", b"", &key, algorithm.for_jsonwebtoken())
         .map_err(|_| KeyError::NotAPublicKey)?;
     Ok((algorithm, key))
 }

@@ -194,7 +194,7 @@ impl<'a> Token<'a> {
         };
         let is_right = keys.iter().any(|key| {
             let signed = self.signed.as_bytes();
-            jsonwebtoken::crypto::verify(self.signature, signed, key, algorithm.library())
+            jsonwebtoken::crypto::verify(self.signature, signed, key, algorithm.for_jsonwebtoken())
                 .unwrap_or(false)
         });
         let is_for_us = match audience {
@@ -237,7 +237,7 @@ impl Claims {
         })?;
         let signed =
             format!("{}.{}", URL_SAFE_NO_PAD.encode(HEADER), URL_SAFE_NO_PAD.encode(self.write()));
-        let algorithm = Algorithm::Hs256.library();
+        let algorithm = Algorithm::Hs256.for_jsonwebtoken();
         let signature = jsonwebtoken::crypto::sign(signed.as_bytes(), key, algorithm)
             .map_err(|_| Error::from(ErrorCode::Internal))?;
         let token = format!("{signed}.{signature}");
