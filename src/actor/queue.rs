@@ -137,16 +137,16 @@ impl QueueActor {
         let parked_before = self.engine.parked();
         let mut asked_to_park = 0;
         for (from, command) in commands {
-            if let Some(error) = self.refusal() {
-                self.held.push_back(Held { to: from, result: Err(error), rests_on: self.durable });
-                asked_to_park += usize::from(matches!(command, Command::Take { park: true }));
-                continue;
-            }
             match command {
                 Command::Take { park: true } => asked_to_park += 1,
                 // Whatever is still to be said to this session has nobody to hear it.
                 Command::Abandon => drop(self.links.remove(&from.session)),
                 _ => {}
+            }
+            if self.failed.is_some() {
+                let (result, rests_on) = (Err(ErrorCode::StoreFailed), self.durable);
+                self.held.push_back(Held { to: from, result, rests_on });
+                continue;
             }
             self.engine.apply(now, from, command, &mut self.effects);
         }
@@ -162,10 +162,6 @@ impl QueueActor {
         if no_longer_parked > 0 {
             self.parked_in_room.fetch_sub(no_longer_parked, Ordering::Relaxed);
         }
-    }
-
-    fn refusal(&self) -> Option<ErrorCode> {
-        self.failed.is_some().then_some(ErrorCode::StoreFailed)
     }
 
     fn write(&mut self, address: Addr<Self>) {

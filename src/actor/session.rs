@@ -154,7 +154,9 @@ impl Session {
                             self.receipts.written(queue.clone(), *lease);
                         }
                         Ok(Outcome::Queues { booked, .. }) => self.link.written(*booked),
-                        Ok(_) if matches!(permit, Permit::Silent | Permit::None) => continue,
+                        Ok(_) if permit == Permit::Silent => continue,
+                        // The session asked for this, not the client.
+                        _ if permit == Permit::None => continue,
                         _ => {}
                     }
                     return Some(Outgoing::Reply(id, result));

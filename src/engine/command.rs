@@ -12,7 +12,7 @@ pub enum Permit {
     Silent,
     /// One of the connection's parked receivers.
     Parked,
-    /// Nothing: the session asked on its own account, and wants no reply.
+    /// Nothing: the session asked on its own account, and no reply is written.
     None,
 }
 
