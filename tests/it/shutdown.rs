@@ -26,24 +26,25 @@ fn receipts_under_way_are_waited_for_and_nothing_more_is_handed_out() {
     run(async {
         let mut server = Server::start(&["--grace", "20s"]);
         let mut peer = Peer::join(&server, "r", &full("r")).await;
-        let mut other = Peer::join(&server, "r", &full("r")).await;
-        peer.pongs = false;
-        let first = peer.park("q").await;
-        peer.park("q").await; // Newer, so it gets the first message.
-        other.send("q", json!(1)).await;
-        let Said::Answer(_, Answer::Json(_)) = peer.next().await else { panic!() };
-        let Said::Ping(ping) = peer.next().await else { panic!() };
+        let mut idle = Peer::join(&server, "r", &full("r")).await;
+        let mut leaving = Peer::join(&server, "r", &full("r")).await;
+        for receiver in [&mut leaving, &mut peer] {
+            receiver.pongs = false;
+            idle.send("q", json!(1)).await;
+            assert!(matches!(receiver.take("q").await, Answer::Json(_)));
+        }
+        let Said::Ping(ping) = peer.next().await else { panic!("no ping behind the answer") };
+        peer.park("q").await;
+        assert_eq!(peer.size("q").await, Some(0));
         server.signal("TERM");
-        assert_eq!(other.end().await, None, "nothing is under way for this one");
+        assert_eq!(idle.end().await, None, "nothing is under way for this one");
+        // A message comes back while the other still waits; it is not to be handed out again.
+        drop(leaving);
+        let said = tokio::time::timeout(Duration::from_millis(300), peer.next()).await;
+        assert!(said.is_err(), "{said:?} although the server is closing");
         assert!(!server.has_ended(), "the receipt is waited for");
         peer.socket.send(PONG, &ping).await.unwrap();
-        loop {
-            match peer.next().await {
-                Said::End(None) => break,
-                Said::Ping(_) => {}
-                said => panic!("{said:?} came for {first} although the server is closing"),
-            }
-        }
+        assert_eq!(peer.end().await, None);
         assert_eq!(server.wait(), Some(0));
     });
 }
