@@ -100,12 +100,13 @@ async fn serve(
     };
     let (server, address) = listen(config.listen, config.workers, &board, &clock, configure)
         .map_err(|source| StartError::Listen { address: config.listen, source })?;
+    let mut signals = shutdown::Signals::catch()?;
     let handle = server.handle();
     let running = actix_web::rt::spawn(server);
     actix_web::rt::spawn(watch(Arc::clone(&board), clock, config.write_timeout));
     announce(address);
 
-    shutdown::signal().await;
+    signals.either().await;
     shutdown::stop(&context, &board, &handle, config.grace).await?;
     running.await.map_err(std::io::Error::other)??;
     Ok(())

@@ -1,26 +1,38 @@
 //! How the server stops: unready, nothing new, last receipts, connections dropped, changes safe.
 
-use std::{sync::Arc, time::Duration};
+use std::{io, pin::pin, sync::Arc, time::Duration};
 
 use actix_server::ServerHandle;
 use actix_web::rt::{
-    signal::unix::{SignalKind, signal as unix_signal},
+    signal::unix::{Signal, SignalKind, signal},
     time::{sleep, timeout},
 };
+
+use futures_util::future::select;
 
 use super::{Context, StartError, switch::Switchboard};
 use crate::types::Millis;
 
-/// Waits for SIGTERM or SIGINT.
-pub(super) async fn signal() {
-    let terminated = async {
-        match unix_signal(SignalKind::terminate()) {
-            Ok(mut signal) => drop(signal.recv().await),
-            Err(_) => std::future::pending().await,
-        }
-    };
-    let interrupted = actix_web::rt::signal::ctrl_c();
-    futures_util::future::select(std::pin::pin!(terminated), std::pin::pin!(interrupted)).await;
+/// SIGTERM and SIGINT, caught from the moment this is made.
+pub(super) struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    /// To be called before the server says that it is ready: whoever reads that may send one at once.
+    pub(super) fn catch() -> io::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+        })
+    }
+
+    /// Waits for either.
+    pub(super) async fn either(&mut self) {
+        let (terminate, interrupt) = (self.terminate.recv(), self.interrupt.recv());
+        select(pin!(terminate), pin!(interrupt)).await;
+    }
 }
 
 /// Stops within `grace`.

@@ -85,3 +85,12 @@ fn a_closing_server_is_unready_and_takes_nobody_in() {
         }
     });
 }
+
+#[test]
+fn a_signal_right_after_the_ready_line_is_a_clean_stop() {
+    for name in ["TERM", "INT"] {
+        let mut server = Server::start(&[]);
+        server.signal(name);
+        assert_eq!(server.wait(), Some(0), "{name}");
+    }
+}

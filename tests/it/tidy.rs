@@ -253,12 +253,18 @@ fn the_top_level_holds_only_what_the_layout_names() {
 }
 
 #[test]
-fn every_dependency_says_why_it_is_there() {
+fn every_dependency_is_used_and_says_why() {
     let manifest = fs::read_to_string(root().join("Cargo.toml")).unwrap();
-    let dependencies =
-        manifest.split("[dependencies]").nth(1).unwrap().split("\n[profile").next().unwrap();
-    for line in dependencies.lines().filter(|line| line.contains(" = ")) {
+    let all = manifest.split("[dependencies]").nth(1).unwrap().split("\n[profile").next().unwrap();
+    let used: String = ["src", "tests/it"]
+        .iter()
+        .flat_map(|directory| files_under(&root().join(directory), "rs"))
+        .map(|path| fs::read_to_string(path).unwrap())
+        .collect();
+    for line in all.lines().filter(|line| line.contains(" = ")) {
         assert!(line.contains('#'), "no reason: {line}");
+        let name = line.split(' ').next().unwrap().replace('-', "_");
+        assert!(used.contains(&format!("{name}::")), "not used: {name}");
     }
 }
 
