@@ -12,31 +12,34 @@ use std::{
     task::Context as TaskContext,
 };
 
-use actix::{Actor, Addr, AsyncContext, Context, Handler, ResponseFuture};
+use actix::{Actor, Addr, AsyncContext, Context, Handler, ResponseFuture, SpawnHandle};
 use tokio::sync::oneshot;
 
 use super::{
-    messages::{Apply, Measure, Quiesce, Stored},
+    messages::{Apply, Asked, Measure, Quiesce, Stored, Watch},
     pump::{Pump, Pumped},
 };
 use crate::{
-    engine::{self, Command, Effect, Queue, QueueConfig, Record, RecordNumber, ReplyTo},
+    engine::{
+        self, Command, Delivered, Effect, Event, Queue, QueueConfig, Record, RecordNumber, ReplyTo,
+    },
     error::{Error, ErrorCode},
-    service::{Link, Outcome, Reply, Shared, ToSession},
+    service::{EVENT_WEIGHT, Link, Outcome, Reply, Shared, ToSession},
     store::{Appended, Batch, StoreError},
-    types::{QueueName, RoomName, SessionId},
+    types::{Millis, QueueName, RequestId, RoomName, SessionId, Timestamp},
 };
 
 /// What a queue shows to its room without being asked.
 #[derive(Debug, Default)]
 pub(super) struct Gauge {
+    /// Ready messages and 1; 0: the queue is not there.
     size: AtomicUsize,
     batches: AtomicU64,
 }
 
 impl Gauge {
-    fn publish(&self, size: usize, batches: u64) {
-        self.size.store(size, Ordering::Relaxed);
+    fn publish(&self, engine: &Queue, batches: u64) {
+        self.size.store(measure(engine).map_or(0, |size| size + 1), Ordering::Relaxed);
         self.batches.store(batches, Ordering::Release);
     }
 
@@ -45,11 +48,18 @@ impl Gauge {
         self.batches.load(Ordering::Acquire) == batches
     }
 
-    /// Ready messages.
-    pub(super) fn size(&self) -> usize {
-        self.size.load(Ordering::Relaxed)
+    /// Ready messages; none: the queue is not there.
+    pub(super) fn size(&self) -> Option<usize> {
+        self.size.load(Ordering::Relaxed).checked_sub(1)
     }
 }
+
+fn measure(engine: &Queue) -> Option<usize> {
+    engine.exists().then(|| engine.size())
+}
+
+/// A timer is never set further ahead: the wall clock it stands for may be moved.
+const TIMER_MAX: Millis = Millis::from_secs(60);
 
 /// See the module.
 pub struct QueueActor {
@@ -70,6 +80,9 @@ pub struct QueueActor {
     durable: RecordNumber,
     failed: Option<StoreError>,
     waiting: Vec<oneshot::Sender<Result<(), StoreError>>>,
+    watchers: Vec<Watcher>,
+    timer: Option<SpawnHandle>,
+    armed_for: Option<Timestamp>,
     /// Sessions with something staged, in the order of their first reply.
     staged_for: Vec<SessionId>,
 }
@@ -81,8 +94,21 @@ struct Slot {
 
 struct Held {
     to: ReplyTo,
-    result: Result<engine::Outcome, ErrorCode>,
+    what: Answer,
     rests_on: RecordNumber,
+}
+
+enum Answer {
+    Reply(Result<engine::Outcome, ErrorCode>),
+    Push(Delivered),
+}
+
+/// A session that is told what happens.
+struct Watcher {
+    link: Arc<Link>,
+    watch: RequestId,
+    /// Events left out since the last one that was not.
+    missed: u64,
 }
 
 impl QueueActor {
@@ -99,7 +125,12 @@ impl QueueActor {
             messages_max: limits.messages_per_queue,
             bytes_max: limits.bytes_per_queue,
             parked_max: limits.parked_per_queue,
+            groups_max: limits.groups_per_queue,
+            partitions_max: limits.partitions_per_queue,
+            schedules_max: limits.schedules_per_queue,
             open_is_idempotent: shared.open_is_idempotent,
+            // No queue hands out more than a thousand messages in every millisecond of its life.
+            first_generation: shared.clock.now().0.saturating_mul(1000),
         };
         let mut engine = Queue::new(config);
         let loaded = shared.store.load(&room, &name);
@@ -111,7 +142,7 @@ impl QueueActor {
             Err(error) => Some(error),
         };
         let durable = engine.last_record();
-        gauge.publish(engine.size(), 0);
+        gauge.publish(&engine, 0);
         Self {
             room,
             name,
@@ -127,41 +158,92 @@ impl QueueActor {
             durable,
             failed,
             waiting: Vec::new(),
+            watchers: Vec::new(),
+            timer: None,
+            armed_for: None,
             staged_for: Vec::new(),
         }
         .start()
     }
 
-    fn apply(&mut self, commands: Vec<(ReplyTo, Command)>) {
+    fn apply(&mut self, commands: Vec<Asked>) {
         let now = self.shared.clock.now();
         let parked_before = self.engine.parked();
         let mut asked_to_park = 0;
-        for (from, command) in commands {
-            match command {
-                Command::Take { park: true } => asked_to_park += 1,
+        for Asked { from, create, command } in commands {
+            asked_to_park += usize::from(command.parks());
+            if matches!(command, Command::Abandon) {
                 // Whatever is still to be said to this session has nobody to hear it.
-                Command::Abandon => drop(self.links.remove(&from.session)),
-                _ => {}
+                self.links.remove(&from.session);
+                self.watchers.retain(|watcher| watcher.link.session() != from.session);
             }
-            if self.failed.is_some() {
-                let (result, rests_on) = (Err(ErrorCode::StoreFailed), self.durable);
-                self.held.push_back(Held { to: from, result, rests_on });
-                continue;
+            let refused = match () {
+                () if self.failed.is_some() => Some(ErrorCode::StoreFailed),
+                () if !create && !self.engine.exists() => Some(ErrorCode::QueueNotFound),
+                () => None,
+            };
+            match refused {
+                Some(code) => {
+                    let (what, rests_on) = (Answer::Reply(Err(code)), self.durable);
+                    self.held.push_back(Held { to: from, what, rests_on });
+                }
+                None => self.engine.apply(now, from, command, &mut self.effects),
             }
-            self.engine.apply(now, from, command, &mut self.effects);
         }
+        self.engine.set_watched(!self.watchers.is_empty());
+        self.take_in(parked_before + asked_to_park);
+    }
+
+    /// Does what time does.
+    fn expire(&mut self) {
+        if self.failed.is_some() {
+            return;
+        }
+        let parked_before = self.engine.parked();
+        self.engine.expire(self.shared.clock.now(), &mut self.effects);
+        self.take_in(parked_before);
+    }
+
+    fn take_in(&mut self, parked_at_most: usize) {
         for effect in self.effects.drain(..) {
             match effect {
                 Effect::Append(record) => self.unwritten.push(record),
                 Effect::Reply { to, result, rests_on } => {
-                    self.held.push_back(Held { to, result, rests_on });
+                    self.held.push_back(Held { to, what: Answer::Reply(result), rests_on });
+                }
+                Effect::Push { to, delivered, rests_on } => {
+                    self.held.push_back(Held { to, what: Answer::Push(delivered), rests_on });
+                }
+                Effect::Notify(event) => {
+                    for watcher in &mut self.watchers {
+                        watcher.tell(&self.name, &event);
+                    }
                 }
             }
         }
-        let no_longer_parked = asked_to_park + parked_before - self.engine.parked();
+        let no_longer_parked = parked_at_most - self.engine.parked();
         if no_longer_parked > 0 {
             self.parked_in_room.fetch_sub(no_longer_parked, Ordering::Relaxed);
         }
+    }
+
+    /// Keeps one timer armed for the engine's next deadline. A wake-up too many does no harm.
+    fn arm(&mut self, ctx: &mut Context<Self>) {
+        let next = self.engine.next_deadline().filter(|_| self.failed.is_none());
+        if next == self.armed_for {
+            return;
+        }
+        if let Some(timer) = self.timer.take() {
+            ctx.cancel_future(timer);
+        }
+        self.armed_for = next;
+        let Some(next) = next else { return };
+        let wait = next.since(self.shared.clock.now()).min(TIMER_MAX);
+        self.timer = Some(ctx.run_later(wait.into(), |queue, _| {
+            queue.armed_for = None;
+            queue.timer = None;
+            queue.expire();
+        }));
     }
 
     fn write(&mut self, address: Addr<Self>) {
@@ -187,7 +269,7 @@ impl QueueActor {
         tracing::error!(room = %self.room, queue = %self.name, %error, "queue stopped");
         for held in &mut self.held {
             if held.rests_on > self.durable {
-                held.result = Err(ErrorCode::StoreFailed);
+                held.what = Answer::Reply(Err(ErrorCode::StoreFailed));
                 held.rests_on = self.durable;
             }
         }
@@ -196,16 +278,24 @@ impl QueueActor {
 
     fn release(&mut self) {
         while self.held.front().is_some_and(|held| held.rests_on <= self.durable) {
-            let Some(Held { to, result, .. }) = self.held.pop_front() else { break };
+            let Some(Held { to, what, .. }) = self.held.pop_front() else { break };
             let Some(slot) = self.links.get_mut(&to.session) else { continue };
-            let result = match result {
-                Ok(outcome) => Ok(translate(&self.name, outcome)),
-                Err(code) => Err(Error::new(code, format!("{}: {}", code.meaning(), self.name))),
-            };
             if slot.staged.is_empty() {
                 self.staged_for.push(to.session);
             }
-            slot.staged.push(ToSession::Reply(Reply { id: to.request, permit: to.permit, result }));
+            let queue = &self.name;
+            slot.staged.push(match what {
+                Answer::Push(delivered) => {
+                    ToSession::Push { receiver: to.request, queue: queue.clone(), delivered }
+                }
+                Answer::Reply(result) => {
+                    let result = match result {
+                        Ok(outcome) => Ok(Outcome::Queue { queue: queue.clone(), outcome }),
+                        Err(code) => Err(Error::new(code, format!("{}: {queue}", code.meaning()))),
+                    };
+                    ToSession::Reply(Reply { id: to.request, permit: to.permit, result })
+                }
+            });
         }
         for session in self.staged_for.drain(..) {
             if let Some(slot) = self.links.get_mut(&session) {
@@ -221,17 +311,20 @@ impl QueueActor {
     }
 }
 
-fn translate(queue: &QueueName, outcome: engine::Outcome) -> Outcome {
-    match outcome {
-        engine::Outcome::Delivered { lease, body } => {
-            Outcome::Delivered { queue: queue.clone(), lease, body }
+impl Watcher {
+    fn tell(&mut self, queue: &QueueName, event: &Event) {
+        if !self.link.book(EVENT_WEIGHT) {
+            self.missed += 1;
+            return;
         }
-        engine::Outcome::Empty => Outcome::Empty,
-        engine::Outcome::Opened
-        | engine::Outcome::Closed
-        | engine::Outcome::Sent
-        | engine::Outcome::Settled
-        | engine::Outcome::Drained => Outcome::Done,
+        let mut items = Vec::with_capacity(2);
+        let missed = std::mem::take(&mut self.missed);
+        if missed > 0 {
+            items.push(ToSession::Missed { watch: self.watch, count: missed });
+        }
+        let (watch, queue, event) = (self.watch, queue.clone(), event.clone());
+        items.push(ToSession::Event { watch, queue, event });
+        self.link.send(items);
     }
 }
 
@@ -245,9 +338,10 @@ impl Actor for QueueActor {
 
 impl Pumped for QueueActor {
     fn turn_ends(&mut self, ctx: &mut Self::Context, _: &mut TaskContext<'_>) {
-        self.gauge.publish(self.engine.size(), self.batches);
+        self.gauge.publish(&self.engine, self.batches);
         self.write(ctx.address());
         self.release();
+        self.arm(ctx);
     }
 }
 
@@ -273,10 +367,23 @@ impl Handler<Stored> for QueueActor {
 }
 
 impl Handler<Measure> for QueueActor {
-    type Result = usize;
+    type Result = Option<usize>;
 
-    fn handle(&mut self, Measure: Measure, _: &mut Self::Context) -> usize {
-        self.engine.size()
+    fn handle(&mut self, Measure: Measure, _: &mut Self::Context) -> Option<usize> {
+        measure(&self.engine)
+    }
+}
+
+impl Handler<Watch> for QueueActor {
+    type Result = ();
+
+    fn handle(&mut self, Watch { link, watch, on }: Watch, _: &mut Self::Context) {
+        let session = link.session();
+        self.watchers.retain(|known| known.link.session() != session || known.watch != watch);
+        if on {
+            self.watchers.push(Watcher { link, watch, missed: 0 });
+        }
+        self.engine.set_watched(!self.watchers.is_empty());
     }
 }
 

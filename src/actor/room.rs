@@ -18,11 +18,11 @@ use actix::{
 use futures_util::future::join_all;
 
 use super::{
-    messages::{Apply, Join, Leave, Measure, Quiesce, Submit},
+    messages::{Apply, Asked, Join, Leave, Measure, Quiesce, Submit, Watch},
     queue::{Gauge, QueueActor},
 };
 use crate::{
-    engine::{Command, Notices, Permit, ReplyTo, Roster},
+    engine::{Command, Notices, Permit, ReplyTo, Roster, Transaction},
     error::{Error, ErrorCode},
     service::{Link, Operation, Outcome, QueueSize, Reply, Request, Shared, ToSession},
     store::StoreError,
@@ -37,6 +37,7 @@ pub struct RoomActor {
     roster: Roster,
     queues: BTreeMap<QueueName, usize>,
     slots: Vec<QueueSlot>,
+    watchers: Vec<Watcher>,
     /// Queues with something staged.
     staged_for: Vec<usize>,
     /// Receivers parked or about to be, over all queues.
@@ -60,7 +61,19 @@ struct QueueSlot {
     gauge: Arc<Gauge>,
     /// Batches sent to it.
     batches: u64,
-    staged: Vec<(ReplyTo, Command)>,
+    staged: Vec<Asked>,
+}
+
+/// Who wants to hear what happens in all queues.
+struct Watcher {
+    link: Arc<Link>,
+    watch: RequestId,
+}
+
+impl Watcher {
+    fn is(&self, other: &Self) -> bool {
+        self.link.session() == other.link.session() && self.watch == other.watch
+    }
 }
 
 impl RoomActor {
@@ -73,6 +86,7 @@ impl RoomActor {
             roster: Roster::default(),
             queues: BTreeMap::new(),
             slots: Vec::new(),
+            watchers: Vec::new(),
             staged_for: Vec::new(),
             parked: Arc::new(AtomicUsize::new(0)),
             version: 0,
@@ -90,18 +104,17 @@ impl RoomActor {
     ) -> Result<Option<Outcome>, Error> {
         match operation {
             Operation::ListQueues => return self.list(to, ctx),
-            Operation::OpenQueue { queue } => self.stage(&queue, true, to, Command::Open)?,
-            Operation::CloseQueue { queue } => self.stage(&queue, false, to, Command::Close)?,
-            Operation::Drain { queue } => self.stage(&queue, false, to, Command::Drain)?,
-            Operation::Send { queue, body, create } => {
-                self.stage(&queue, create, to, Command::Send { body })?;
+            Operation::ListParticipants => {
+                return Ok(Some(Outcome::Participants {
+                    participants: self.roster.participants(),
+                }));
             }
-            Operation::Receive { queue, create, wait } => {
-                self.receive(&queue, create, wait, to)?;
+            Operation::Queue { queue, create, command } => {
+                self.ask(&queue, create, command, to)?;
             }
-            Operation::Settle { queue, leases } => {
-                self.stage(&queue, false, to, Command::Settle { leases })?;
-            }
+            Operation::Transact { parts } => return self.transact(parts, to),
+            Operation::Watch { queue } => return self.watch(queue, to),
+            Operation::Unwatch { watch } => return Ok(self.unwatch(watch, to)),
             Operation::Unpark => self.tell_touched(to, &Command::Unpark),
             Operation::EnableMessaging => {
                 let notices = self.roster.enable(to.session);
@@ -128,14 +141,16 @@ impl RoomActor {
         Ok(None)
     }
 
-    fn receive(
+    /// Stages a command; one that may park takes a place among the room's receivers first.
+    fn ask(
         &mut self,
         queue: &QueueName,
         create: bool,
-        wait: bool,
+        command: Command,
         to: ReplyTo,
     ) -> Result<(), Error> {
-        if wait {
+        let parks = command.parks();
+        if parks {
             // Given back by the queue when the receiver is answered or gone.
             let parked = self.parked.fetch_add(1, Ordering::Relaxed);
             if parked >= self.shared.limits.parked_per_room {
@@ -143,23 +158,17 @@ impl RoomActor {
                 return Err(ErrorCode::TooManyParkedInRoom.into());
             }
         }
-        let staged = self.stage(queue, create, to, Command::Take { park: wait });
-        if wait && staged.is_err() {
+        let staged = self.stage(queue, Asked { from: to, create, command });
+        if parks && staged.is_err() {
             self.parked.fetch_sub(1, Ordering::Relaxed);
         }
         staged
     }
 
-    fn stage(
-        &mut self,
-        queue: &QueueName,
-        create: bool,
-        to: ReplyTo,
-        command: Command,
-    ) -> Result<(), Error> {
+    fn stage(&mut self, queue: &QueueName, asked: Asked) -> Result<(), Error> {
         let at = match self.queues.get(queue) {
             Some(at) => *at,
-            None if create => self.begin_queue(queue)?,
+            None if asked.create => self.begin_queue(queue)?,
             None => {
                 let text = format!("{}: {queue}", ErrorCode::QueueNotFound.meaning());
                 return Err(Error::new(ErrorCode::QueueNotFound, text));
@@ -169,9 +178,46 @@ impl RoomActor {
             if slot.staged.is_empty() {
                 self.staged_for.push(at);
             }
-            slot.staged.push((to, command));
+            slot.staged.push(asked);
         }
         Ok(())
+    }
+
+    fn transact(
+        &mut self,
+        parts: Vec<(QueueName, Transaction)>,
+        to: ReplyTo,
+    ) -> Result<Option<Outcome>, Error> {
+        let _ = (parts, to);
+        Err(ErrorCode::NotSupported.into())
+    }
+
+    /// Tells the queue, or all queues that are there and all to come, to tell this session.
+    fn watch(&mut self, queue: Option<QueueName>, to: ReplyTo) -> Result<Option<Outcome>, Error> {
+        self.flush(to.session);
+        let Some(member) = self.members.get(&to.session) else { return Ok(None) };
+        let told = Watcher { link: Arc::clone(&member.link), watch: to.request };
+        match &queue {
+            Some(queue) => {
+                let at = self.queues.get(queue).ok_or(ErrorCode::QueueNotFound)?;
+                if let Some(slot) = self.slots.get_mut(*at) {
+                    slot.watch(&told, true);
+                }
+            }
+            None => {
+                self.slots.iter_mut().for_each(|slot| slot.watch(&told, true));
+                self.watchers.push(told);
+            }
+        }
+        Ok(Some(Outcome::Done))
+    }
+
+    fn unwatch(&mut self, watch: RequestId, to: ReplyTo) -> Option<Outcome> {
+        let member = self.members.get(&to.session)?;
+        let told = Watcher { link: Arc::clone(&member.link), watch };
+        self.slots.iter_mut().for_each(|slot| slot.watch(&told, false));
+        self.watchers.retain(|known| !known.is(&told));
+        Some(Outcome::Done)
     }
 
     fn begin_queue(&mut self, queue: &QueueName) -> Result<usize, Error> {
@@ -183,7 +229,9 @@ impl RoomActor {
         let (parked, shown) = (Arc::clone(&self.parked), Arc::clone(&gauge));
         let address = QueueActor::begin(room, queue.clone(), shared, parked, shown);
         let at = self.slots.len();
-        self.slots.push(QueueSlot { address, gauge, batches: 0, staged: Vec::new() });
+        let mut slot = QueueSlot { address, gauge, batches: 0, staged: Vec::new() };
+        self.watchers.iter().for_each(|watcher| slot.watch(watcher, true));
+        self.slots.push(slot);
         self.queues.insert(queue.clone(), at);
         self.version += 1;
         Ok(at)
@@ -207,7 +255,7 @@ impl RoomActor {
         for at in &member.touched {
             if let Some(slot) = self.slots.get_mut(*at) {
                 self.version += 1;
-                let commands = vec![(from, command.clone())];
+                let commands = vec![Asked { from, create: false, command: command.clone() }];
                 slot.tell(Apply { link: Arc::clone(&member.link), commands });
             }
         }
@@ -240,26 +288,33 @@ impl RoomActor {
         }
         let (at, asked): (Vec<usize>, Vec<_>) = behind.into_iter().unzip();
         ctx.spawn(join_all(asked).into_actor(self).map(move |sizes, _, _| {
+            let mut gone = BTreeSet::new();
             for (at, size) in at.into_iter().zip(sizes) {
-                if let (Some(queue), Ok(size)) = (queues.get_mut(at), size) {
-                    queue.size = size;
+                match (queues.get_mut(at), size) {
+                    (Some(queue), Ok(Some(size))) => queue.size = size,
+                    _ => drop(gone.insert(at)),
                 }
             }
+            let mut at = 0..;
+            queues.retain(|_| at.next().is_some_and(|at| !gone.contains(&at)));
             reply(&link, to, Ok(Outcome::Queues { queues: queues.into(), booked }));
         }));
         Ok(None)
     }
 
     /// All queues by name. Those at rest show their size; the others, by their place in the list, are asked.
-    fn measure(&self) -> (Vec<QueueSize>, Vec<(usize, Asked)>) {
+    fn measure(&self) -> (Vec<QueueSize>, Vec<(usize, Measuring)>) {
         let mut queues = Vec::with_capacity(self.queues.len());
         let mut behind = Vec::new();
         for (queue, at) in &self.queues {
             let Some(slot) = self.slots.get(*at) else { continue };
             if !slot.gauge.has_done(slot.batches) {
                 behind.push((queues.len(), slot.address.send(Measure)));
+            } else if slot.gauge.size().is_none() {
+                continue; // Deleted.
             }
-            queues.push(QueueSize { queue: queue.clone(), size: slot.gauge.size() });
+            let size = slot.gauge.size().unwrap_or_default();
+            queues.push(QueueSize { queue: queue.clone(), size });
         }
         (queues, behind)
     }
@@ -283,7 +338,7 @@ impl RoomActor {
 }
 
 /// A queue that was asked for its size.
-type Asked = actix::prelude::Request<QueueActor, Measure>;
+type Measuring = actix::prelude::Request<QueueActor, Measure>;
 
 /// Bytes that a list of these queues takes, roughly.
 fn weight<'a>(queues: impl Iterator<Item = &'a QueueName>) -> usize {
@@ -297,6 +352,14 @@ fn reply(link: &Link, to: ReplyTo, result: Result<Outcome, Error>) {
 }
 
 impl QueueSlot {
+    fn watch(&mut self, Watcher { link, watch }: &Watcher, on: bool) {
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "one per watch and queue; carries no message"
+        )]
+        self.address.do_send(Watch { link: Arc::clone(link), watch: *watch, on });
+    }
+
     fn tell(&mut self, batch: Apply) {
         self.batches += 1;
         #[expect(
@@ -314,9 +377,11 @@ impl Actor for RoomActor {
 impl Handler<Join> for RoomActor {
     type Result = ();
 
-    fn handle(&mut self, Join { link, participant, may_list }: Join, _: &mut Self::Context) {
+    fn handle(&mut self, Join { link, presence }: Join, _: &mut Self::Context) {
         let session = link.session();
-        self.roster.join(session, participant, may_list);
+        if let Some((participant, may_list)) = presence {
+            self.roster.join(session, participant, may_list);
+        }
         self.members.insert(session, Member { link, touched: BTreeSet::new(), listed: None });
     }
 }
@@ -346,6 +411,7 @@ impl Handler<Leave> for RoomActor {
         let from = ReplyTo { session, request: RequestId(0), permit: Permit::None };
         self.tell_touched(from, &Command::Abandon);
         self.members.remove(&session);
+        self.watchers.retain(|watcher| watcher.link.session() != session);
         let notices = self.roster.leave(session);
         self.notify(notices);
         self.rest(ctx);

@@ -12,8 +12,12 @@ use std::{collections::VecDeque, sync::Arc};
 
 use super::receipts::Receipts;
 use crate::{
+    engine::{self, Command},
     error::{Error, ErrorCode},
-    service::{Link, Operation, Outcome, Outgoing, Permit, Reply, Request, Seat, ToSession},
+    service::{
+        EVENT_WEIGHT, Link, Operation, Outcome, Outgoing, Permit, QueueOutcome, Reply, Request,
+        Seat, ToSession,
+    },
     types::{Millis, RequestId, Timestamp},
 };
 
@@ -53,12 +57,20 @@ pub struct Session {
     parked: usize,
     last_ping_at: Millis,
     finishing: bool,
+    /// The dialect has no word for settling: a message that has arrived is done.
+    receipts_stand_for_settling: bool,
 }
 
 impl Session {
     /// Takes the seat and makes the participant known in its room.
     #[must_use]
-    pub fn begin(seat: Seat, link: Arc<Link>, times: SessionTimes, now: Millis) -> Self {
+    pub fn begin(
+        seat: Seat,
+        link: Arc<Link>,
+        times: SessionTimes,
+        now: Millis,
+        receipts_stand_for_settling: bool,
+    ) -> Self {
         seat.join(Arc::clone(&link));
         Self {
             seat,
@@ -71,6 +83,7 @@ impl Session {
             parked: 0,
             last_ping_at: now,
             finishing: false,
+            receipts_stand_for_settling,
         }
     }
 
@@ -82,14 +95,13 @@ impl Session {
 
     /// The client asks for something.
     pub fn request(&mut self, id: RequestId, operation: Operation) {
-        match operation {
-            Operation::Receive { wait: true, .. } => {
-                if self.parked >= self.seat.limits().parked_per_connection {
-                    return self.answer(id, Err(ErrorCode::TooManyParkedOnConnection.into()));
-                }
-                self.stage(id, Permit::Parked, operation);
+        if operation.parks() {
+            if self.parked >= self.seat.limits().parked_per_connection {
+                return self.answer(id, Err(ErrorCode::TooManyParkedOnConnection.into()));
             }
-            operation => self.stage(id, Permit::InFlight, operation),
+            self.stage(id, Permit::Parked, operation);
+        } else {
+            self.stage(id, Permit::InFlight, operation);
         }
     }
 
@@ -147,11 +159,24 @@ impl Session {
                     self.link.written(notice.weight());
                     return Some(Outgoing::Notice(notice));
                 }
+                ToSession::Push { receiver, queue, delivered } => {
+                    return Some(Outgoing::Push(receiver, queue, delivered));
+                }
+                ToSession::Event { watch, queue, event } => {
+                    self.link.written(EVENT_WEIGHT);
+                    return Some(Outgoing::Event(watch, queue, event));
+                }
+                ToSession::Missed { watch, count } => return Some(Outgoing::Missed(watch, count)),
                 ToSession::Reply(Reply { id, permit, result }) => {
                     self.give_back(permit);
                     match &result {
-                        Ok(Outcome::Delivered { queue, lease, .. }) => {
-                            self.receipts.written(queue.clone(), *lease);
+                        Ok(Outcome::Queue {
+                            queue,
+                            outcome: QueueOutcome::Delivered(messages),
+                        }) if self.receipts_stand_for_settling => {
+                            for lease in messages.iter().filter_map(|message| message.lease) {
+                                self.receipts.written(queue.clone(), lease);
+                            }
                         }
                         Ok(Outcome::Queues { booked, .. }) => self.link.written(*booked),
                         Ok(_) if permit == Permit::Silent => continue,
@@ -177,7 +202,10 @@ impl Session {
     /// A pong came.
     pub fn pong(&mut self, ping: u64) {
         for (queue, leases) in self.receipts.pong(ping) {
-            self.stage(RequestId(0), Permit::None, Operation::Settle { queue, leases });
+            let done = |lease| (lease, engine::Verdict::Done { result: None });
+            let command = Command::Settle { items: leases.into_iter().map(done).collect() };
+            let settle = Operation::Queue { queue, create: false, command };
+            self.stage(RequestId(0), Permit::None, settle);
         }
     }
 

@@ -160,6 +160,18 @@ impl Grants {
         }
     }
 
+    /// May it change the settings of `queue`, and what is in it by hand?
+    ///
+    /// # Errors
+    /// [`ErrorCode::PermissionDenied`].
+    pub fn ensure_manage(&self, queue: &QueueName) -> Result<(), Error> {
+        if self.may_send(queue) && self.may_receive(queue) {
+            Ok(())
+        } else {
+            Err(denied_on("manage", queue))
+        }
+    }
+
     /// May it open `queue`? Who may send or receive there may.
     ///
     /// # Errors

@@ -37,6 +37,9 @@ pub trait Dialect: 'static {
     /// Writes a reply or a notice.
     fn write(&mut self, outgoing: Outgoing, frames: &mut Frames);
 
+    /// The protocol has no word for settling: a message is done when the peer has received it.
+    fn receipts_stand_for_settling(&self) -> bool;
+
     /// How a connection ends when the server restarts; `None`: TCP is dropped.
     fn farewell(&self) -> Option<Close>;
 }

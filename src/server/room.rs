@@ -56,7 +56,8 @@ impl Conversation for RoomConversation {
         self.dialect.greet(frames);
         let link = Arc::new(Link::new(seat.session(), outlet, seat.limits().outgoing_bytes));
         self.place.announce(&link);
-        self.session = Some(Session::begin(seat, link, self.times, self.clock.elapsed()));
+        let (now, receipts) = (self.clock.elapsed(), self.dialect.receipts_stand_for_settling());
+        self.session = Some(Session::begin(seat, link, self.times, now, receipts));
     }
 
     fn received(&mut self, message: Message) -> Result<(), Close> {

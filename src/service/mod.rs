@@ -18,11 +18,8 @@ use std::sync::{
     atomic::{AtomicU64, Ordering},
 };
 
-pub use link::{Link, Outlet};
-pub use operation::{
-    Attributes, LeaseId, Notice, Operation, Outcome, Outgoing, Participant, Permit, QueueSize,
-    Reply, Request, ToSession,
-};
+pub use link::{EVENT_WEIGHT, Link, Outlet};
+pub use operation::*;
 pub use seat::Seat;
 
 pub(crate) use directory::Directory;
