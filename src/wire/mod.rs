@@ -4,4 +4,5 @@
 //! nothing of what a queue does with it.
 
 pub mod meshagent;
+pub mod native;
 pub mod websocket;
