@@ -121,6 +121,8 @@
 mod command;
 mod effect;
 mod message;
+#[cfg(test)]
+mod model;
 mod queue;
 mod record;
 mod roster;
