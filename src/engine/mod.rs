@@ -130,6 +130,8 @@ mod lane;
 mod log;
 mod manage;
 mod message;
+#[cfg(test)]
+mod model;
 mod moves;
 mod partition;
 mod queue;
