@@ -128,6 +128,8 @@ mod record;
 mod roster;
 mod schedule;
 mod settings;
+#[cfg(test)]
+mod simulation;
 mod view;
 
 pub use command::{
