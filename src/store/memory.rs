@@ -10,7 +10,7 @@ use bytes::Bytes;
 
 use super::{Appended, Batch, Done, Store, StoreError};
 use crate::{
-    journal::{self, Record},
+    journal::{self, Record, RecordNumber},
     types::{QueueName, RoomName},
 };
 
@@ -94,8 +94,10 @@ impl Store for MemoryStore {
         let log = kept.logs.get(&(room.clone(), queue.clone())).cloned().unwrap_or_default();
         let mut bytes = Bytes::from(log);
         let mut records = Vec::new();
+        let mut number = RecordNumber(0);
         while !bytes.is_empty() {
-            let record = journal::decode(&mut bytes);
+            number.0 += 1;
+            let record = journal::decode(&mut bytes, number);
             records.push(record.map_err(|error| StoreError::Failed(error.to_string()))?);
         }
         Ok(records)

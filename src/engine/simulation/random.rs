@@ -164,7 +164,7 @@ impl Random {
 
     fn take(&mut self, now: Timestamp) -> Take {
         let whole = self.chance(30);
-        let length = self.maybe(60, |random| Millis(1 + random.below(40)));
+        let length = self.maybe(60, |random| Millis(1 + random.below(80)));
         let bound = self.chance(50);
         let timed = Term::Timed { length, bound };
         let until = self.maybe(50, |random| random.after(now, 30));
@@ -180,7 +180,7 @@ impl Random {
                 Unit::Message
             },
             max: if self.chance(2) { 0 } else { 1 + self.below(most) as u32 },
-            term: self.pick(&[Term::Session, timed, timed, Term::Auto]),
+            term: if self.chance(8) { Term::Auto } else { self.pick(&[Term::Session, timed]) },
             labels: if self.chance(if whole { 2 } else { 20 }) {
                 self.labels()
             } else {
@@ -314,7 +314,7 @@ impl Random {
                 let ageing = Ageing { every, step: 1, top: 3 };
                 patch.ageing = Some(self.maybe(70, |_| ageing));
             }
-            3 => patch.lease = Some(Millis(self.pick(&[0, 3, 12, 50]))),
+            3 => patch.lease = Some(Millis(self.pick(&[0, 12, 50, 100]))),
             4 => patch.attempts_max = Some(self.below(4) as u32),
             5 => patch.backoff = Some(self.backoff()),
             6 => patch.expiry_is_failure = Some(self.chance(70)),
@@ -332,8 +332,8 @@ impl Random {
             }
             13 => patch.dedup_window = Some(Millis(self.pick(&[0, 15, 60, 3_600_000]))),
             14 => patch.dedup_content = Some(self.chance(50)),
-            15 => patch.messages_max = Some(self.maybe(60, |random| 2 + random.below(8))),
-            16 => patch.bytes_max = Some(self.maybe(60, |random| 10 + random.below(50))),
+            15 => patch.messages_max = Some(self.maybe(60, |random| 4 + random.below(9))),
+            16 => patch.bytes_max = Some(self.maybe(60, |random| 20 + random.below(80))),
             17 => patch.overflow = Some(self.pick(&overflows)),
             18 => patch.retain_open = Some(Millis(self.pick(&[u64::MAX, u64::MAX, 60, 200]))),
             19 => patch.retain_settled = Some(Millis(self.pick(&[0, 0, 20, 100]))),
@@ -362,8 +362,12 @@ impl Random {
         match self.below(1000) {
             0..220 => Command::Send { message: self.message(now, known) },
             220..250 => Command::SendBatch { messages: self.messages(now, known, 3) },
-            250..490 => Command::Take(Box::new(self.take(now))),
-            490..670 => Command::Settle { items: self.settles(known) },
+            250..430 => Command::Take(Box::new(self.take(now))),
+            // With nothing in anybody's hands there is little to settle.
+            430..770 if known.live.is_empty() && self.chance(80) => {
+                Command::Take(Box::new(self.take(now)))
+            }
+            430..670 => Command::Settle { items: self.settles(known) },
             670..690 => {
                 let by = self.maybe(70, |random| Millis(1 + random.below(40)));
                 Command::Extend { leases: self.leases(known), by }
@@ -373,9 +377,9 @@ impl Random {
                 let transaction = self.transaction(now, known);
                 Command::Prepare { ticket: self.below(3), transaction }
             }
-            740..765 => Command::Commit { ticket: self.below(3) },
-            765..785 => Command::Abort { ticket: self.below(3) },
-            785..850 => self.look(now, known),
+            740..760 => Command::Commit { ticket: self.below(3) },
+            760..770 => Command::Abort { ticket: self.below(3) },
+            770..850 => self.look(now, known),
             850..890 => self.change(now, known),
             890..900 => Command::Purge { group: self.group(), states: self.states() },
             900..920 => self.group_command(now),
