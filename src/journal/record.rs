@@ -31,4 +31,5 @@ kinds!(Standing {
     4 Held
     5 Dead { at, reason }
     6 Done { at, result }
+    7 Dropped { at }
 });
