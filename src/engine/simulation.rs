@@ -11,8 +11,8 @@ use std::{collections::BTreeMap, sync::Arc};
 use proptest::prelude::*;
 
 use super::{
-    Command, Delivered, Effect, Event, Item, LeaseId, Message, Outcome, Permit, Position,
-    Queue, QueueConfig, Record, RecordNumber, ReplyTo, State, Totals,
+    Command, Delivered, Effect, Event, Item, LeaseId, Message, Outcome, Permit, Position, Queue,
+    QueueConfig, Record, RecordNumber, ReplyTo, State, Totals,
     model::{Model, Output},
 };
 use crate::{
@@ -179,7 +179,7 @@ impl Run {
         }
         let (found, expected) = (comparable(found), comparable(expected));
         if found != expected {
-            return Err(format!("\n engine {found:#?}\n model  {expected:#?}"));
+            return Err(difference(&found, &expected));
         }
         self.trace.outputs.extend(found.0.into_iter().chain(found.1));
         Ok(())
@@ -221,8 +221,7 @@ impl Run {
         self.queue.apply(self.now, from, Command::Inspect, &mut effects);
         let found = comparable(self.take_in(effects)?);
         let expected = comparable(self.model.apply(self.now, from, Command::Inspect));
-        let differ = format!("\n engine {found:#?}\n model  {expected:#?}");
-        if found == expected { Ok(()) } else { Err(differ) }
+        if found == expected { Ok(()) } else { Err(difference(&found, &expected)) }
     }
 
     /// I7.
@@ -234,7 +233,7 @@ impl Run {
         if before == after {
             Ok(())
         } else {
-            Err(format!("I7:\n was {before:#?}\n became {after:#?}"))
+            Err(format!("I7:\n was {before:?}\n became {after:?}"))
         }
     }
 
@@ -334,6 +333,23 @@ fn comparable(outputs: Vec<Output>) -> (Vec<Output>, Vec<Output>) {
         Output::Reply(to, _) | Output::Push(to, _) => *to,
     });
     (deliveries, others)
+}
+
+/// What only one of the two says.
+fn difference(engine: &(Vec<Output>, Vec<Output>), model: &(Vec<Output>, Vec<Output>)) -> String {
+    let all = |outputs: &(Vec<Output>, Vec<Output>)| {
+        outputs.0.iter().chain(&outputs.1).cloned().collect::<Vec<_>>()
+    };
+    let (engine, model) = (all(engine), all(model));
+    let same = engine.iter().zip(&model).take_while(|(a, b)| a == b).count();
+    let list = |outputs: &[Output]| {
+        outputs.iter().map(|output| format!("\n    {output:?}")).collect::<String>()
+    };
+    format!(
+        "after {same} equal answers\n  engine:{}\n  model:{}",
+        list(&engine[same..]),
+        list(&model[same..])
+    )
 }
 
 /// Without what the model does not know.
@@ -533,6 +549,8 @@ fn missing_codes<'a>(outputs: impl Iterator<Item = &'a Output>) -> Vec<ErrorCode
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
     /// The same comparison with a shrinking generator: a failure comes out as a short list of commands.
     #[test]
     fn engine_and_model_agree(
