@@ -143,6 +143,8 @@ mod schedules;
 mod send;
 mod settings;
 mod settle;
+#[cfg(test)]
+mod simulation;
 mod take;
 mod timers;
 mod transact;

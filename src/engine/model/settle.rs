@@ -172,6 +172,16 @@ impl Model {
         is_live.then(|| kept.sequence())
     }
 
+    /// All that are live.
+    pub(in crate::engine) fn leases(&self) -> Vec<LeaseId> {
+        let of = |kept: &super::Kept, group: u32| {
+            let (position, generation) = (kept.message.position, kept.lease(group)?.generation);
+            Some(LeaseId { group, position, generation })
+        };
+        let all = self.messages.iter();
+        all.flat_map(|kept| kept.places.iter().filter_map(|(group, _)| of(kept, *group))).collect()
+    }
+
     fn lease(&self, group: u32, sequence: u64) -> &Lease {
         self.kept(sequence).lease(group).unwrap()
     }

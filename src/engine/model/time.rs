@@ -2,7 +2,7 @@
 
 use super::{Kept, Model, ReplyTo, Stand, Timestamp, WORK};
 use crate::{
-    engine::{CatchUp, Outcome, Rate},
+    engine::{CatchUp, Outcome, Rate, schedule::MISSED_AFTER},
     types::Millis,
 };
 
@@ -18,8 +18,6 @@ enum Due {
     RetainSettled(u64),
     Fire(usize),
 }
-
-const MISSED_AFTER: u64 = 60_000;
 
 impl Model {
     /// Everything that is due by `now`, in the order of time; then what can be handed out.
@@ -39,6 +37,12 @@ impl Model {
             self.hand_out();
             self.time_out(step);
         }
+    }
+
+    /// When time does something by itself next.
+    pub(in crate::engine) fn next_due(&self) -> Option<Timestamp> {
+        let next_due = self.due().map(|(at, _)| at);
+        next_due.into_iter().chain(self.next_time_out()).min()
     }
 
     fn due(&self) -> Option<(Timestamp, Due)> {
@@ -152,8 +156,8 @@ impl Model {
     fn occurrence(&mut self, index: usize) {
         let schedule = &self.schedules[index];
         let (spec, at) = (schedule.spec.clone(), schedule.next.unwrap());
-        let is_missed = self.now.since(at).0 > MISSED_AFTER;
-        let from = if is_missed { Timestamp(self.now.0 - MISSED_AFTER - 1) } else { at };
+        let is_missed = self.now.since(at) > MISSED_AFTER;
+        let from = if is_missed { Timestamp(self.now.0 - MISSED_AFTER.0 - 1) } else { at };
         self.schedules[index].next = spec.timing.next(spec.since, from);
         if !is_missed || spec.catch_up == CatchUp::Once {
             // What is refused is passed over.
