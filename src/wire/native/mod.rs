@@ -140,3 +140,6 @@ pub const PROTOCOL: &str = "anteroom.v1";
 
 /// Before the token in a second subprotocol.
 pub const BEARER: &str = "bearer.";
+
+#[cfg(test)]
+mod tests;

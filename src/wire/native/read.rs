@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{
     Deserialize, Deserializer,
-    de::{self, IntoDeserializer, MapAccess, Visitor, value::MapAccessDeserializer},
+    de::{self, IgnoredAny, IntoDeserializer, MapAccess, Visitor, value::MapAccessDeserializer},
 };
 use serde_json::error::Category;
 
@@ -32,7 +32,8 @@ pub fn read<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T, Error> {
 
 /// Reads again, slower, to find out which field is wrong.
 fn why<'a, T: Deserialize<'a>>(text: &'a str, error: &serde_json::Error) -> Error {
-    if error.classify() != Category::Data {
+    // A number where a word is expected is called a mistake of syntax, too.
+    if error.classify() != Category::Data && serde_json::from_str::<IgnoredAny>(text).is_err() {
         return refusal(ErrorCode::InvalidJson, error.to_string());
     }
     let mut deserializer = serde_json::Deserializer::from_str(text);

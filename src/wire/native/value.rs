@@ -15,6 +15,8 @@ use utoipa::{
     },
 };
 
+use crate::wire::json::check_depth;
+
 /// A text, borrowed from the frame where it has no escapes.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Text<'a>(pub Cow<'a, str>);
@@ -67,7 +69,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for Text<'a> {
     }
 }
 
-/// The exact text of a JSON value: found by scanning, never parsed into a tree.
+/// The exact text of a JSON value: found by scanning, never parsed into a tree. Nested at most 128 deep.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Json<'a>(&'a str);
 
@@ -94,7 +96,9 @@ impl Serialize for Json<'_> {
 
 impl<'de: 'a, 'a> Deserialize<'de> for Json<'a> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        <&RawValue>::deserialize(deserializer).map(|value| Self(value.get()))
+        let text = <&RawValue>::deserialize(deserializer)?.get();
+        check_depth(text).map_err(|error| de::Error::custom(error.message))?;
+        Ok(Self(text))
     }
 }
 
