@@ -40,7 +40,7 @@ use crate::{
 };
 
 /// How a connection ends.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Ending {
     /// With a close frame.
     Close(Close),
