@@ -42,8 +42,9 @@ impl Queue {
             self.notify(Happened::Opened, None, WORK, 0);
             self.serve_all();
         }
-        let Some(settings) = settings else { return Ok(Some(Outcome::Opened)) };
-        self.set_settings(settings);
+        if let Some(settings) = settings {
+            self.set_settings(settings);
+        }
         Ok(Some(Outcome::Configured(Box::new(self.settings.clone()))))
     }
 

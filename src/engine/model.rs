@@ -311,7 +311,7 @@ impl Model {
             self.change_settings(patch.apply(&self.settings))?;
         }
         self.status = Status::Open;
-        Ok(Outcome::Opened)
+        Ok(Outcome::Configured(Box::new(self.settings.clone())))
     }
 
     fn configure(&mut self, patch: &SettingsPatch, replace: bool) -> Answer {

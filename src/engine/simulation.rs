@@ -471,7 +471,7 @@ fn the_sweep_reaches_every_kind_of_record_outcome_and_event() {
     assert_eq!(
         kinds(outcomes.clone()),
         names(
-            "Done Opened Configured Sent SentBatch Delivered Empty Settled Extended Transacted \
+            "Done Configured Sent SentBatch Delivered Empty Settled Extended Transacted \
              Prepared Purged Changed Browsed Found Scheduled Inspected Explained"
         )
     );
