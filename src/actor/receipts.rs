@@ -82,10 +82,10 @@ impl Receipts {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::engine::Sequence;
+    use crate::engine::Position;
 
     fn lease(n: u64) -> LeaseId {
-        LeaseId { sequence: Sequence(n), attempt: 1 }
+        LeaseId { group: 0, position: Position { partition: 0, offset: n }, generation: 1 }
     }
 
     #[test]
