@@ -46,7 +46,7 @@ pub struct Message {
     pub(super) content_type: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) partition: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(rename = "message_id", skip_serializing_if = "Option::is_none")]
     pub(super) id: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) key: Option<String>,
@@ -124,6 +124,12 @@ impl Message {
     pub fn id(mut self, id: impl Into<String>) -> Self {
         self.id = Some(id.into());
         self
+    }
+
+    /// Whether it has a key.
+    #[must_use]
+    pub const fn has_key(&self) -> bool {
+        self.key.is_some()
     }
 
     /// With this key: a second message of its partition with the same key is the same message.

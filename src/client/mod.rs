@@ -86,6 +86,8 @@ mod socket;
 mod subscription;
 mod time;
 mod view;
+#[cfg(test)]
+mod wire_tests;
 
 use std::sync::{Arc, atomic::AtomicU64};
 

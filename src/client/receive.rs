@@ -157,6 +157,7 @@ impl Receive {
     pub(super) fn standing(mut self) -> Self {
         self.max = None;
         self.wait_ms = None;
+        self.partitions = None;
         self
     }
 }

@@ -190,7 +190,7 @@ pub struct QueueEvent {
     pub at: At,
     /// To which message.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub id: Option<String>,
+    pub message: Option<String>,
     /// In which group; none is the work group.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub group: Option<String>,
