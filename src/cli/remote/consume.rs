@@ -52,7 +52,7 @@ their messages are given back."
 /// `consume`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = HELP)]
-pub(super) struct Consume {
+pub(in crate::cli) struct Consume {
     #[command(flatten)]
     target: TargetArgs,
 

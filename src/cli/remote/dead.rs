@@ -15,7 +15,7 @@ use crate::{
 
 /// `dlq`.
 #[derive(Debug, clap::Subcommand)]
-pub(super) enum DeadCommand {
+pub(in crate::cli) enum DeadCommand {
     /// Show dead letters
     #[command(visible_alias = "ls")]
     List(List),
@@ -41,7 +41,7 @@ const LIST_HELP: &str = help!(
 /// `dlq list`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = LIST_HELP)]
-pub(super) struct List {
+pub(in crate::cli) struct List {
     #[command(flatten)]
     target: TargetArgs,
 
@@ -87,7 +87,7 @@ const REDRIVE_HELP: &str = help!(
 /// `dlq redrive`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = REDRIVE_HELP)]
-pub(super) struct Redrive {
+pub(in crate::cli) struct Redrive {
     #[command(flatten)]
     target: TargetArgs,
 

@@ -15,7 +15,7 @@ use crate::{
 
 /// `group`.
 #[derive(Debug, clap::Subcommand)]
-pub(super) enum GroupCommand {
+pub(in crate::cli) enum GroupCommand {
     /// Show the groups of a queue
     #[command(visible_alias = "ls")]
     List(List),
@@ -47,7 +47,7 @@ const LIST_HELP: &str = help!(
 /// `group list`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = LIST_HELP)]
-pub(super) struct List {
+pub(in crate::cli) struct List {
     #[command(flatten)]
     target: TargetArgs,
 
@@ -119,7 +119,7 @@ const OPEN_HELP: &str = help!(
 /// `group open`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = OPEN_HELP)]
-pub(super) struct Open {
+pub(in crate::cli) struct Open {
     #[command(flatten)]
     group: GroupArgs,
 
@@ -144,7 +144,7 @@ const DELETE_HELP: &str = help!("  anteroom queue group delete demo/jobs audit")
 /// `group delete`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = DELETE_HELP)]
-pub(super) struct Delete {
+pub(in crate::cli) struct Delete {
     #[command(flatten)]
     group: GroupArgs,
 }
@@ -171,7 +171,7 @@ const SEEK_HELP: &str = help!(
 /// `group seek`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = SEEK_HELP)]
-pub(super) struct Seek {
+pub(in crate::cli) struct Seek {
     #[command(flatten)]
     group: GroupArgs,
 

@@ -21,7 +21,7 @@ const LIST_HELP: &str =
 /// `list`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = LIST_HELP)]
-pub(super) struct List {
+pub(in crate::cli) struct List {
     #[command(flatten)]
     room: RoomArgs,
 
@@ -60,7 +60,7 @@ macro_rules! verb {
         #[doc = concat!("`", $word, "`.")]
         #[derive(Debug, clap::Args)]
         #[command(after_help = $help)]
-        pub(super) struct $name {
+        pub(in crate::cli) struct $name {
             #[command(flatten)]
             target: TargetArgs,
 
@@ -116,7 +116,7 @@ const OPEN_HELP: &str = help!(
 /// `open`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = OPEN_HELP)]
-pub(super) struct Open {
+pub(in crate::cli) struct Open {
     #[command(flatten)]
     queue: SettingsArgs,
 }
@@ -187,7 +187,7 @@ const CONFIGURE_HELP: &str = help!(
 /// `configure`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = CONFIGURE_HELP)]
-pub(super) struct Configure {
+pub(in crate::cli) struct Configure {
     /// Put back the defaults of all settings that are not named
     #[arg(long)]
     replace: bool,
@@ -248,7 +248,7 @@ const STATS_HELP: &str = help!(
 /// `stats`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = STATS_HELP)]
-pub(super) struct Stats {
+pub(in crate::cli) struct Stats {
     #[command(flatten)]
     target: TargetArgs,
 
@@ -331,7 +331,7 @@ const DRAIN_HELP: &str = help!(
 /// `drain`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = DRAIN_HELP)]
-pub(super) struct Drain {
+pub(in crate::cli) struct Drain {
     #[command(flatten)]
     target: TargetArgs,
 
@@ -367,7 +367,7 @@ const PURGE_HELP: &str = help!(
 /// `purge`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = PURGE_HELP)]
-pub(super) struct Purge {
+pub(in crate::cli) struct Purge {
     #[command(flatten)]
     target: TargetArgs,
 
@@ -428,7 +428,7 @@ const DELETE_HELP: &str = help!(
 /// `delete`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = DELETE_HELP)]
-pub(super) struct Delete {
+pub(in crate::cli) struct Delete {
     #[command(flatten)]
     target: TargetArgs,
 
@@ -465,7 +465,7 @@ const EXPLAIN_HELP: &str = help!(
 /// `explain`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXPLAIN_HELP)]
-pub(super) struct Explain {
+pub(in crate::cli) struct Explain {
     #[command(flatten)]
     target: TargetArgs,
 

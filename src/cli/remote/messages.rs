@@ -31,7 +31,7 @@ const SEND_HELP: &str = help!(
 /// `send`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = SEND_HELP)]
-pub(super) struct Send {
+pub(in crate::cli) struct Send {
     /// The queue, and the body as JSON; without a body it is read from standard input
     #[arg(value_name = "ROOM/QUEUE] [JSON", num_args = 0..=2)]
     words: Vec<String>,
@@ -65,7 +65,7 @@ pub(super) struct Send {
 /// What there is to say about a message.
 #[derive(Debug, Clone, clap::Args)]
 #[command(next_help_heading = "Message")]
-pub(super) struct About {
+pub(in crate::cli) struct About {
     /// Id of your own
     #[arg(long)]
     id: Option<String>,
@@ -246,7 +246,7 @@ impl Send {
 /// Which messages are taken.
 #[derive(Debug, Clone, clap::Args)]
 #[command(next_help_heading = "Which messages")]
-pub(super) struct Which {
+pub(in crate::cli) struct Which {
     /// Group, made if it is not there; without it the work group
     #[arg(long)]
     pub(super) group: Option<String>,
@@ -303,7 +303,7 @@ const RECEIVE_HELP: &str = help!(
 /// `receive`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = RECEIVE_HELP)]
-pub(super) struct ReceiveArgs {
+pub(in crate::cli) struct ReceiveArgs {
     #[command(flatten)]
     target: TargetArgs,
 
@@ -384,7 +384,7 @@ impl ReceiveArgs {
 /// Which messages are looked at.
 #[derive(Debug, Clone, clap::Args)]
 #[command(next_help_heading = "Which messages")]
-pub(super) struct FilterArgs {
+pub(in crate::cli) struct FilterArgs {
     /// States, with commas: blocked, delayed, ready, leased, dead, done
     #[arg(long, value_name = "STATES", value_delimiter = ',', value_parser = state)]
     pub(super) states: Vec<State>,
@@ -395,7 +395,7 @@ pub(super) struct FilterArgs {
 
 /// The same without the states.
 #[derive(Debug, Clone, clap::Args)]
-pub(super) struct OtherFilterArgs {
+pub(in crate::cli) struct OtherFilterArgs {
     /// As this group sees them
     #[arg(long)]
     pub(super) group: Option<String>,
@@ -459,7 +459,7 @@ const PEEK_HELP: &str = help!(
 /// `peek`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = PEEK_HELP)]
-pub(super) struct Peek {
+pub(in crate::cli) struct Peek {
     #[command(flatten)]
     target: TargetArgs,
 
@@ -507,7 +507,7 @@ const TAIL_HELP: &str = help!(
 /// `tail`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = TAIL_HELP)]
-pub(super) struct Tail {
+pub(in crate::cli) struct Tail {
     #[command(flatten)]
     target: TargetArgs,
 

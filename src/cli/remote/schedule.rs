@@ -17,7 +17,7 @@ use crate::{
 
 /// `schedule`.
 #[derive(Debug, clap::Subcommand)]
-pub(super) enum ScheduleCommand {
+pub(in crate::cli) enum ScheduleCommand {
     /// Show the schedules of a queue
     #[command(visible_alias = "ls")]
     List(List),
@@ -63,7 +63,7 @@ const LIST_HELP: &str = help!(
 /// `schedule list`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = LIST_HELP)]
-pub(super) struct List {
+pub(in crate::cli) struct List {
     #[command(flatten)]
     target: TargetArgs,
 
@@ -119,7 +119,7 @@ const PUT_HELP: &str = help!(
 #[derive(Debug, clap::Args)]
 #[command(after_help = PUT_HELP)]
 #[command(group = clap::ArgGroup::new("timing").required(true).args(["every", "cron", "at"]))]
-pub(super) struct Put {
+pub(in crate::cli) struct Put {
     /// The queue, the schedule's name, and the body of its message as JSON
     #[arg(value_name = "ROOM/QUEUE] NAME [JSON", num_args = 1..=3, required = true)]
     words: Vec<String>,
@@ -195,7 +195,7 @@ impl Put {
 
 /// A schedule by name.
 #[derive(Debug, clap::Args)]
-pub(super) struct Named {
+pub(in crate::cli) struct Named {
     /// The queue, and the schedule's name
     #[arg(value_name = "ROOM/QUEUE] [NAME", num_args = 1..=2, required = true)]
     words: Vec<String>,

@@ -47,7 +47,7 @@ one table is printed."
 /// `top`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = HELP)]
-pub(super) struct Top {
+pub(in crate::cli) struct Top {
     #[command(flatten)]
     room: RoomArgs,
 

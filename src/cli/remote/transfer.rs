@@ -89,7 +89,7 @@ where it was}."
 /// `export`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXPORT_HELP)]
-pub(super) struct Export {
+pub(in crate::cli) struct Export {
     #[command(flatten)]
     target: TargetArgs,
 
@@ -255,7 +255,7 @@ was, and a message whose key the queue remembers (dedup_window_ms) is not added 
 /// `import`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = IMPORT_HELP)]
-pub(super) struct Import {
+pub(in crate::cli) struct Import {
     #[command(flatten)]
     target: TargetArgs,
 
