@@ -2,19 +2,19 @@
 //! announced sizes, messages put together from fragments, close codes, and frames to the peer written
 //! straight into the chunks that the socket takes.
 
-use std::collections::VecDeque;
+use std::{borrow::Cow, collections::VecDeque};
 
 use bytes::{BufMut, Bytes, BytesMut};
 
 use crate::error::ErrorCode;
 
 /// Why a connection ends, as the peer is told.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Close {
     /// RFC 6455 section 7.4.
     pub code: u16,
     /// At most 123 bytes.
-    pub reason: &'static str,
+    pub reason: Cow<'static, str>,
 }
 
 impl Close {
@@ -34,7 +34,7 @@ impl Close {
     /// A code and a reason.
     #[must_use]
     pub const fn new(code: u16, reason: &'static str) -> Self {
-        Self { code, reason }
+        Self { code, reason: Cow::Borrowed(reason) }
     }
 }
 

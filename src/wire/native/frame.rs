@@ -120,28 +120,64 @@ requests! {
     Ping(Nothing) "ping" None;
 }
 
-/// Reads a text frame: one request or an array of them. Each is read in one pass; bodies are only scanned.
+/// What became of the reading of one request: a refusal has its `id`, if that was found.
+pub type Taken<'a> = Result<Frame<'a>, (Option<u64>, Error)>;
+
+/// Reads a text frame: one request or an array of at most `max`. Each is read in one pass; bodies are only scanned.
 ///
 /// A request that is not understood is refused by itself, under its `id` if that can be found; a frame that is
-/// no JSON is refused as a whole.
-pub fn read_frames<'a>(
-    text: &'a str,
-    take: &mut impl FnMut(Result<Frame<'a>, (Option<u64>, Error)>),
-) {
+/// no JSON, or has too many requests, is refused as a whole.
+pub fn read_frames<'a>(text: &'a str, max: usize, take: &mut impl FnMut(Taken<'a>)) {
     if !text.trim_ascii_start().starts_with('[') {
         return take(read_frame(text));
     }
-    if let Ok(frames) = serde_json::from_str::<Vec<Frame<'a>>>(text) {
-        return frames.into_iter().for_each(|frame| take(Ok(frame)));
+    let mut batch = Batch { max, is_too_much: false, frames: Vec::new() };
+    let mut deserializer = serde_json::Deserializer::from_str(text);
+    let read = deserializer.deserialize_seq(&mut batch).and_then(|()| deserializer.end());
+    if read.is_ok() {
+        return batch.frames.into_iter().for_each(|frame| take(Ok(frame)));
+    }
+    if batch.is_too_much {
+        let sentence = format!("a frame may hold {max} requests");
+        return take(Err((None, Error::new(ErrorCode::TooManyItems, sentence))));
     }
     // At least one is wrong. The others are none the worse for it.
     match read::read::<Vec<&'a RawValue>>(text) {
+        Ok(frames) if frames.len() > max => {
+            let sentence = format!("a frame may hold {max} requests");
+            take(Err((None, Error::new(ErrorCode::TooManyItems, sentence))));
+        }
         Ok(frames) => frames.into_iter().for_each(|frame| take(read_frame(frame.get()))),
         Err(error) => take(Err((None, error))),
     }
 }
 
-fn read_frame(text: &str) -> Result<Frame<'_>, (Option<u64>, Error)> {
+struct Batch<'a> {
+    max: usize,
+    is_too_much: bool,
+    frames: Vec<Frame<'a>>,
+}
+
+impl<'de> Visitor<'de> for &mut Batch<'de> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an array of requests")
+    }
+
+    fn visit_seq<A: de::SeqAccess<'de>>(self, mut seq: A) -> Result<(), A::Error> {
+        while let Some(frame) = seq.next_element()? {
+            if self.frames.len() == self.max {
+                self.is_too_much = true;
+                return Err(de::Error::custom("too many requests"));
+            }
+            self.frames.push(frame);
+        }
+        Ok(())
+    }
+}
+
+fn read_frame(text: &str) -> Taken<'_> {
     /// For a refusal.
     #[derive(Deserialize)]
     struct OnlyId {

@@ -176,6 +176,7 @@ pub struct Received {
     /// Where it is: number of its partition, and offset in it. Never reused.
     pub position: String,
     /// Name of its partition.
+    #[serde(default)]
     pub partition: String,
     /// When it was sent, in milliseconds since the epoch.
     pub sent_at: u64,

@@ -129,7 +129,7 @@ pub mod settings;
 mod value;
 mod writer;
 
-pub use frame::{Call, Frame, Hello, HelloLimits, ID_MAX, OPS, Request, Said, read_frames};
+pub use frame::{Call, Frame, Hello, HelloLimits, ID_MAX, OPS, Request, Said, Taken, read_frames};
 pub use message::{Labels, NewMessage, ParentFailed, Receipt, Received, SendRequest, State, View};
 pub use read::{read, read_query};
 pub use value::{Begin, Json, Keep, SeekTo, Text};

@@ -624,3 +624,22 @@ pub struct SetAttributes<'a> {
     #[serde(borrow)]
     pub attributes: BTreeMap<Text<'a>, Json<'a>>,
 }
+
+/// Where a group begins; nothing else.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({"from": "new"}))]
+pub struct GroupFrom {
+    /// Where it begins. Default `all`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<Begin>,
+}
+
+/// How long to wait; nothing else.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Wait {
+    /// How long, in milliseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wait_ms: Option<u64>,
+}

@@ -1,13 +1,11 @@
 use serde_json::value::RawValue;
 
 use super::*;
-use crate::error::{Error, ErrorCode};
-
-type Taken<'a> = Result<Frame<'a>, (Option<u64>, Error)>;
+use crate::error::ErrorCode;
 
 fn all(text: &str) -> Vec<Taken<'_>> {
     let mut taken = Vec::new();
-    read_frames(text, &mut |frame| taken.push(frame));
+    read_frames(text, 3, &mut |frame| taken.push(frame));
     taken
 }
 
@@ -179,6 +177,9 @@ fn one_bad_request_of_a_batch_is_refused_alone() {
         .collect();
     assert_eq!(seen, [Ok(Some(1)), Err((Some(2), ErrorCode::InvalidRequest)), Ok(Some(3))]);
     assert_eq!(all("[]").len(), 0);
+    let many = |last: &str| format!(r#"[{{"op":"list"}},{{"op":"list"}},{{"op":"list"}},{last}]"#);
+    assert_eq!(refused(&many(r#"{"op":"list"}"#)).1, ErrorCode::TooManyItems);
+    assert_eq!(refused(&many("1")).1, ErrorCode::TooManyItems);
     assert_eq!(refused(r#"[{"id":1,"op":"list"},"#).1, ErrorCode::InvalidJson, "none is taken");
 }
 
