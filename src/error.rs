@@ -176,6 +176,8 @@ mod tests {
             last = code.number();
             assert!((100..600).contains(&code.number()));
             assert!((400..600).contains(&code.http_status()));
+            // A refusal that is not the server's fault is made before anything is done.
+            assert!(!code.may_have_happened() || code.number() >= 500, "{}", code.name());
         }
     }
 }

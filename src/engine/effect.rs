@@ -121,8 +121,6 @@ pub struct Item {
 pub enum Outcome {
     /// It is so.
     Done,
-    /// The queue is open.
-    Opened,
     /// The settings in force.
     Configured(Box<QueueSettings>),
     /// The message is in the queue.

@@ -118,15 +118,38 @@
 //!
 //! It refuses to know who a session is, how a record is written, or what any protocol calls these things.
 
+mod browse;
+#[cfg(test)]
+mod check;
 mod command;
 mod effect;
+mod group;
+mod groups;
+mod known;
+mod lane;
+mod log;
+mod manage;
 mod message;
+#[cfg(test)]
+mod model;
+mod moves;
+mod partition;
 mod queue;
 mod record;
+mod replay;
 mod roster;
 mod schedule;
+mod schedules;
+mod send;
 mod settings;
+mod settle;
+#[cfg(test)]
+mod simulation;
+mod take;
+mod timers;
+mod transact;
 mod view;
+mod waiters;
 
 pub use command::{
     Action, Command, Filter, Park, Permit, ReplyTo, SeekTo, Select, Start, State, States, Take,

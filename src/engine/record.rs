@@ -34,7 +34,12 @@ pub enum Standing {
         /// Why.
         reason: Arc<str>,
     },
-    /// The group has no more to do with it.
+    /// The group has given it up, and keeps nothing of it.
+    Dropped {
+        /// When.
+        at: Timestamp,
+    },
+    /// The group is done with it.
     Done {
         /// When.
         at: Timestamp,

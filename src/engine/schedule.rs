@@ -11,7 +11,7 @@ use super::message::NewMessage;
 use crate::types::{Millis, Timestamp};
 
 /// An occurrence that is handled later than this is missed.
-pub const MISSED_AFTER: Millis = Millis::from_secs(60);
+pub(super) const MISSED_AFTER: Millis = Millis::from_secs(60);
 
 /// When a schedule's message is sent.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -190,13 +190,13 @@ settings! {
 }
 
 /// A lease is at least so long,
-pub const LEASE_MIN: Millis = Millis(1);
+pub(super) const LEASE_MIN: Millis = Millis(1);
 /// and at most.
-pub const LEASE_MAX: Millis = Millis::from_secs(7 * 24 * 3600);
+pub(super) const LEASE_MAX: Millis = Millis::from_secs(7 * 24 * 3600);
 /// A priority is at most this, and at least its negative.
-pub const PRIORITY_MAX: i32 = 1_000_000;
+pub(super) const PRIORITY_MAX: i32 = 1_000_000;
 /// The rate counts exactly, and remembers this many moments at most.
-pub const RATE_COUNT_MAX: u32 = 100_000;
+pub(super) const RATE_COUNT_MAX: u32 = 100_000;
 
 impl QueueSettings {
     /// # Errors

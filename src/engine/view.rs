@@ -80,7 +80,7 @@ pub enum Status {
 }
 
 /// Partitions shown at most.
-pub const PARTITIONS_SHOWN: usize = 1000;
+pub(super) const PARTITIONS_SHOWN: usize = 1000;
 
 /// A queue.
 #[derive(Debug, Clone, PartialEq, Eq)]

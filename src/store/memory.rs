@@ -10,7 +10,7 @@ use bytes::Bytes;
 
 use super::{Appended, Batch, Done, Store, StoreError};
 use crate::{
-    journal::{self, Record},
+    journal::{self, Record, RecordNumber},
     types::{QueueName, RoomName},
 };
 
@@ -73,13 +73,15 @@ fn told() -> StoreError {
 }
 
 impl Store for MemoryStore {
-    fn append(&self, batch: Batch<'_>, done: Done) -> Result<Appended, StoreError> {
+    fn append(&self, batches: &[Batch<'_>], done: Done) -> Result<Appended, StoreError> {
         let Some(mut kept) = self.kept() else { return Ok(Appended::Durable) };
         if kept.failed {
             return Err(told());
         }
-        let log = kept.logs.entry((batch.room.clone(), batch.queue.clone())).or_default();
-        batch.records.iter().for_each(|record| journal::encode(record, log));
+        for batch in batches {
+            let log = kept.logs.entry((batch.room.clone(), batch.queue.clone())).or_default();
+            batch.records.iter().for_each(|record| journal::encode(record, log));
+        }
         match &mut kept.stalled {
             None => Ok(Appended::Durable),
             Some(stalled) => {
@@ -94,8 +96,10 @@ impl Store for MemoryStore {
         let log = kept.logs.get(&(room.clone(), queue.clone())).cloned().unwrap_or_default();
         let mut bytes = Bytes::from(log);
         let mut records = Vec::new();
+        let mut number = RecordNumber(0);
         while !bytes.is_empty() {
-            let record = journal::decode(&mut bytes);
+            number.0 += 1;
+            let record = journal::decode(&mut bytes, number);
             records.push(record.map_err(|error| StoreError::Failed(error.to_string()))?);
         }
         Ok(records)

@@ -7,7 +7,10 @@ use anteroom::{
     auth::{Claims, Grants, Identity},
     clock::ManualClock,
     error::{Error, ErrorCode},
-    service::{Link, Operation, Outcome, Outlet, Permit, Reply, Request, Seat, Service, ToSession},
+    service::{
+        Command, Delivered, Link, NewMessage, Operation, Outcome, Outlet, Park, Permit,
+        QueueOutcome, Reply, Request, Seat, Service, Take, ToSession, Verdict,
+    },
     store::MemoryStore,
     types::{Limits, Millis, Payload, QueueName, RequestId},
 };
@@ -77,12 +80,42 @@ fn queue() -> QueueName {
     "q".parse().unwrap()
 }
 
+fn ask(command: Command) -> Operation {
+    Operation::Queue { queue: queue(), create: true, command }
+}
+
 fn send(text: &'static str) -> Operation {
-    Operation::Send { queue: queue(), body: Payload::from(text), create: true }
+    Operation::send(queue(), NewMessage::from(Payload::from(text)), true)
 }
 
 fn receive(wait: bool) -> Operation {
-    Operation::Receive { queue: queue(), create: true, wait }
+    let park = if wait { Park::Until(None) } else { Park::No };
+    ask(Command::Take(Box::new(Take::one(park))))
+}
+
+/// The request with this id was a send, and its message is in the queue.
+#[track_caller]
+fn assert_sent((id, result): (u64, Result<Outcome, Error>), expected: u64) {
+    assert_eq!(id, expected);
+    match result {
+        Ok(Outcome::Queue { queue: of, outcome: QueueOutcome::Sent(receipt) }) => {
+            assert_eq!((of, receipt.duplicate), (queue(), false));
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+/// The request with this id was a take, and this is its one message.
+#[track_caller]
+fn delivered((id, result): (u64, Result<Outcome, Error>), expected: u64) -> Delivered {
+    assert_eq!(id, expected);
+    match result {
+        Ok(Outcome::Queue { outcome: QueueOutcome::Delivered(messages), .. }) => {
+            let [delivered] = <[Delivered; 1]>::try_from(messages).unwrap();
+            delivered
+        }
+        other => panic!("{other:?}"),
+    }
 }
 
 fn service(store: &Arc<MemoryStore>) -> Service {
@@ -102,10 +135,10 @@ fn a_reply_waits_for_its_record_and_a_refusal_for_its_reason() {
         let mut member = Member::enter(&service);
         store.stall();
         member.ask(1, send("1"));
-        member.ask(2, Operation::OpenQueue { queue: queue() });
+        member.ask(2, ask(Command::Open { settings: None, idempotent: false }));
         member.expect_nothing().await;
         store.resume();
-        assert_eq!(member.reply().await, (1, Ok(Outcome::Done)));
+        assert_sent(member.reply().await, 1);
         let (id, refused) = member.reply().await;
         assert_eq!((id, refused.unwrap_err().code), (2, ErrorCode::QueueExists));
     });
@@ -124,8 +157,8 @@ fn nothing_is_delivered_that_a_power_cut_could_undo() {
         sender.ask(1, send("1"));
         receiver.expect_nothing().await;
         store.resume();
-        assert!(matches!(receiver.reply().await, (1, Ok(Outcome::Delivered { .. }))));
-        assert_eq!(sender.reply().await, (1, Ok(Outcome::Done)));
+        delivered(receiver.reply().await, 1);
+        assert_sent(sender.reply().await, 1);
     });
 }
 
@@ -147,7 +180,7 @@ fn what_was_held_for_a_session_that_left_goes_to_the_next() {
         drop(first); // The message is leased to it, and the delivery is held.
         second.expect_nothing().await;
         store.resume();
-        assert!(matches!(second.reply().await, (7, Ok(Outcome::Delivered { .. }))));
+        delivered(second.reply().await, 7);
     });
 }
 
@@ -158,7 +191,7 @@ fn a_failed_store_is_never_acknowledged_and_stops_the_queue() {
         let service = service(&store);
         let mut member = Member::enter(&service);
         member.ask(1, send("1"));
-        assert_eq!(member.reply().await, (1, Ok(Outcome::Done)));
+        assert_sent(member.reply().await, 1);
         store.stall();
         member.ask(2, send("2"));
         member.expect_nothing().await;
@@ -200,8 +233,9 @@ fn a_queue_comes_back_from_its_records() {
             assert!(member.reply().await.1.is_ok());
         }
         member.ask(4, receive(false));
-        let Ok(Outcome::Delivered { lease, .. }) = member.reply().await.1 else { panic!() };
-        member.ask(5, Operation::Settle { queue: queue(), leases: vec![lease] });
+        let lease = delivered(member.reply().await, 4).lease.unwrap();
+        let items = vec![(lease, Verdict::Done { result: None })];
+        member.ask(5, ask(Command::Settle { items }));
         assert!(member.reply().await.1.is_ok());
         member.ask(6, receive(false)); // Leased and never settled.
         assert!(member.reply().await.1.is_ok());
@@ -210,8 +244,8 @@ fn a_queue_comes_back_from_its_records() {
         let mut member = Member::enter(&after);
         for text in ["2", "3"] {
             member.ask(1, receive(false));
-            let (_, Ok(Outcome::Delivered { body, .. })) = member.reply().await else { panic!() };
-            assert_eq!(body, Payload::from(text));
+            let message = delivered(member.reply().await, 1).message;
+            assert_eq!(message.body, Payload::from(text));
         }
     });
 }
@@ -232,7 +266,7 @@ fn a_session_is_not_read_while_its_requests_are_unanswered() {
             pong_timeout: Millis(1000),
             receipt_timeout: Millis(1000),
         };
-        let mut session = Session::begin(seat, link, times, Millis(0));
+        let mut session = Session::begin(seat, link, times, Millis(0), true);
         session.request(RequestId(1), send("1"));
         session.request(RequestId(2), receive(true)); // Parked: not in flight.
         assert!(session.is_ready());

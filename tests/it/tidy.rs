@@ -278,3 +278,43 @@ fn every_limit_and_setting_is_in_the_readme() {
         assert!(readme.contains(&format!("`{}`", setting.name)), "setting {}", setting.name);
     }
 }
+
+/// The README's table of errors, as the code has it.
+fn error_table() -> String {
+    let mut table = "| number | name | HTTP | retry | happened | ends | meaning |\n\
+                     |---|---|---|---|---|---|---|\n"
+        .to_owned();
+    for code in anteroom::error::ErrorCode::ALL {
+        let yes = |is_so: bool| if is_so { "yes" } else { "" };
+        let happened = if code.may_have_happened() { "maybe" } else { "" };
+        let cells = [
+            &code.number().to_string(),
+            &format!("`{}`", code.name()),
+            &code.http_status().to_string(),
+            yes(code.is_retryable()),
+            happened,
+            yes(code.ends_session()),
+            code.meaning(),
+        ];
+        table += &format!("| {} |\n", cells.join(" | "));
+    }
+    table
+}
+
+/// `ANTEROOM_UPDATE=1` writes it.
+#[test]
+fn the_table_of_errors_in_the_readme_is_that_of_the_code() {
+    let path = root().join("README.md");
+    let readme = fs::read_to_string(&path).unwrap();
+    let (before, rest) = readme.split_once("<!-- errors: ").expect("where the table begins");
+    let (mark, rest) = rest.split_once("-->\n").expect("where the table begins");
+    let (table, after) = rest.split_once("<!-- end of errors -->").expect("where it ends");
+    let expected = format!("\n{}\n", error_table());
+    if table == expected {
+        return;
+    }
+    let update = std::env::var("ANTEROOM_UPDATE").is_ok_and(|value| value == "1");
+    assert!(update, "README.md: run `ANTEROOM_UPDATE=1 cargo test --test it tidy`");
+    let new = format!("{before}<!-- errors: {mark}-->\n{expected}<!-- end of errors -->{after}");
+    fs::write(&path, new).unwrap();
+}

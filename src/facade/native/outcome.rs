@@ -60,7 +60,7 @@ pub(super) fn write_outcome(out: &mut Writer, outcome: &Outcome) {
 
 fn write_queue_outcome(out: &mut Writer, queue: &QueueName, outcome: &QueueOutcome) {
     match outcome {
-        QueueOutcome::Done | QueueOutcome::Opened | QueueOutcome::Prepared => out.put("{}"),
+        QueueOutcome::Done | QueueOutcome::Prepared => out.put("{}"),
         QueueOutcome::Configured(settings) => {
             out.put("{\"settings\":");
             out.value(&settings::show(settings));
