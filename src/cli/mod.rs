@@ -1,4 +1,5 @@
-//! The command line: `anteroom serve`, `anteroom token create`, `anteroom token inspect`.
+//! The command line: the server (`serve`), tokens (`token`), and everything a participant can do (`room queue`,
+//! `send`, `receive`, `top` …).
 //!
 //! Results go to standard output and everything else to standard error, so that a script can use what a
 //! command prints. What this module refuses to know: anything that a client could not do over the
@@ -6,13 +7,14 @@
 
 mod banner;
 mod inspect;
+mod remote;
 mod serve;
 mod text;
 mod token;
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::{config::ConfigError, error::Error};
 
@@ -20,7 +22,7 @@ const EXIT_CODES: &str = "Exit codes:
   0  done
   1  refused, with the reason on standard error
   2  wrong usage or configuration
-  3  cannot connect
+  3  cannot connect, or the connection was lost
   4  nothing to receive";
 
 /// Rooms and queues over WebSockets for agents, browsers and services.
@@ -38,7 +40,30 @@ enum Command {
     /// Make tokens and look into them
     #[command(subcommand, after_help = EXIT_CODES)]
     Token(TokenCommand),
+    /// Work with what is in a room
+    #[command(subcommand, after_help = EXIT_CODES)]
+    Room(remote::RoomCommand),
+    /// Work with queues (short for `room queue`)
+    #[command(subcommand, visible_alias = "q", after_help = EXIT_CODES)]
+    Queue(remote::QueueCommand),
+    #[command(flatten)]
+    Shortcut(remote::Shortcut),
+    /// Print completions for a shell
+    #[command(after_help = COMPLETIONS_HELP)]
+    Completions {
+        /// Which shell
+        shell: clap_complete::Shell,
+    },
 }
+
+const COMPLETIONS_HELP: &str = "Examples:
+  anteroom completions bash > ~/.local/share/bash-completion/completions/anteroom
+  anteroom completions zsh > \"${fpath[1]}/_anteroom\"
+  anteroom completions fish > ~/.config/fish/completions/anteroom.fish
+
+Exit codes:
+  0  done
+  2  wrong usage";
 
 #[derive(Debug, Subcommand)]
 enum TokenCommand {
@@ -55,6 +80,10 @@ enum Failure {
     Refused(String),
     /// The settings or the arguments cannot be used.
     Usage(String),
+    /// There is no connection, or there is none any more.
+    Connect(String),
+    /// There was nothing to receive.
+    Nothing(String),
 }
 
 impl From<ConfigError> for Failure {
@@ -84,11 +113,26 @@ pub fn main() -> ExitCode {
         Command::Serve(arguments) => serve::run(arguments),
         Command::Token(TokenCommand::Create(arguments)) => token::run(arguments),
         Command::Token(TokenCommand::Inspect(arguments)) => inspect::run(&arguments),
+        Command::Room(remote::RoomCommand::Queue(command)) | Command::Queue(command) => {
+            remote::run_queue(command)
+        }
+        Command::Shortcut(command) => remote::run_shortcut(command),
+        Command::Completions { shell } => {
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Arguments::command(), "anteroom", &mut script);
+            text::print(String::from_utf8_lossy(&script).trim_end());
+            Ok(())
+        }
     };
     let (reason, code) = match result {
         Ok(()) => return ExitCode::SUCCESS,
         Err(Failure::Refused(reason)) => (reason, 1),
         Err(Failure::Usage(reason)) => (reason, 2),
+        Err(Failure::Connect(reason)) => (reason, 3),
+        Err(Failure::Nothing(reason)) => {
+            text::complain(&reason);
+            return ExitCode::from(4);
+        }
     };
     text::complain(&format!("error: {reason}"));
     ExitCode::from(code)

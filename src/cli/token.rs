@@ -214,6 +214,21 @@ fn claims(arguments: Arguments, keys: &KeyRing, now: Timestamp) -> Claims {
     claims
 }
 
+/// The claims of a token that may do everything in a room until `end`, for the key that is at hand.
+pub(super) fn full_access(
+    keys: &KeyRing,
+    name: ParticipantName,
+    room: RoomName,
+    end: Timestamp,
+) -> Claims {
+    let mut claims = Claims::full_access(name, room);
+    claims.expires_at = Some(end);
+    let api_key = if keys.has_default() { None } else { keys.api_keys().first() };
+    claims.project = api_key.map(|key| key.project());
+    claims.key_id = api_key.map(|key| key.key_id());
+    claims
+}
+
 /// `None`: nothing is said.
 fn names(named: &[QueueName], is_none: bool) -> Option<Names> {
     (is_none || !named.is_empty()).then(|| Names::of(named.iter().map(QueueName::as_str)))

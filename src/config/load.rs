@@ -54,6 +54,14 @@ pub fn load_keys(args: &KeyArgs) -> Result<Option<KeyRing>, ConfigError> {
     load_keys_from(&Machine, args)
 }
 
+/// Reads a text file for a command, such as one with a token.
+///
+/// # Errors
+/// [`ConfigError`], which names the file.
+pub fn read_file_text(path: &Path) -> Result<String, ConfigError> {
+    read_text(&Machine, path)
+}
+
 pub(super) fn load_from(outside: &dyn Outside, args: ServeArgs) -> Result<Loaded, ConfigError> {
     let secret_file_is_flag = args.keys.secret_file.is_some();
     let (config, entries) = merge(outside, args.keys.config.clone(), args.layer())?;

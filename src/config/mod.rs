@@ -39,7 +39,7 @@ mod test_place;
 use std::{net::SocketAddr, path::PathBuf};
 
 pub use args::{KeyArgs, ServeArgs};
-pub use load::{ConfigError, Loaded, load, load_keys};
+pub use load::{ConfigError, Loaded, load, load_keys, read_file_text};
 pub use settings::{SettingInfo, parse_duration, parse_origin};
 
 use settings::{Raw, Setting, settings};

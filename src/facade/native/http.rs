@@ -65,7 +65,7 @@ impl HttpRequest {
     ///
     /// # Errors
     /// As above.
-    pub fn send(&self, queue: &str, key: Option<&str>) -> Result<Operation, Error> {
+    pub fn send(&self, queue: Option<&str>, key: Option<&str>) -> Result<Operation, Error> {
         let mut send: SendRequest<'_> = self.json()?;
         if let Some(key) = key {
             match &mut send.messages {
@@ -79,7 +79,7 @@ impl HttpRequest {
                 }
             }
         }
-        self.operation(Some(queue), Request::Send(Box::new(send)))
+        self.operation(queue, Request::Send(Box::new(send)))
     }
 
     /// A send of the body as it is; what else is said of the message stands in the query.
@@ -88,7 +88,7 @@ impl HttpRequest {
     /// As above.
     pub fn send_raw(
         &self,
-        queue: &str,
+        queue: Option<&str>,
         content_type: Option<&str>,
         key: Option<&str>,
     ) -> Result<Operation, Error> {
@@ -115,7 +115,7 @@ impl HttpRequest {
             }
             false => Payload::binary(self.body.clone(), kind),
         };
-        let queue: QueueName = name("queue", queue)?;
+        let queue: QueueName = name("queue", queue.unwrap_or_default())?;
         let create = send.create.unwrap_or(true);
         let message = message_with(&self.body, body, send.into_message())?;
         Ok(Operation::Queue { queue, create, command: Command::Send { message } })

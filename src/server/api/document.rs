@@ -124,6 +124,11 @@ fn complete(path: &str, operation: &mut Operation) {
         })
         .collect();
     parameters.splice(0..0, in_path);
+    if let Some(RefOr::T(answer)) = operation.responses.responses.get_mut("200")
+        && answer.description.is_empty()
+    {
+        answer.description = "It is done".to_owned();
+    }
     operation.security = Some(vec![
         SecurityRequirement::new("bearer", Vec::<String>::new()),
         SecurityRequirement::new("query", Vec::<String>::new()),

@@ -3,7 +3,7 @@
 //! The handler's future owns the seat. When it is dropped, or gives up because the peer has hung up, the seat
 //! goes with it, and the room forgets the receiver that waited.
 
-use std::{collections::HashMap, future::Future, pin::pin, sync::Arc, time::Duration};
+use std::{future::Future, pin::pin, sync::Arc, time::Duration};
 
 use actix_http::ConnectionType;
 use actix_web::{
@@ -14,6 +14,7 @@ use actix_web::{
 };
 use bytes::Bytes;
 use futures_util::future::{Either, select};
+use serde::Deserialize;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use crate::{
@@ -35,7 +36,18 @@ const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 pub(super) struct At {
     pub(super) request: HttpRequest,
     pub(super) context: Data<Context>,
-    path: HashMap<String, String>,
+    parts: Parts,
+}
+
+/// What stands in the path, decoded.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Parts {
+    pub(super) room: String,
+    queue: Option<String>,
+    pub(super) group: String,
+    pub(super) name: String,
+    pub(super) message: String,
 }
 
 impl FromRequest for At {
@@ -43,10 +55,10 @@ impl FromRequest for At {
     type Future = std::future::Ready<Result<Self, ActixError>>;
 
     fn from_request(request: &HttpRequest, payload: &mut dev::Payload) -> Self::Future {
-        let path = Path::<HashMap<String, String>>::from_request(request, payload).into_inner();
+        let parts = Path::<Parts>::from_request(request, payload).into_inner();
         let context = Data::<Context>::from_request(request, payload).into_inner();
-        std::future::ready(path.and_then(|path| {
-            Ok(Self { request: request.clone(), context: context?, path: path.into_inner() })
+        std::future::ready(parts.and_then(|parts| {
+            Ok(Self { request: request.clone(), context: context?, parts: parts.into_inner() })
         }))
     }
 }
@@ -97,14 +109,14 @@ pub(super) fn identify(
 }
 
 impl At {
-    /// A part of the path.
-    pub(super) fn part(&self, name: &str) -> &str {
-        self.path.get(name).map_or("", String::as_str)
+    /// What stands in the path.
+    pub(super) const fn parts(&self) -> &Parts {
+        &self.parts
     }
 
     /// The queue in the path.
     pub(super) fn queue(&self) -> Option<&str> {
-        self.path.get("queue").map(String::as_str)
+        self.parts.queue.as_deref()
     }
 
     /// The dedup key that a client sends along.
@@ -143,7 +155,7 @@ impl At {
         let mut query = query(&self.request);
         let token = query.iter().position(|(name, _)| name == "token");
         let token = token.map(|at| query.remove(at).1);
-        let identity = identify(&self.request, self.part("room"), token.as_deref(), context)?;
+        let identity = identify(&self.request, &self.parts.room, token.as_deref(), context)?;
 
         let for_body = Millis(u64::try_from(BODY_TIMEOUT.as_millis()).unwrap_or(u64::MAX));
         switch.expect_answer(clock.elapsed(), Millis(for_body.0 + REQUEST_MAX.0));

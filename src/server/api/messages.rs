@@ -22,7 +22,7 @@ use crate::wire::native::{
         description = "Dedup key of messages that have no `key` of their own: of one message as it is, of several `KEY:INDEX`, counted from 0")),
     responses((status = 200, body = Sent)))]
 pub(super) async fn send(at: At, body: Payload) -> HttpResponse {
-    at.exchange(body, |at, asked| asked.send(at.part("queue"), at.idempotency_key()?)).await
+    at.exchange(body, |at, asked| asked.send(at.queue(), at.idempotency_key()?)).await
 }
 
 /// Send a body as it is
@@ -59,7 +59,7 @@ pub(super) async fn send_raw(at: At, body: Payload) -> HttpResponse {
     at.exchange(body, |at, asked| {
         let kind = at.request.headers().get(header::CONTENT_TYPE);
         let kind = kind.and_then(|kind| kind.to_str().ok());
-        asked.send_raw(at.part("queue"), kind, at.idempotency_key()?)
+        asked.send_raw(at.queue(), kind, at.idempotency_key()?)
     })
     .await
 }
@@ -72,7 +72,7 @@ pub(super) async fn send_raw(at: At, body: Payload) -> HttpResponse {
 /// be missing. Over WebSocket: `receive`, and `subscribe` for a stream. Needs `receive` on the queue. Refused with `queue_closed`,
 /// `group_required`, `queue_not_found` (with `create: false`), `too_many_parked_on_queue`, `too_many_parked_in_room`,
 /// `too_many_items`, `too_many_groups`. A closed queue refuses those who wait, too.
-#[utoipa::path(post, path = "/v1/rooms/{room}/queues/{queue}/receive", tag = "messages", request_body = Receive,
+#[utoipa::path(post, path = "/v1/rooms/{room}/queues/{queue}/receive", tag = "messages", request_body = Option<Receive>,
     responses((status = 200, body = Messages)))]
 pub(super) async fn receive(at: At, body: Payload) -> HttpResponse {
     at.exchange(body, |at, asked| {
@@ -143,7 +143,7 @@ pub(super) async fn browse(at: At, body: Payload) -> HttpResponse {
     responses((status = 200, body = View)))]
 pub(super) async fn find(at: At, body: Payload) -> HttpResponse {
     at.exchange(body, |at, asked| {
-        let (InGroup { group }, message) = (asked.query()?, Text::from(at.part("message")));
+        let (InGroup { group }, message) = (asked.query()?, Text::from(at.parts().message.as_str()));
         asked.operation(at.queue(), Request::Find(Find { message, group }))
     })
     .await
@@ -159,7 +159,7 @@ pub(super) async fn find(at: At, body: Payload) -> HttpResponse {
     responses((status = 200, body = View)))]
 pub(super) async fn result(at: At, body: Payload) -> HttpResponse {
     at.exchange(body, |at, asked| {
-        let (Wait { wait_ms }, message) = (asked.query()?, Text::from(at.part("message")));
+        let (Wait { wait_ms }, message) = (asked.query()?, Text::from(at.parts().message.as_str()));
         asked.operation(at.queue(), Request::Await(Await { message, wait_ms }))
     })
     .await

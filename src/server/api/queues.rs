@@ -36,7 +36,7 @@ pub(super) async fn inspect(at: At, body: Payload) -> HttpResponse {
 /// together with the opening or not at all. The body may be missing. Over WebSocket: `open`. Needs `send` or `receive`
 /// on the queue; with `settings` both. Answers the settings in force. Refused with `invalid_settings` (names the
 /// setting and its range), `too_many_queues`.
-#[utoipa::path(put, path = "/v1/rooms/{room}/queues/{queue}", tag = "queues", request_body = Open,
+#[utoipa::path(put, path = "/v1/rooms/{room}/queues/{queue}", tag = "queues", request_body = Option<Open>,
     responses((status = 200, body = Configured)))]
 pub(super) async fn open(at: At, body: Payload) -> HttpResponse {
     at.exchange(body, |at, asked| asked.operation(at.queue(), Request::Open(asked.json::<Open>()?)))
@@ -151,11 +151,11 @@ pub(super) async fn seek(at: At, body: Payload) -> HttpResponse {
 /// A consumer group gets every message, whatever other groups do with it. (A receive that names a group makes it, too.) The
 /// queue is made if it is not there. The body may be missing. Over WebSocket: `group_open`. Needs `send` and `receive` on the
 /// queue. Refused with `group_exists`, `too_many_groups`.
-#[utoipa::path(put, path = "/v1/rooms/{room}/queues/{queue}/groups/{group}", tag = "groups", request_body = GroupFrom,
+#[utoipa::path(put, path = "/v1/rooms/{room}/queues/{queue}/groups/{group}", tag = "groups", request_body = Option<GroupFrom>,
     responses((status = 200, body = Empty)))]
 pub(super) async fn group_open(at: At, body: Payload) -> HttpResponse {
     at.exchange(body, |at, asked| {
-        let (GroupFrom { from }, group) = (asked.json()?, Text::from(at.part("group")));
+        let (GroupFrom { from }, group) = (asked.json()?, Text::from(at.parts().group.as_str()));
         asked.operation(at.queue(), Request::GroupOpen(GroupOpen { group, from }))
     })
     .await
@@ -170,7 +170,7 @@ pub(super) async fn group_open(at: At, body: Payload) -> HttpResponse {
     responses((status = 200, body = Empty)))]
 pub(super) async fn group_delete(at: At, body: Payload) -> HttpResponse {
     at.exchange(body, |at, asked| {
-        let group = Text::from(at.part("group"));
+        let group = Text::from(at.parts().group.as_str());
         asked.operation(at.queue(), Request::GroupDelete(GroupDelete { group }))
     })
     .await
@@ -186,7 +186,7 @@ pub(super) async fn group_delete(at: At, body: Payload) -> HttpResponse {
     responses((status = 200, body = NextAt)))]
 pub(super) async fn schedule_put(at: At, body: Payload) -> HttpResponse {
     at.exchange(body, |at, asked| {
-        let schedule = SchedulePut::new(Text::from(at.part("name")), asked.json::<Schedule<'_>>()?);
+        let schedule = SchedulePut::new(Text::from(at.parts().name.as_str()), asked.json::<Schedule<'_>>()?);
         asked.operation(at.queue(), Request::SchedulePut(Box::new(schedule)))
     })
     .await
@@ -200,7 +200,7 @@ pub(super) async fn schedule_put(at: At, body: Payload) -> HttpResponse {
     responses((status = 200, body = Empty)))]
 pub(super) async fn schedule_delete(at: At, body: Payload) -> HttpResponse {
     at.exchange(body, |at, asked| {
-        let name = Text::from(at.part("name"));
+        let name = Text::from(at.parts().name.as_str());
         asked.operation(at.queue(), Request::ScheduleDelete(ScheduleName { name }))
     })
     .await
@@ -214,7 +214,7 @@ pub(super) async fn schedule_delete(at: At, body: Payload) -> HttpResponse {
     responses((status = 200, body = NextAt)))]
 pub(super) async fn schedule_pause(at: At, body: Payload) -> HttpResponse {
     at.exchange(body, |at, asked| {
-        let name = Text::from(at.part("name"));
+        let name = Text::from(at.parts().name.as_str());
         asked.operation(at.queue(), Request::SchedulePause(ScheduleName { name }))
     })
     .await
@@ -228,7 +228,7 @@ pub(super) async fn schedule_pause(at: At, body: Payload) -> HttpResponse {
     responses((status = 200, body = NextAt)))]
 pub(super) async fn schedule_resume(at: At, body: Payload) -> HttpResponse {
     at.exchange(body, |at, asked| {
-        let name = Text::from(at.part("name"));
+        let name = Text::from(at.parts().name.as_str());
         asked.operation(at.queue(), Request::ScheduleResume(ScheduleName { name }))
     })
     .await
@@ -242,7 +242,7 @@ pub(super) async fn schedule_resume(at: At, body: Payload) -> HttpResponse {
     responses((status = 200, body = Sent)))]
 pub(super) async fn schedule_fire(at: At, body: Payload) -> HttpResponse {
     at.exchange(body, |at, asked| {
-        let name = Text::from(at.part("name"));
+        let name = Text::from(at.parts().name.as_str());
         asked.operation(at.queue(), Request::ScheduleFire(ScheduleName { name }))
     })
     .await

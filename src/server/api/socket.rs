@@ -91,7 +91,7 @@ async fn admit(at: &At, offer: &Offer) -> Result<RoomConversation, Error> {
         query.iter().find(|(name, _)| name == wanted).map(|(_, value)| value.as_str())
     };
     let token = offer.token.as_deref().or_else(|| parameter("token"));
-    let identity = identify(&at.request, at.part("room"), token, context)?;
+    let identity = identify(&at.request, &at.parts().room, token, context)?;
     if offer.any && !offer.ours {
         let sentence = "offer the subprotocol anteroom.v1, or none";
         return Err(Error::new(ErrorCode::InvalidRequest, sentence));
