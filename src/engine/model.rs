@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use super::{
     Action, Command, Delivered, Message, Outcome, Position, QueueConfig, QueueSettings,
-    RecordNumber, ReplyTo, ScheduleView, SettingsPatch, Status, Take, Timing, Transaction,
+    RecordNumber, ReplyTo, ScheduleView, Settled, SettingsPatch, Status, Take, Timing, Transaction,
 };
 use crate::{
     error::ErrorCode,
@@ -258,7 +258,11 @@ impl Model {
 
     fn answer(&mut self, from: ReplyTo, command: Command) -> Answer {
         if self.status == Status::Absent && !makes_a_queue(&command) {
-            return Err(ErrorCode::QueueNotFound);
+            return match command {
+                // Late receipts of a queue that was deleted.
+                Command::Settle { items } => Ok(Outcome::Settled(vec![Settled::Lost; items.len()])),
+                _ => Err(ErrorCode::QueueNotFound),
+            };
         }
         match command {
             Command::Open { settings, idempotent } => self.open(settings, idempotent),
@@ -307,11 +311,14 @@ impl Model {
         if self.status == Status::Open && !may_be_open {
             return Err(ErrorCode::QueueExists);
         }
-        if let Some(patch) = settings {
+        if let Some(patch) = &settings {
             self.change_settings(patch.apply(&self.settings))?;
         }
         self.status = Status::Open;
-        Ok(Outcome::Opened)
+        Ok(match settings {
+            Some(_) => Outcome::Configured(Box::new(self.settings.clone())),
+            None => Outcome::Opened,
+        })
     }
 
     fn configure(&mut self, patch: &SettingsPatch, replace: bool) -> Answer {
@@ -497,5 +504,9 @@ const fn makes_a_queue(command: &Command) -> bool {
             | Command::SendBatch { .. }
             | Command::OpenGroup { .. }
             | Command::PutSchedule { .. }
+            | Command::Transact(_)
+            | Command::Prepare { .. }
+            | Command::Commit { .. }
+            | Command::Abort { .. }
     )
 }

@@ -6,7 +6,12 @@
 
 mod random;
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    any::Any,
+    collections::BTreeMap,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+};
 
 use proptest::prelude::*;
 
@@ -97,11 +102,17 @@ impl Run {
         for (number, step) in steps.enumerate() {
             let mut random = Random(step);
             let call = self.call(&mut random, number);
-            let outcome = self.step(&call).and_then(|()| self.check(&mut random));
+            let both = AssertUnwindSafe(|| {
+                self.step(&call)?;
+                self.check(&mut random)
+            });
+            let outcome = catch_unwind(both).unwrap_or_else(|panic| Err(words(&*panic)));
             let told = |error| format!("step {number} at {} {:?}: {error}", call.0.0, call.1);
             outcome.map_err(told).map_err(|error| self.with_commands(error))?;
         }
-        self.check_replay().map_err(|error| self.with_commands(error))?;
+        let replay = catch_unwind(AssertUnwindSafe(|| self.check_replay()));
+        let outcome = replay.unwrap_or_else(|panic| Err(words(&*panic)));
+        outcome.map_err(|error| self.with_commands(error))?;
         Ok(self.trace)
     }
 
@@ -228,6 +239,8 @@ impl Run {
     fn check_replay(&mut self) -> Result<(), String> {
         let mut again = Queue::new(self.config.clone());
         self.trace.records.iter().cloned().for_each(|record| again.replay(record));
+        // What was due in between.
+        again.expire(self.now, &mut Vec::new());
         again.check_invariants();
         let (before, after) = (self.queue.durable_state(), again.durable_state());
         if before == after {
@@ -335,6 +348,13 @@ fn comparable(outputs: Vec<Output>) -> (Vec<Output>, Vec<Output>) {
     (deliveries, others)
 }
 
+/// What a panic said.
+fn words(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<String>().map(String::as_str);
+    let text = text.or_else(|| panic.downcast_ref::<&str>().copied());
+    format!("panicked: {}", text.unwrap_or("without a word"))
+}
+
 /// What only one of the two says.
 fn difference(engine: &(Vec<Output>, Vec<Output>), model: &(Vec<Output>, Vec<Output>)) -> String {
     let all = |outputs: &(Vec<Output>, Vec<Output>)| {
@@ -424,9 +444,7 @@ fn engine_and_model_agree_over_a_sweep_of_seeds() {
         None => 0..number("ANTEROOM_SEEDS").unwrap_or(256),
     };
     for seed in seeds {
-        let result =
-            std::panic::catch_unwind(|| run(seed)).unwrap_or_else(|_| Err("panicked".into()));
-        if let Err(difference) = result {
+        if let Err(difference) = run(seed) {
             panic!("{difference}\nreplay: ANTEROOM_SEED={seed} cargo test engine_and_model_agree");
         }
     }

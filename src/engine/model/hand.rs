@@ -41,7 +41,11 @@ impl Model {
         };
         let (ended_at, reason, result) = match &place.stand {
             Stand::Dead { at, reason } => (Some(*at), Some(Arc::clone(reason)), None),
-            Stand::Done { at, result } => (*at, dropped, result.clone()),
+            // What a group is done with is remembered only as long as the message is kept for nothing else.
+            Stand::Done { at: _, result } => {
+                let at = if dropped.is_some() { Some(self.now) } else { kept.settled_at };
+                (at, dropped, result.clone().filter(|_| group == WORK))
+            }
             _ => (None, None, None),
         };
         Item {
