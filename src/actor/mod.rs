@@ -13,6 +13,7 @@ mod queue;
 mod receipts;
 mod room;
 mod session;
+mod transaction;
 
 pub(crate) use messages::{Join, Leave, Quiesce, Submit};
 pub use pump::{Pump, Pumped};

@@ -18,6 +18,7 @@ use tokio::sync::oneshot;
 use super::{
     messages::{Apply, Asked, Measure, Quiesce, Stored, Watch},
     pump::{Pump, Pumped},
+    transaction::{Joint, JointAppended, Part, ROOM, ROOM_ASKS},
 };
 use crate::{
     engine::{
@@ -81,6 +82,10 @@ pub struct QueueActor {
     failed: Option<StoreError>,
     waiting: Vec<oneshot::Sender<Result<(), StoreError>>>,
     watchers: Vec<Watcher>,
+    /// A joint with records of this queue is not yet appended: until then nothing else is.
+    joint_is_open: bool,
+    /// The answer to what the room asked on its own account.
+    for_room: Option<Result<engine::Outcome, ErrorCode>>,
     timer: Option<SpawnHandle>,
     armed_for: Option<Timestamp>,
     /// Sessions with something staged, in the order of their first reply.
@@ -159,6 +164,8 @@ impl QueueActor {
             failed,
             waiting: Vec::new(),
             watchers: Vec::new(),
+            joint_is_open: false,
+            for_room: None,
             timer: None,
             armed_for: None,
             staged_for: Vec::new(),
@@ -194,6 +201,31 @@ impl QueueActor {
         self.take_in(parked_before + asked_to_park);
     }
 
+    /// Does what the room asks on its own account.
+    pub(super) fn ask(&mut self, command: Command) -> Result<engine::Outcome, ErrorCode> {
+        self.apply(vec![Asked { from: ROOM_ASKS, create: true, command }]);
+        self.for_room.take().unwrap_or(Err(ErrorCode::StoreFailed))
+    }
+
+    /// Commits a prepared transaction; its records go into the joint.
+    pub(super) fn commit(
+        &mut self,
+        ticket: u64,
+        joint: &Joint,
+        address: Addr<Self>,
+    ) -> Result<engine::Outcome, ErrorCode> {
+        // What came before is written by itself.
+        self.write(address.clone());
+        let answer = self.ask(Command::Commit { ticket });
+        // The room commits one transaction after the other, so no other joint is open.
+        let records = std::mem::take(&mut self.unwritten);
+        self.joint_is_open = true;
+        let (room, queue) = (self.room.clone(), self.name.clone());
+        let through = self.engine.last_record();
+        joint.add(Part { room, queue, records, through, address }, self.shared.store.as_ref());
+        answer
+    }
+
     /// Does what time does.
     fn expire(&mut self) {
         if self.failed.is_some() {
@@ -208,6 +240,9 @@ impl QueueActor {
         for effect in self.effects.drain(..) {
             match effect {
                 Effect::Append(record) => self.unwritten.push(record),
+                Effect::Reply { to, result, .. } if to.session == ROOM => {
+                    self.for_room = Some(result);
+                }
                 Effect::Reply { to, result, rests_on } => {
                     self.held.push_back(Held { to, what: Answer::Reply(result), rests_on });
                 }
@@ -247,7 +282,7 @@ impl QueueActor {
     }
 
     fn write(&mut self, address: Addr<Self>) {
-        if self.unwritten.is_empty() || self.failed.is_some() {
+        if self.unwritten.is_empty() || self.failed.is_some() || self.joint_is_open {
             return;
         }
         let through = self.engine.last_record();
@@ -256,7 +291,7 @@ impl QueueActor {
             address.do_send(Stored { through, result });
         };
         let batch = Batch { room: &self.room, queue: &self.name, records: &self.unwritten };
-        match self.shared.store.append(batch, Box::new(done)) {
+        match self.shared.store.append(&[batch], Box::new(done)) {
             Ok(Appended::Durable) => self.durable = through,
             Ok(Appended::Pending) => {}
             Err(error) => self.fail(error),
@@ -361,6 +396,19 @@ impl Handler<Stored> for QueueActor {
     fn handle(&mut self, Stored { through, result }: Stored, _: &mut Self::Context) {
         match result {
             Ok(()) => self.durable = self.durable.max(through),
+            Err(error) => self.fail(error),
+        }
+    }
+}
+
+impl Handler<JointAppended> for QueueActor {
+    type Result = ();
+
+    fn handle(&mut self, JointAppended { through, result }: JointAppended, _: &mut Self::Context) {
+        self.joint_is_open = false;
+        match result {
+            Ok(Appended::Durable) => self.durable = self.durable.max(through),
+            Ok(Appended::Pending) => {}
             Err(error) => self.fail(error),
         }
     }

@@ -4,7 +4,7 @@
 //! The room lives on the arbiter of the first session that entered it, and its queues beside it.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap, VecDeque},
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
@@ -20,6 +20,7 @@ use futures_util::future::join_all;
 use super::{
     messages::{Apply, Asked, Join, Leave, Measure, Quiesce, Submit, Watch},
     queue::{Gauge, QueueActor},
+    transaction::PreparedTransaction,
 };
 use crate::{
     engine::{Command, Notices, Permit, ReplyTo, Roster, Transaction},
@@ -38,6 +39,11 @@ pub struct RoomActor {
     queues: BTreeMap<QueueName, usize>,
     slots: Vec<QueueSlot>,
     watchers: Vec<Watcher>,
+    /// Of transactions.
+    tickets: u64,
+    pub(super) is_committing: bool,
+    /// Transactions that wait until others are committed.
+    pub(super) to_commit: VecDeque<PreparedTransaction>,
     /// Queues with something staged.
     staged_for: Vec<usize>,
     /// Receivers parked or about to be, over all queues.
@@ -54,6 +60,10 @@ struct Member {
     touched: BTreeSet<usize>,
     /// Version of the list that it was given last.
     listed: Option<u64>,
+    /// A transaction of its is under way;
+    busy: bool,
+    /// these wait for it.
+    later: Vec<Request>,
 }
 
 struct QueueSlot {
@@ -87,6 +97,9 @@ impl RoomActor {
             queues: BTreeMap::new(),
             slots: Vec::new(),
             watchers: Vec::new(),
+            tickets: 0,
+            is_committing: false,
+            to_commit: VecDeque::new(),
             staged_for: Vec::new(),
             parked: Arc::new(AtomicUsize::new(0)),
             version: 0,
@@ -112,7 +125,7 @@ impl RoomActor {
             Operation::Queue { queue, create, command } => {
                 self.ask(&queue, create, command, to)?;
             }
-            Operation::Transact { parts } => return self.transact(parts, to),
+            Operation::Transact { parts } => return self.transact(parts, to, ctx),
             Operation::Watch { queue } => return self.watch(queue, to),
             Operation::Unwatch { watch } => return Ok(self.unwatch(watch, to)),
             Operation::Unpark => self.tell_touched(to, &Command::Unpark),
@@ -183,13 +196,67 @@ impl RoomActor {
         Ok(())
     }
 
-    fn transact(
+    /// The queues of a transaction; those that are sent to are made if need be.
+    pub(super) fn addresses_for(
         &mut self,
-        parts: Vec<(QueueName, Transaction)>,
-        to: ReplyTo,
-    ) -> Result<Option<Outcome>, Error> {
-        let _ = (parts, to);
-        Err(ErrorCode::NotSupported.into())
+        parts: &[(QueueName, Transaction)],
+    ) -> Result<Vec<Addr<QueueActor>>, Error> {
+        let mut addresses = Vec::with_capacity(parts.len());
+        for (queue, transaction) in parts {
+            let at = match self.queues.get(queue) {
+                Some(at) => *at,
+                None if transaction.sends.is_empty() => {
+                    return Err(ErrorCode::QueueNotFound.into());
+                }
+                None => self.begin_queue(queue)?,
+            };
+            addresses.extend(self.slots.get(at).map(|slot| slot.address.clone()));
+        }
+        self.version += 1;
+        Ok(addresses)
+    }
+
+    pub(super) const fn next_ticket(&mut self) -> u64 {
+        self.tickets += 1;
+        self.tickets
+    }
+
+    pub(super) fn link(&self, session: SessionId) -> Option<Arc<Link>> {
+        self.members.get(&session).map(|member| Arc::clone(&member.link))
+    }
+
+    /// While a session is busy with a transaction its other requests wait: they take effect in their order.
+    pub(super) fn set_busy(&mut self, session: SessionId, busy: bool) {
+        if let Some(member) = self.members.get_mut(&session) {
+            member.busy = busy;
+        }
+    }
+
+    pub(super) fn catch_up(&mut self, session: SessionId, ctx: &mut Context<Self>) {
+        let Some(member) = self.members.get_mut(&session) else { return };
+        let requests = std::mem::take(&mut member.later);
+        self.version += 1;
+        self.submit(session, requests, ctx);
+    }
+
+    fn submit(&mut self, session: SessionId, requests: Vec<Request>, ctx: &mut Context<Self>) {
+        let mut requests = requests.into_iter();
+        while let Some(member) = self.members.get_mut(&session)
+            && !member.busy
+            && let Some(Request { id, permit, operation }) = requests.next()
+        {
+            let link = Arc::clone(&member.link);
+            let to = ReplyTo { session, request: id, permit };
+            match self.perform(to, operation, ctx) {
+                Ok(None) => {}
+                Ok(Some(outcome)) => reply(&link, to, Ok(outcome)),
+                Err(error) => reply(&link, to, Err(error)),
+            }
+        }
+        if let Some(member) = self.members.get_mut(&session) {
+            member.later.extend(requests);
+        }
+        self.flush(session);
     }
 
     /// Tells the queue, or all queues that are there and all to come, to tell this session.
@@ -238,7 +305,7 @@ impl RoomActor {
     }
 
     /// Hands what is staged to the queues.
-    fn flush(&mut self, session: SessionId) {
+    pub(super) fn flush(&mut self, session: SessionId) {
         let Some(member) = self.members.get_mut(&session) else { return };
         for at in self.staged_for.drain(..) {
             let Some(slot) = self.slots.get_mut(at) else { continue };
@@ -346,7 +413,7 @@ fn weight<'a>(queues: impl Iterator<Item = &'a QueueName>) -> usize {
     queues.map(|queue| BASE + queue.as_str().len()).sum()
 }
 
-fn reply(link: &Link, to: ReplyTo, result: Result<Outcome, Error>) {
+pub(super) fn reply(link: &Link, to: ReplyTo, result: Result<Outcome, Error>) {
     let reply = Reply { id: to.request, permit: to.permit, result };
     link.send(vec![ToSession::Reply(reply)]);
 }
@@ -382,7 +449,10 @@ impl Handler<Join> for RoomActor {
         if let Some((participant, may_list)) = presence {
             self.roster.join(session, participant, may_list);
         }
-        self.members.insert(session, Member { link, touched: BTreeSet::new(), listed: None });
+        self.members.insert(
+            session,
+            Member { link, touched: BTreeSet::new(), listed: None, busy: false, later: Vec::new() },
+        );
     }
 }
 
@@ -390,17 +460,7 @@ impl Handler<Submit> for RoomActor {
     type Result = ();
 
     fn handle(&mut self, Submit { session, requests }: Submit, ctx: &mut Self::Context) {
-        let Some(member) = self.members.get(&session) else { return };
-        let link = Arc::clone(&member.link);
-        for Request { id, permit, operation } in requests {
-            let to = ReplyTo { session, request: id, permit };
-            match self.perform(to, operation, ctx) {
-                Ok(None) => {}
-                Ok(Some(outcome)) => reply(&link, to, Ok(outcome)),
-                Err(error) => reply(&link, to, Err(error)),
-            }
-        }
-        self.flush(session);
+        self.submit(session, requests, ctx);
     }
 }
 

@@ -46,6 +46,8 @@ impl Queue {
             Park::No => (None, false),
             Park::Standing { .. } => (None, true),
         };
+        // A standing receiver gets one message at a time.
+        let max = if standing { 1 } else { max };
         let receiver = Receiver { to: from, line, max, partitions_max, term, until, standing };
         if let Park::Standing { credit } = park {
             return self.stand(group, receiver, credit).map(|()| None);

@@ -208,6 +208,7 @@ fn standing() -> impl Strategy<Value = Standing> {
         Just(Standing::Held),
         (at(), text()).prop_map(|(at, reason)| Standing::Dead { at, reason }),
         (at(), option::of(payload())).prop_map(|(at, result)| Standing::Done { at, result }),
+        at().prop_map(|at| Standing::Dropped { at }),
     ]
 }
 
@@ -480,6 +481,15 @@ fn the_bytes_are_these() {
                 standing: Standing::Delayed { until: Timestamp(4) },
             },
             &[12, 0, 1, 2, 3, 3, 4],
+        ),
+        (
+            Record::Moved {
+                group: 0,
+                position: position(1, 2),
+                failures: 3,
+                standing: Standing::Dropped { at: Timestamp(4) },
+            },
+            &[12, 0, 1, 2, 3, 7, 4],
         ),
         (Record::Removed { at: Timestamp(1), positions: vec![] }, &[13, 1, 0]),
         (

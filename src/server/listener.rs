@@ -10,10 +10,14 @@ use std::{
 use actix_http::{HttpService, KeepAlive, error::DispatchError};
 use actix_server::Server;
 use actix_service::{ServiceFactoryExt, fn_service, map_config};
-use actix_web::{App, dev::AppConfig, web::ServiceConfig};
+use actix_web::{
+    App,
+    dev::{AppConfig, Service},
+    web::ServiceConfig,
+};
 use socket2::{Domain, Protocol, Type};
 
-use super::switch::{Socket, Switchboard};
+use super::switch::{self, REQUEST_MAX, Socket, Switch, Switchboard};
 use crate::clock::Clock;
 
 /// Connections that wait to be accepted; a restart brings many at once.
@@ -40,10 +44,20 @@ where
     let address = listener.local_addr()?;
     let (board, clock) = (Arc::clone(board), Arc::clone(clock));
     let factory = move || {
-        let app = App::new().configure(configure.clone());
+        let clock_of_requests = Arc::clone(&clock);
+        let app = App::new().configure(configure.clone()).wrap_fn(move |request, service| {
+            let switch = request.conn_data::<Arc<Switch>>().cloned().unwrap_or_default();
+            let clock = Arc::clone(&clock_of_requests);
+            switch.expect_answer(clock.elapsed(), REQUEST_MAX);
+            let answer = service.call(request);
+            async move {
+                let answer = answer.await;
+                switch.rest(clock.elapsed());
+                answer
+            }
+        });
         let http = HttpService::build()
-            // One request, one connection: what is asked here by plain HTTP is asked rarely.
-            .keep_alive(KeepAlive::Disabled)
+            .keep_alive(KeepAlive::Timeout(switch::KEEP_ALIVE.into()))
             .client_request_timeout(REQUEST_TIMEOUT)
             // Zero ends a closed connection at once; actix measures anything below a second by a clock
             // that it reads twice a second, and some connections would never be closed.

@@ -1,5 +1,6 @@
 //! HTTP assembly: where the server listens, which path leads where, how it stops. No protocol logic.
 
+mod api;
 mod connections;
 mod listener;
 mod origin;
@@ -13,7 +14,7 @@ pub mod ws;
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 pub use listener::listen;
-pub use switch::{Socket, Switch, Switchboard};
+pub use switch::{KEEP_ALIVE, REQUEST_MAX, Socket, Switch, Switchboard};
 
 use connections::Connections;
 
@@ -115,15 +116,12 @@ async fn serve(
 /// Connections beside the WebSockets: requests that are being answered.
 const PLAIN_CONNECTIONS_MAX: usize = 1024;
 
-/// A plain HTTP request and its answer take no longer than this.
-const PLAIN_TIMEOUT: Millis = Millis::from_secs(15);
-
 /// Cuts peers that do not read, from outside their actors, which are not polled any more; and those that
 /// never finish their request.
 async fn watch(board: Arc<Switchboard>, clock: Arc<dyn Clock>, write_timeout: Millis) {
     loop {
         actix_web::rt::time::sleep(WATCH_INTERVAL).await;
-        board.cut_plain(clock.elapsed(), PLAIN_TIMEOUT);
+        board.cut_plain(clock.elapsed());
         let cut = board.cut_blocked(clock.elapsed(), write_timeout);
         if cut > 0 {
             tracing::warn!(connections = cut, "cut: the peer does not read");

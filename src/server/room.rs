@@ -9,7 +9,6 @@ use super::{
 use crate::{
     actor::{Session, SessionTimes, Verdict},
     clock::Clock,
-    error::ErrorCode,
     facade::{Dialect, Incoming},
     service::{Link, Outlet, Seat, ToSession},
     wire::websocket::{Close, Frames, Message},
@@ -44,8 +43,7 @@ impl RoomConversation {
             Verdict::Stay => None,
             Verdict::Cut => Some(Ending::Cut),
             Verdict::Finish => Some(self.dialect.farewell().map_or(Ending::Cut, Ending::Close)),
-            Verdict::Close(ErrorCode::TokenExpired) => Some(Ending::Close(Close::TOKEN_EXPIRED)),
-            Verdict::Close(code) => Some(Ending::Close(code.into())),
+            Verdict::Close(code) => Some(Ending::Close(self.dialect.close_for(code))),
         }
     }
 }
@@ -53,7 +51,7 @@ impl RoomConversation {
 impl Conversation for RoomConversation {
     fn opened(&mut self, outlet: Box<dyn Outlet>, frames: &mut Frames) {
         let Some(seat) = self.seat.take() else { return };
-        self.dialect.greet(frames);
+        self.dialect.greet(self.clock.now(), frames);
         let link = Arc::new(Link::new(seat.session(), outlet, seat.limits().outgoing_bytes));
         self.place.announce(&link);
         let (now, receipts) = (self.clock.elapsed(), self.dialect.receipts_stand_for_settling());
@@ -62,7 +60,7 @@ impl Conversation for RoomConversation {
 
     fn received(&mut self, message: Message) -> Result<(), Close> {
         let Some(session) = &mut self.session else { return Ok(()) };
-        self.dialect.read(message, &mut self.incoming)?;
+        self.dialect.read(self.clock.now(), message, &mut self.incoming)?;
         for incoming in self.incoming.drain(..) {
             match incoming {
                 Incoming::Ask(id, operation) => session.request(id, operation),
@@ -106,6 +104,7 @@ impl Conversation for RoomConversation {
             let Some(outgoing) = session.next_outgoing() else { break };
             self.dialect.write(outgoing, frames);
         }
+        self.dialect.flush(frames);
         if let Some(ping) = session.ping_due(|| self.clock.elapsed()) {
             frames.ping(&ping.to_be_bytes());
         }

@@ -10,7 +10,7 @@ use actix_web::{
 };
 use serde_json::json;
 
-use super::{Context, origin, room::RoomConversation, ws};
+use super::{Context, api, origin, room::RoomConversation, ws};
 use crate::{
     auth,
     error::{Error, ErrorCode},
@@ -37,6 +37,7 @@ pub(super) fn configure(context: &Arc<Context>, config: &mut ServiceConfig) {
         .route("/config", web::get().to(meshagent::config))
         .route("/accounts/projects/{project}/rooms/{room}/connect", web::post().to(connect))
         .route("/rooms/{room}", web::get().to(room));
+    api::configure(config);
 }
 
 async fn landing_page() -> HttpResponse {

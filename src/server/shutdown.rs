@@ -52,6 +52,8 @@ pub(super) async fn stop(
         while context.connections.taken() > 0 {
             sleep(Duration::from_millis(5)).await;
         }
+        // The last answer is on its way from its handler to its socket.
+        sleep(Duration::from_millis(5)).await;
     };
     // The rest of the time is for what is then still to be stored.
     let for_receipts = Duration::from_millis(grace.0.saturating_mul(7) / 10);

@@ -22,8 +22,9 @@ use std::{
 use actix::{Actor, ActorContext, Addr, AsyncContext, Handler, StreamHandler};
 use actix_http::ws::{Codec, Item, Message as Frame, ProtocolError};
 use actix_web::{
-    Error, HttpRequest, HttpResponse,
+    Error, HttpRequest, HttpResponse, HttpResponseBuilder,
     error::PayloadError,
+    http::header,
     web::{Bytes, Payload},
 };
 use actix_web_actors::ws::{WebsocketContext, handshake};
@@ -40,7 +41,7 @@ use crate::{
 };
 
 /// How a connection ends.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Ending {
     /// With a close frame.
     Close(Close),
@@ -107,7 +108,35 @@ pub fn upgrade<C: Conversation>(
     limits: &Limits,
     clock: Arc<dyn Clock>,
 ) -> Result<HttpResponse, Error> {
+    let response = handshake(request)?;
+    Ok(open(request, response, payload, conversation, limits, clock))
+}
+
+/// The same for a protocol that has a name: the client must be told that it is spoken.
+///
+/// # Errors
+/// The answer to a request that is not a WebSocket handshake.
+pub fn upgrade_to<C: Conversation>(
+    protocol: &'static str,
+    request: &HttpRequest,
+    payload: Payload,
+    conversation: C,
+    limits: &Limits,
+    clock: Arc<dyn Clock>,
+) -> Result<HttpResponse, Error> {
     let mut response = handshake(request)?;
+    response.insert_header((header::SEC_WEBSOCKET_PROTOCOL, protocol));
+    Ok(open(request, response, payload, conversation, limits, clock))
+}
+
+fn open<C: Conversation>(
+    request: &HttpRequest,
+    mut response: HttpResponseBuilder,
+    payload: Payload,
+    conversation: C,
+    limits: &Limits,
+    clock: Arc<dyn Clock>,
+) -> HttpResponse {
     let pipe = Rc::new(Pipe {
         frames: RefCell::default(),
         guard: RefCell::new(FrameGuard::new(limits.frame_bytes as u64)),
@@ -131,7 +160,7 @@ pub fn upgrade<C: Conversation>(
     let ingress = Ingress { payload, pipe: Rc::clone(&pipe) };
     let codec = Codec::new().max_size(limits.frame_bytes);
     let actor = WebsocketContext::with_codec(connection, ingress, codec);
-    Ok(response.streaming(Egress { actor: Some(Box::pin(actor)), pipe }))
+    response.streaming(Egress { actor: Some(Box::pin(actor)), pipe })
 }
 
 /// What the three parts of one connection share. All of them live in the connection's task.

@@ -14,7 +14,7 @@ pub use crate::engine::{
 };
 use crate::{
     error::Error,
-    types::{Payload, QueueName, RequestId},
+    types::{Payload, QueueName, RequestId, Timestamp},
 };
 
 /// One thing that a participant asks of its room.
@@ -101,6 +101,8 @@ pub enum Outcome {
     },
     /// A JSON value that the protocol itself knows.
     Json(&'static str),
+    /// The time, which the protocol itself was told.
+    Time(Timestamp),
 }
 
 /// A request: what is asked, what the client calls it, what it holds until its reply is written.

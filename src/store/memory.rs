@@ -73,13 +73,15 @@ fn told() -> StoreError {
 }
 
 impl Store for MemoryStore {
-    fn append(&self, batch: Batch<'_>, done: Done) -> Result<Appended, StoreError> {
+    fn append(&self, batches: &[Batch<'_>], done: Done) -> Result<Appended, StoreError> {
         let Some(mut kept) = self.kept() else { return Ok(Appended::Durable) };
         if kept.failed {
             return Err(told());
         }
-        let log = kept.logs.entry((batch.room.clone(), batch.queue.clone())).or_default();
-        batch.records.iter().for_each(|record| journal::encode(record, log));
+        for batch in batches {
+            let log = kept.logs.entry((batch.room.clone(), batch.queue.clone())).or_default();
+            batch.records.iter().for_each(|record| journal::encode(record, log));
+        }
         match &mut kept.stalled {
             None => Ok(Appended::Durable),
             Some(stalled) => {

@@ -45,11 +45,12 @@ pub struct Batch<'a> {
 /// Batches of one queue become durable in the order in which they were appended. After an error
 /// nothing more of that queue is taken: what follows a hole must not be kept.
 pub trait Store: Send + Sync + 'static {
-    /// Takes a batch. Never blocks. `done` is called only after [`Appended::Pending`].
+    /// Takes batches of different queues: after a crash all of them are there, or none. Never blocks. `done` is
+    /// called only after [`Appended::Pending`].
     ///
     /// # Errors
-    /// [`StoreError`] when the batch was not taken.
-    fn append(&self, batch: Batch<'_>, done: Done) -> Result<Appended, StoreError>;
+    /// [`StoreError`] when they were not taken.
+    fn append(&self, batches: &[Batch<'_>], done: Done) -> Result<Appended, StoreError>;
 
     /// All records of a queue, in order.
     ///

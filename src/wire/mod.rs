@@ -3,6 +3,7 @@
 //! Knows what the bytes say in each protocol. Knows no grants, no defaults of ours, no sockets, and
 //! nothing of what a queue does with it.
 
+mod json;
 pub mod meshagent;
 pub mod native;
 pub mod websocket;

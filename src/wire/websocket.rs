@@ -2,19 +2,19 @@
 //! announced sizes, messages put together from fragments, close codes, and frames to the peer written
 //! straight into the chunks that the socket takes.
 
-use std::collections::VecDeque;
+use std::{borrow::Cow, collections::VecDeque};
 
 use bytes::{BufMut, Bytes, BytesMut};
 
 use crate::error::ErrorCode;
 
 /// Why a connection ends, as the peer is told.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Close {
     /// RFC 6455 section 7.4.
     pub code: u16,
     /// At most 123 bytes.
-    pub reason: &'static str,
+    pub reason: Cow<'static, str>,
 }
 
 impl Close {
@@ -24,6 +24,8 @@ impl Close {
     pub const PROTOCOL: Self = Self::new(1002, "protocol error");
     /// A text message where only binary ones mean something.
     pub const TEXT: Self = Self::new(1003, "only binary messages are understood here");
+    /// A binary message where only text means something.
+    pub const BINARY: Self = Self::new(1003, "only text messages are understood here");
     /// Text that is not UTF-8.
     pub const NOT_UTF8: Self = Self::new(1007, "text is not UTF-8");
     /// The token has run out; a connection with a new one is welcome.
@@ -32,7 +34,7 @@ impl Close {
     /// A code and a reason.
     #[must_use]
     pub const fn new(code: u16, reason: &'static str) -> Self {
-        Self { code, reason }
+        Self { code, reason: Cow::Borrowed(reason) }
     }
 }
 
@@ -254,6 +256,11 @@ impl Frames {
     /// Begins a binary message of `len` bytes, which must follow by `put` and `share`.
     pub fn begin_binary(&mut self, len: usize) {
         self.begin(0x2, len);
+    }
+
+    /// Begins a text message of `len` bytes of UTF-8, which must follow by `put` and `share`.
+    pub fn begin_text(&mut self, len: usize) {
+        self.begin(0x1, len);
     }
 
     /// A whole text message.

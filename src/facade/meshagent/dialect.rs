@@ -15,7 +15,7 @@ use crate::{
         Attributes, Command, NewMessage, Notice, Operation, Outcome, Outgoing, Park, Participant,
         QueueOutcome, States, Take,
     },
-    types::{Payload, QueueName, RequestId},
+    types::{Payload, QueueName, RequestId, Timestamp},
     wire::{
         meshagent::{
             self, Joined, Layout, MessagingCall, Packets, Presence, QueueCall, QueueTool, Request,
@@ -134,7 +134,8 @@ impl MeshagentDialect {
                 Outcome::Done
                 | Outcome::Queue { .. }
                 | Outcome::Transacted { .. }
-                | Outcome::Participants { .. },
+                | Outcome::Participants { .. }
+                | Outcome::Time(_),
             ) => meshagent::empty(frames, id),
             Ok(Outcome::Json(json)) => {
                 meshagent::answer_json(frames, id, &Bytes::from_static(json.as_bytes()));
@@ -182,14 +183,19 @@ impl MeshagentDialect {
 }
 
 impl Dialect for MeshagentDialect {
-    fn greet(&mut self, frames: &mut Frames) {
+    fn greet(&mut self, _: Timestamp, frames: &mut Frames) {
         let (ready, connected) = (self.next_push(), self.next_push());
         let (layout, room, url) = (self.layout, &self.room, &self.room_url);
         meshagent::room_ready(frames, ready, layout, room, url, &self.session);
         meshagent::connected(frames, connected, layout, &self.participant_id, &self.name);
     }
 
-    fn read(&mut self, message: Message, incoming: &mut Vec<Incoming>) -> Result<(), Close> {
+    fn read(
+        &mut self,
+        _: Timestamp,
+        message: Message,
+        incoming: &mut Vec<Incoming>,
+    ) -> Result<(), Close> {
         let Message::Binary(frame) = message else { return Err(Close::TEXT) };
         let mut joined = None;
         let mut given_up = None;

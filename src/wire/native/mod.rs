@@ -21,13 +21,13 @@
 //!   then with `"id":null`.
 //! * What the server says first: `{"hello":{"protocol":"anteroom.v1","room","session","participant","name","role",
 //!   "resumed":false,"received":0,"resume_ms":30000,"limits":{"message_bytes","requests_in_flight","items_per_request"},"time":ms}}`.
-//! * **Receiving by push**: `{"id":5,"op":"subscribe","queue":"jobs","credit":100,…}` (fields of `receive` but `max`
-//!   and `wait_ms`). Messages come as `{"receiver":5,"queue":"jobs","messages":[MESSAGE…]}` while fewer than `credit` of
+//! * **Receiving by push**: `{"id":5,"op":"subscribe","queue":"jobs","credit":100,…}` (fields of `receive` but `max`,
+//!   `wait_ms` and `partitions`). Messages come as `{"receiver":5,"queue":"jobs","messages":[MESSAGE…]}` while fewer than `credit` of
 //!   them are unsettled; settling frees credit, `{"op":"credit","receiver":5,"queue":"jobs","credit":200}` changes it.
 //!   The reply to request 5 comes when the subscription ends: by `{"op":"cancel","receiver":5,"queue":"jobs"}`
 //!   (`ok: {}`), or because the queue is closed or deleted (an error). `cancel` also ends a waiting `receive`.
 //! * **Watching**: `{"id":7,"op":"watch"}` (all queues) or with `"queue"`; the reply comes at once, then events
-//!   `{"watch":7,"queue":"jobs","event":"delivered","at":ms,"id":"0-0","group":null,"count":1}`, and
+//!   `{"watch":7,"queue":"jobs","event":"delivered","at":ms,"message":"0-0","group":null,"count":1}`, and
 //!   `{"watch":7,"missed":12}` when they came faster than they were read. `{"op":"unwatch","watch":7}`.
 //! * **Resuming**: both sides count the text frames that they got in a session, the `hello` not counted. When TCP
 //!   ends, the session lives on for `resume_ms`: its leases and receivers stay, and what the server would say is kept.
@@ -86,7 +86,7 @@
 //! | `watch` `unwatch` | – | see above | `{}` |
 //! | `participants` | `GET /participants` | | `{participants:[{id,name,role,attributes}]}` |
 //!
-//! **MESSAGE to send**: `{body | base64+content_type, partition?, id?, key?, key_window_ms?, key_until_settled?,
+//! **MESSAGE to send**: `{body | base64+content_type, partition?, message_id?, key?, key_window_ms?, key_until_settled?,
 //! key_replace?, priority?, delay_ms?, not_before?, ttl_ms?, deadline?, type?, labels?:{name:text}, headers?:{…},
 //! attempts_max?, backoff?, depends_on?:[id…], parent_failed?: "wait","fail","run"}`.
 //!
@@ -119,3 +119,27 @@
 //! the dedup key of its messages (`KEY`, in a batch `KEY:INDEX`) unless they have their own. `GET /v1/openapi.json`, and a page at `/v1/docs`.
 //!
 //! Knows no grants, no engine, no sockets.
+
+pub mod answer;
+mod frame;
+mod message;
+mod read;
+pub mod request;
+pub mod settings;
+mod value;
+mod writer;
+
+pub use frame::{Call, Frame, Hello, HelloLimits, ID_MAX, OPS, Request, Said, Taken, read_frames};
+pub use message::{Labels, NewMessage, ParentFailed, Receipt, Received, SendRequest, State, View};
+pub use read::{read, read_query};
+pub use value::{Begin, Json, Keep, SeekTo, Text};
+pub use writer::Writer;
+
+/// The name of the protocol, as a WebSocket subprotocol.
+pub const PROTOCOL: &str = "anteroom.v1";
+
+/// Before the token in a second subprotocol.
+pub const BEARER: &str = "bearer.";
+
+#[cfg(test)]
+mod tests;

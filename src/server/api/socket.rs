@@ -1,0 +1,110 @@
+//! The WebSocket of the protocol.
+
+use std::sync::Arc;
+
+use actix_web::{HttpResponse, http::header, web::Payload};
+
+use super::exchange::{At, identify, query, refusal};
+use crate::{
+    error::{Error, ErrorCode},
+    facade::native::{NativeDialect, Welcome},
+    server::{Context, room::RoomConversation, ws},
+    wire::native::{BEARER, PROTOCOL},
+};
+
+/// What a client offers: whether our protocol is among it, and a token.
+struct Offer {
+    any: bool,
+    ours: bool,
+    token: Option<String>,
+}
+
+impl Offer {
+    fn read(at: &At) -> Self {
+        let mut offer = Self { any: false, ours: false, token: None };
+        let lines = at.request.headers().get_all(header::SEC_WEBSOCKET_PROTOCOL);
+        for protocol in lines.filter_map(|line| line.to_str().ok()).flat_map(|line| line.split(','))
+        {
+            let protocol = protocol.trim();
+            offer.any = true;
+            offer.ours |= protocol == PROTOCOL;
+            if let Some(token) = protocol.strip_prefix(BEARER) {
+                offer.token = Some(token.to_owned());
+            }
+        }
+        offer
+    }
+}
+
+/// Opens a WebSocket to the room
+#[utoipa::path(
+    get,
+    path = "/v1/rooms/{room}/ws",
+    tag = "websocket",
+    params(
+        ("Sec-WebSocket-Protocol" = Option<String>, Header,
+            description = "`anteroom.v1`; beside it `bearer.TOKEN`, for browsers, which cannot set `Authorization`"),
+        ("resume" = Option<String>, Query,
+            description = "A session to be resumed. This version keeps none: it is refused with 404 `session_lost`, and the client connects without it"),
+        ("received" = Option<u64>, Query, description = "Text frames that the client has got in that session"),
+    ),
+    responses(
+        (status = 101, description = "The connection is a WebSocket now; the first frame is `hello`"),
+        (status = 404, body = crate::wire::native::answer::Problem, content_type = "application/problem+json",
+            description = "`session_lost`"),
+        (status = 503, body = crate::wire::native::answer::Problem, content_type = "application/problem+json",
+            description = "`too_many_connections`, `too_many_participants`, `too_many_rooms`, `server_closing`"),
+    ),
+)]
+pub(super) async fn socket(at: At, payload: Payload) -> HttpResponse {
+    let offer = Offer::read(&at);
+    let conversation = match admit(&at, &offer) {
+        Ok(conversation) => conversation,
+        Err(error) => {
+            tracing::info!(code = error.code.name(), "connection refused");
+            return refusal(&error);
+        }
+    };
+    let (limits, clock) = (at.context.service.limits(), Arc::clone(&at.context.clock));
+    let opened = match offer.ours {
+        true => ws::upgrade_to(PROTOCOL, &at.request, payload, conversation, limits, clock),
+        false => ws::upgrade(&at.request, payload, conversation, limits, clock),
+    };
+    opened.unwrap_or_else(|error| {
+        refusal(&Error::new(
+            ErrorCode::InvalidRequest,
+            format!("not a WebSocket handshake: {error}"),
+        ))
+    })
+}
+
+/// Everything that can refuse a connection, before the upgrade.
+fn admit(at: &At, offer: &Offer) -> Result<RoomConversation, Error> {
+    let context: &Context = &at.context;
+    let query = query(&at.request);
+    let parameter = |wanted: &str| {
+        query.iter().find(|(name, _)| name == wanted).map(|(_, value)| value.as_str())
+    };
+    let token = offer.token.as_deref().or_else(|| parameter("token"));
+    let identity = identify(&at.request, at.part("room"), token, context)?;
+    if offer.any && !offer.ours {
+        let sentence = "offer the subprotocol anteroom.v1, or none";
+        return Err(Error::new(ErrorCode::InvalidRequest, sentence));
+    }
+    if parameter("resume").is_some() {
+        return Err(ErrorCode::SessionLost.into());
+    }
+    let place = context.connections.take_place()?;
+    let seat = context.service.enter(identity)?;
+    let welcome = Welcome {
+        room: seat.identity().room.to_string(),
+        session: seat.session().to_string(),
+        number: seat.session().0,
+        participant: seat.participant_id().to_owned(),
+        name: seat.identity().name.to_string(),
+        role: seat.identity().role.clone(),
+    };
+    let dialect = Box::new(NativeDialect::new(welcome, seat.limits()));
+    let clock = Arc::clone(&context.clock);
+    Ok(RoomConversation::new(seat, dialect, context.times, clock, place))
+}
