@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use super::{
     Action, Command, Delivered, Message, Outcome, Position, QueueConfig, QueueSettings,
-    RecordNumber, ReplyTo, ScheduleView, Settled, SettingsPatch, Status, Take, Timing, Transaction,
+    RecordNumber, ReplyTo, ScheduleView, SettingsPatch, Settled, Status, Take, Timing, Transaction,
 };
 use crate::{
     error::ErrorCode,
@@ -223,6 +223,26 @@ impl Model {
     pub(super) fn expire(&mut self, now: Timestamp) -> Vec<Output> {
         self.advance(now);
         std::mem::take(&mut self.out)
+    }
+
+    /// What only counts while the server runs is gone. Says where the next generation begins.
+    pub(super) fn crash(&mut self, now: Timestamp) -> u64 {
+        self.receivers.clear();
+        self.line.clear();
+        self.awaits.clear();
+        self.tickets.clear();
+        self.handed_out.clear();
+        for kept in &mut self.messages {
+            for (_, place) in &mut kept.places {
+                place.attempts = 0;
+                if matches!(place.stand, Stand::Leased(_)) {
+                    place.stand = Stand::Ready;
+                }
+            }
+        }
+        self.next_generation += 1000;
+        self.advance(now);
+        self.next_generation
     }
 
     /// Ready messages of the work group.
