@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use super::{
     Action, Command, Delivered, Message, Outcome, Position, QueueConfig, QueueSettings,
-    RecordNumber, ReplyTo, ScheduleView, SettingsPatch, Status, Take, Timing, Transaction,
+    RecordNumber, ReplyTo, ScheduleView, SettingsPatch, Settled, Status, Take, Timing, Transaction,
 };
 use crate::{
     error::ErrorCode,
@@ -225,6 +225,26 @@ impl Model {
         std::mem::take(&mut self.out)
     }
 
+    /// What only counts while the server runs is gone. Says where the next generation begins.
+    pub(super) fn crash(&mut self, now: Timestamp) -> u64 {
+        self.receivers.clear();
+        self.line.clear();
+        self.awaits.clear();
+        self.tickets.clear();
+        self.handed_out.clear();
+        for kept in &mut self.messages {
+            for (_, place) in &mut kept.places {
+                place.attempts = 0;
+                if matches!(place.stand, Stand::Leased(_)) {
+                    place.stand = Stand::Ready;
+                }
+            }
+        }
+        self.next_generation += 1000;
+        self.advance(now);
+        self.next_generation
+    }
+
     /// Ready messages of the work group.
     pub(super) fn size(&self) -> usize {
         self.messages.iter().filter(|kept| kept.place(WORK).stand == Stand::Ready).count()
@@ -258,7 +278,11 @@ impl Model {
 
     fn answer(&mut self, from: ReplyTo, command: Command) -> Answer {
         if self.status == Status::Absent && !makes_a_queue(&command) {
-            return Err(ErrorCode::QueueNotFound);
+            return match command {
+                // Late receipts of a queue that was deleted.
+                Command::Settle { items } => Ok(Outcome::Settled(vec![Settled::Lost; items.len()])),
+                _ => Err(ErrorCode::QueueNotFound),
+            };
         }
         match command {
             Command::Open { settings, idempotent } => self.open(settings, idempotent),
@@ -307,11 +331,14 @@ impl Model {
         if self.status == Status::Open && !may_be_open {
             return Err(ErrorCode::QueueExists);
         }
-        if let Some(patch) = settings {
+        if let Some(patch) = &settings {
             self.change_settings(patch.apply(&self.settings))?;
         }
         self.status = Status::Open;
-        Ok(Outcome::Configured(Box::new(self.settings.clone())))
+        Ok(match settings {
+            Some(_) => Outcome::Configured(Box::new(self.settings.clone())),
+            None => Outcome::Opened,
+        })
     }
 
     fn configure(&mut self, patch: &SettingsPatch, replace: bool) -> Answer {
@@ -497,5 +524,9 @@ const fn makes_a_queue(command: &Command) -> bool {
             | Command::SendBatch { .. }
             | Command::OpenGroup { .. }
             | Command::PutSchedule { .. }
+            | Command::Transact(_)
+            | Command::Prepare { .. }
+            | Command::Commit { .. }
+            | Command::Abort { .. }
     )
 }

@@ -27,8 +27,8 @@ impl Model {
         }
     }
 
-    /// A message as a group sees it; `dropped`: why it ended just now.
-    pub(super) fn item(&self, group: u32, sequence: u64, dropped: Option<Arc<str>>) -> Item {
+    /// A message as a group sees it.
+    pub(super) fn item(&self, group: u32, sequence: u64) -> Item {
         let kept = self.kept(sequence);
         let place = kept.place(group);
         let window = self.partitions.iter().find(|it| it.number == kept.partition());
@@ -41,7 +41,10 @@ impl Model {
         };
         let (ended_at, reason, result) = match &place.stand {
             Stand::Dead { at, reason } => (Some(*at), Some(Arc::clone(reason)), None),
-            Stand::Done { at, result } => (*at, dropped, result.clone()),
+            // What a group is done with is remembered only as long as the message is kept for nothing else.
+            Stand::Done { at: _, result } => {
+                (kept.settled_at, None, result.clone().filter(|_| group == WORK))
+            }
             _ => (None, None, None),
         };
         Item {
@@ -87,7 +90,7 @@ impl Model {
             .partition(|waiting| waiting.sequence == sequence);
         self.awaits = waiting;
         for waiting in over {
-            let mut item = self.item(WORK, sequence, None);
+            let mut item = self.item(WORK, sequence);
             (item.state, item.until, item.ended_at) = (State::Done, None, Some(self.now));
             item.reason = Some("purged".into());
             self.reply(waiting.to, Ok(Outcome::Found(Box::new(item))));
@@ -205,7 +208,7 @@ impl Model {
         });
         let is_more = found.len() > limit as usize;
         found.truncate(limit as usize);
-        let items: Vec<_> = found.iter().map(|it| self.item(group, *it, None)).collect();
+        let items: Vec<_> = found.iter().map(|it| self.item(group, *it)).collect();
         let next = items.last().filter(|_| is_more).map(|item| item.message.position);
         Ok(Outcome::Browsed { items, next })
     }
@@ -213,7 +216,7 @@ impl Model {
     pub(super) fn find(&self, group: Option<&GroupName>, id: &str) -> Answer {
         let group = self.group(group)?;
         let sequence = self.by_id(id).ok_or(ErrorCode::MessageNotFound)?;
-        Ok(Outcome::Found(Box::new(self.item(group, sequence, None))))
+        Ok(Outcome::Found(Box::new(self.item(group, sequence))))
     }
 
     pub(super) fn wait_for(
@@ -237,7 +240,7 @@ impl Model {
                 self.awaits.push(Waiting { to, sequence, until });
                 None
             }
-            None => Some(Ok(Outcome::Found(Box::new(self.item(WORK, sequence, None))))),
+            None => Some(Ok(Outcome::Found(Box::new(self.item(WORK, sequence))))),
         }
     }
 
@@ -408,7 +411,7 @@ impl Model {
     }
 
     fn next_ready(&self, group: u32) -> Option<Timestamp> {
-        let items = self.messages.iter().map(|kept| self.item(group, kept.sequence(), None));
+        let items = self.messages.iter().map(|kept| self.item(group, kept.sequence()));
         items.filter(|item| item.state == State::Delayed).filter_map(|item| item.until).min()
     }
 }

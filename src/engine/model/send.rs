@@ -491,6 +491,9 @@ impl Model {
             }
         };
         let plans = messages.iter().map(plan).collect();
+        if !messages.is_empty() {
+            self.come_into_being();
+        }
         self.carry_out(messages, plans, false)
     }
 

@@ -62,7 +62,9 @@ impl Model {
             .partition(|waiting| waiting.sequence == sequence);
         self.awaits = waiting;
         for waiting in over {
-            let item = self.item(WORK, sequence, reason.map(Arc::from));
+            let mut item = self.item(WORK, sequence);
+            item.ended_at = Some(self.now);
+            item.reason = reason.map(Arc::from);
             self.reply(waiting.to, Ok(Outcome::Found(Box::new(item))));
         }
     }

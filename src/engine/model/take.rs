@@ -301,7 +301,13 @@ impl Model {
             let receiver = model.receiver(*turn.receivers.last().unwrap()).unwrap();
             !model.find_to_take(receiver.group, &receiver.take, 1).is_empty()
         };
-        while let Some(at) = self.line.iter().position(|turn| can_be_served(self, turn)) {
+        // The groups one after the other.
+        let next = |model: &Self| {
+            let turns = model.line.iter().enumerate();
+            let servable = turns.filter(|(_, turn)| can_be_served(model, turn));
+            servable.min_by_key(|(at, turn)| (turn.line.group, *at)).map(|(at, _)| at)
+        };
+        while let Some(at) = next(self) {
             self.serve(at);
         }
     }

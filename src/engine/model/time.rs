@@ -195,7 +195,7 @@ impl Model {
             std::mem::take(&mut self.awaits).into_iter().partition(|waiting| waiting.until <= step);
         self.awaits = waiting;
         for waiting in over {
-            let item = self.item(WORK, waiting.sequence, None);
+            let item = self.item(WORK, waiting.sequence);
             self.reply(waiting.to, Ok(Outcome::Found(Box::new(item))));
         }
     }
