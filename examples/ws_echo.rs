@@ -39,7 +39,7 @@ impl Conversation for Echo {
         Ok(())
     }
 
-    fn ponged(&mut self, _: &[u8]) {}
+    fn ponged(&mut self, _: &[u8], _: &mut Frames) {}
 
     fn arrived(&mut self, _: Vec<ToSession>) {}
 
@@ -74,6 +74,8 @@ impl Conversation for Echo {
     fn ending(&self) -> Option<Ending> {
         None
     }
+
+    fn gone(&mut self, _: bool, _: Frames) {}
 }
 
 fn limits() -> Limits {

@@ -12,7 +12,7 @@ use crate::wire::native::read_frames;
 fn is_read(op: &str, queue: Option<&str>, fields: &impl Serialize) {
     let text = frame::request(Some(1), op, queue, fields).unwrap();
     let mut frames = Vec::new();
-    read_frames(&text, &mut |frame| {
+    read_frames(&text, 10_000, &mut |frame| {
         frames.push(frame.map(|frame| frame.request.op()).map_err(|(_, error)| error.to_string()));
     });
     assert_eq!(frames, [Ok(op)], "{text}");

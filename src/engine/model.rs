@@ -335,10 +335,7 @@ impl Model {
             self.change_settings(patch.apply(&self.settings))?;
         }
         self.status = Status::Open;
-        Ok(match settings {
-            Some(_) => Outcome::Configured(Box::new(self.settings.clone())),
-            None => Outcome::Opened,
-        })
+        Ok(Outcome::Configured(Box::new(self.settings.clone())))
     }
 
     fn configure(&mut self, patch: &SettingsPatch, replace: bool) -> Answer {
