@@ -262,6 +262,13 @@ impl QueueActor {
         }
     }
 
+    fn end_turn(&mut self, ctx: &mut Context<Self>) {
+        self.gauge.publish(&self.engine, self.batches);
+        self.write(ctx.address());
+        self.release();
+        self.arm(ctx);
+    }
+
     /// Keeps one timer armed for the engine's next deadline. A wake-up too many does no harm.
     fn arm(&mut self, ctx: &mut Context<Self>) {
         let next = self.engine.next_deadline().filter(|_| self.failed.is_none());
@@ -274,10 +281,12 @@ impl QueueActor {
         self.armed_for = next;
         let Some(next) = next else { return };
         let wait = next.since(self.shared.clock.now()).min(TIMER_MAX);
-        self.timer = Some(ctx.run_later(wait.into(), |queue, _| {
+        self.timer = Some(ctx.run_later(wait.into(), |queue, ctx| {
             queue.armed_for = None;
             queue.timer = None;
             queue.expire();
+            // The pump was polled before this timer, and nothing wakes it again.
+            queue.end_turn(ctx);
         }));
     }
 
@@ -373,10 +382,7 @@ impl Actor for QueueActor {
 
 impl Pumped for QueueActor {
     fn turn_ends(&mut self, ctx: &mut Self::Context, _: &mut TaskContext<'_>) {
-        self.gauge.publish(&self.engine, self.batches);
-        self.write(ctx.address());
-        self.release();
-        self.arm(ctx);
+        self.end_turn(ctx);
     }
 }
 

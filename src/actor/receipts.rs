@@ -29,6 +29,11 @@ impl Receipts {
         self.open.push_back((self.last_ping + 1, queue, lease));
     }
 
+    /// Another connection: what was under way on the old one is not any more. Numbers go on.
+    pub(super) fn restart(&mut self) {
+        *self = Self { last_ping: self.last_ping, ..Self::default() };
+    }
+
     /// Whether a ping must follow what was written.
     pub(super) const fn is_ping_due(&self) -> bool {
         self.uncovered > 0

@@ -230,6 +230,24 @@ impl Session {
         (ping, Verdict::Stay)
     }
 
+    /// The session goes on with another connection: nothing is under way on it.
+    pub fn reattached(&mut self, now: Millis) {
+        self.receipts.restart();
+        self.last_ping_at = now;
+    }
+
+    /// A ping on the connection's own account.
+    pub fn ping(&mut self, now: Millis) -> u64 {
+        self.last_ping_at = now;
+        self.receipts.ping(now)
+    }
+
+    /// The way from its room.
+    #[must_use]
+    pub const fn link(&self) -> &Arc<Link> {
+        &self.link
+    }
+
     /// What is to become of the connection at the end of a turn.
     #[must_use]
     pub fn verdict(&self) -> Verdict {

@@ -79,6 +79,8 @@ settings! {
         "how long the answer to a ping may take before the peer is cut";
     receipt_timeout: Millis = Millis::from_secs(25), "25s",
         "how long the receipt of a message may take before the message goes back";
+    resume_timeout: Millis = Millis::from_secs(30), "30s",
+        "how long a session of our own protocol outlives its connection; 0: not at all";
     write_timeout: Millis = Millis::from_secs(20), "20s",
         "how long a peer may read nothing of what waits for it before it is cut";
 }

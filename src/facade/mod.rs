@@ -25,9 +25,19 @@ pub enum Incoming {
 }
 
 /// How one connection speaks. Chosen when it is accepted.
-pub trait Dialect: 'static {
+pub trait Dialect: Send + Sync + 'static {
     /// Says what the server says first.
     fn greet(&mut self, now: Timestamp, frames: &mut Frames);
+
+    /// The name by which a client may come back to its session; none: it cannot.
+    fn session(&self) -> Option<&str> {
+        None
+    }
+
+    /// Says what the server says first to a client that came back.
+    fn greet_again(&mut self, now: Timestamp, frames: &mut Frames) {
+        self.greet(now, frames);
+    }
 
     /// Reads a message.
     ///

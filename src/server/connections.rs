@@ -76,6 +76,11 @@ pub(super) struct Place {
 }
 
 impl Place {
+    /// The server is stopping.
+    pub(super) fn is_closing(&self) -> bool {
+        self.connections.is_closing()
+    }
+
     /// From now on the session can be reached.
     pub(super) fn announce(&self, link: &Arc<Link>) {
         if self.session.set(link.session()).is_ok() {

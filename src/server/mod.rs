@@ -4,6 +4,7 @@ mod api;
 mod connections;
 mod listener;
 mod origin;
+mod resume;
 mod room;
 mod routes;
 mod shutdown;
@@ -17,6 +18,7 @@ pub use listener::listen;
 pub use switch::{KEEP_ALIVE, REQUEST_MAX, Socket, Switch, Switchboard};
 
 use connections::Connections;
+use resume::Sessions;
 
 use crate::{
     actor::SessionTimes,
@@ -33,6 +35,7 @@ pub(crate) struct Context {
     service: Service,
     keys: Arc<KeyRing>,
     connections: Arc<Connections>,
+    sessions: Arc<Sessions>,
     clock: Arc<dyn Clock>,
     origins: Vec<String>,
     times: SessionTimes,
@@ -86,6 +89,7 @@ async fn serve(
         service,
         keys: Arc::new(keys),
         connections: Connections::new(config.limits.connections),
+        sessions: Sessions::new(config.resume_timeout, &config.limits),
         clock: Arc::clone(&clock),
         origins: config.origins.clone(),
         times: SessionTimes {
@@ -104,7 +108,8 @@ async fn serve(
     let mut signals = shutdown::Signals::catch()?;
     let handle = server.handle();
     let running = actix_web::rt::spawn(server);
-    actix_web::rt::spawn(watch(Arc::clone(&board), clock, config.write_timeout));
+    let sessions = Arc::clone(&context.sessions);
+    actix_web::rt::spawn(watch(Arc::clone(&board), sessions, clock, config.write_timeout));
     announce(address);
 
     signals.either().await;
@@ -118,10 +123,16 @@ const PLAIN_CONNECTIONS_MAX: usize = 1024;
 
 /// Cuts peers that do not read, from outside their actors, which are not polled any more; and those that
 /// never finish their request.
-async fn watch(board: Arc<Switchboard>, clock: Arc<dyn Clock>, write_timeout: Millis) {
+async fn watch(
+    board: Arc<Switchboard>,
+    sessions: Arc<Sessions>,
+    clock: Arc<dyn Clock>,
+    write_timeout: Millis,
+) {
     loop {
         actix_web::rt::time::sleep(WATCH_INTERVAL).await;
         board.cut_plain(clock.elapsed());
+        sessions.sweep(clock.elapsed());
         let cut = board.cut_blocked(clock.elapsed(), write_timeout);
         if cut > 0 {
             tracing::warn!(connections = cut, "cut: the peer does not read");

@@ -10,7 +10,11 @@ use actix_web::{
 };
 use serde_json::json;
 
-use super::{Context, api, origin, room::RoomConversation, ws};
+use super::{
+    Context, api, origin,
+    room::{Entry, RoomConversation},
+    ws,
+};
 use crate::{
     auth,
     error::{Error, ErrorCode},
@@ -118,8 +122,7 @@ fn admit(
     let place = context.connections.take_place()?;
     let seat = context.service.enter(identity)?;
     let dialect = dialect(request, handshake, &seat);
-    let clock = Arc::clone(&context.clock);
-    Ok(RoomConversation::new(seat, Box::new(dialect), context.times, clock, place))
+    Ok(RoomConversation::new(Entry::New(seat, Box::new(dialect)), context, place))
 }
 
 fn dialect(request: &HttpRequest, handshake: &Handshake, seat: &Seat) -> MeshagentDialect {

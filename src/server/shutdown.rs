@@ -48,6 +48,7 @@ pub(super) async fn stop(
     let began = context.clock.elapsed();
     tracing::info!(connections = context.connections.taken(), "stopping");
     context.connections.finish_all();
+    context.sessions.clear();
     let gone = async {
         while context.connections.taken() > 0 {
             sleep(Duration::from_millis(5)).await;
@@ -61,6 +62,7 @@ pub(super) async fn stop(
         tracing::warn!(connections = context.connections.taken(), "cut: grace is over");
     }
     board.cut_all();
+    context.sessions.clear();
     let used = context.clock.elapsed().0.saturating_sub(began.0);
     let left = Duration::from_millis(grace.0.saturating_sub(used));
     let quiesced = timeout(left, context.service.quiesce()).await;

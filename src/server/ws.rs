@@ -61,7 +61,7 @@ pub trait Conversation: Unpin + 'static {
     fn received(&mut self, message: Message) -> Result<(), Close>;
 
     /// A pong came.
-    fn ponged(&mut self, payload: &[u8]);
+    fn ponged(&mut self, payload: &[u8], frames: &mut Frames);
 
     /// Something came through the outlet.
     fn arrived(&mut self, items: Vec<ToSession>);
@@ -86,6 +86,9 @@ pub trait Conversation: Unpin + 'static {
 
     /// Whether the connection is to end now that everything is written.
     fn ending(&self) -> Option<Ending>;
+
+    /// The connection is gone. `by_word`: one of the two sides said so.
+    fn gone(&mut self, by_word: bool, frames: Frames);
 }
 
 /// Frames are filled up to about this size, then the socket must take them first.
@@ -156,6 +159,7 @@ fn open<C: Conversation>(
         switch,
         clock,
         ended: false,
+        ended_by_word: false,
     };
     let ingress = Ingress { payload, pipe: Rc::clone(&pipe) };
     let codec = Codec::new().max_size(limits.frame_bytes);
@@ -264,7 +268,7 @@ impl Pings {
 }
 
 /// The session actor.
-struct Connection<C> {
+struct Connection<C: Conversation> {
     conversation: C,
     pipe: Rc<Pipe>,
     aggregator: Aggregator,
@@ -272,6 +276,16 @@ struct Connection<C> {
     switch: Arc<Switch>,
     clock: Arc<dyn Clock>,
     ended: bool,
+    /// With a close frame, of whichever side.
+    ended_by_word: bool,
+}
+
+impl<C: Conversation> Drop for Connection<C> {
+    fn drop(&mut self) {
+        // After a last word there is still something to be written.
+        let frames = if self.ended_by_word { Frames::default() } else { self.pipe.frames.take() };
+        self.conversation.gone(self.ended_by_word, frames);
+    }
 }
 
 impl<C: Conversation> Connection<C> {
@@ -280,6 +294,7 @@ impl<C: Conversation> Connection<C> {
             return;
         }
         self.ended = true;
+        self.ended_by_word = matches!(ending, Ending::Close(_));
         match ending {
             Ending::Close(close) => {
                 let mut frames = self.pipe.frames.borrow_mut();
@@ -315,7 +330,7 @@ impl<C: Conversation> Connection<C> {
                 return Ok(());
             }
             Frame::Pong(payload) => {
-                self.conversation.ponged(&payload);
+                self.conversation.ponged(&payload, &mut self.pipe.frames.borrow_mut());
                 return Ok(());
             }
             Frame::Close(reason) => {

@@ -100,6 +100,8 @@ limits! {
         "schedules of one queue";
     items_per_request = 10_000, max 1 << 20, TooManyItems,
         "messages, leases or ids in one request";
+    resume_bytes = 1 << 20, max GIB, SessionLost,
+        "bytes kept of what one connection has not confirmed, to be said again when its client comes back; what is larger is kept while it is confirmed in time";
     outgoing_bytes = 16 << 20, max GIB, SlowConsumer,
         "bytes of replies and pushes that wait for one connection, message bodies not counted; past it the connection is cut";
 }

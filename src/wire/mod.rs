@@ -4,6 +4,9 @@
 //! nothing of what a queue does with it.
 
 mod json;
+mod kept;
 pub mod meshagent;
 pub mod native;
 pub mod websocket;
+
+pub use kept::Kept;

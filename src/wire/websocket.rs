@@ -6,6 +6,7 @@ use std::{borrow::Cow, collections::VecDeque};
 
 use bytes::{BufMut, Bytes, BytesMut};
 
+use super::Kept;
 use crate::error::ErrorCode;
 
 /// Why a connection ends, as the peer is told.
@@ -225,6 +226,8 @@ pub struct Frames {
     len: usize,
     /// How long the last chunk was: the next will be about as long.
     last_chunk: usize,
+    /// What may have to be said again.
+    kept: Option<Box<Kept>>,
 }
 
 impl Frames {
@@ -250,7 +253,56 @@ impl Frames {
         };
         self.last_chunk = chunk.len();
         self.len -= chunk.len();
+        if let Some(kept) = &mut self.kept {
+            kept.take(&chunk);
+        }
         Some(chunk)
+    }
+
+    /// From here on keeps up to about `bytes_max` bytes of what the peer is not known to have; it has `texts` frames.
+    pub fn keep(&mut self, bytes_max: usize, texts: u64) {
+        self.kept = Some(Box::new(Kept::new(bytes_max, self.len as u64, texts)));
+    }
+
+    /// What is kept.
+    #[must_use]
+    pub fn kept(&self) -> Option<&Kept> {
+        self.kept.as_deref()
+    }
+
+    /// Everything that is kept, what is not yet with the socket included; nothing more is written.
+    pub fn into_kept(mut self) -> Option<Kept> {
+        while self.next_chunk().is_some() {}
+        self.kept.map(|kept| *kept)
+    }
+
+    /// Bytes of what is kept that no ping covers yet.
+    #[must_use]
+    pub fn unmarked(&self) -> u64 {
+        self.kept.as_ref().map_or(0, |kept| kept.unmarked(self.len))
+    }
+
+    /// A ping whose pong confirms everything before it.
+    pub fn marked_ping(&mut self, number: u64) {
+        if let Some(kept) = &mut self.kept {
+            kept.mark(number, self.len);
+        }
+        self.ping(&number.to_be_bytes());
+    }
+
+    /// The pong of a ping came.
+    pub fn confirm(&mut self, number: u64) {
+        if let Some(kept) = &mut self.kept {
+            kept.confirm(number);
+        }
+    }
+
+    /// A whole text frame that was written before.
+    pub fn text_frame(&mut self, frame: &Bytes) {
+        if let Some(kept) = &mut self.kept {
+            kept.count_text();
+        }
+        self.share(frame);
     }
 
     /// Begins a binary message of `len` bytes, which must follow by `put` and `share`.
@@ -323,6 +375,9 @@ impl Frames {
     }
 
     fn begin(&mut self, opcode: u8, len: usize) {
+        if let Some(kept) = self.kept.as_mut().filter(|_| opcode == 0x1) {
+            kept.count_text();
+        }
         if self.tail.capacity() == 0 {
             self.tail.reserve(self.last_chunk.clamp(64, 64 * 1024));
         }

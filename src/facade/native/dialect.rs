@@ -42,6 +42,8 @@ pub struct Welcome {
     pub name: String,
     /// Its role.
     pub role: String,
+    /// How long the session outlives its connection.
+    pub resume_ms: u64,
 }
 
 /// See the module.
@@ -56,6 +58,8 @@ pub struct NativeDialect {
     subscriptions: HashSet<RequestId>,
     /// The name used last: a client mostly uses one, and a name is checked and allocated once.
     recent: Option<QueueName>,
+    /// Text frames of the client that were read.
+    received: u64,
 }
 
 impl NativeDialect {
@@ -74,7 +78,30 @@ impl NativeDialect {
             pushing: None,
             subscriptions: HashSet::new(),
             recent: None,
+            received: 0,
         }
+    }
+
+    fn say_hello(&mut self, now: Timestamp, resumed: bool, frames: &mut Frames) {
+        let Welcome { room, session, participant, name, role, resume_ms, .. } =
+            (*self.welcome).clone();
+        self.out.put("{\"hello\":");
+        self.out.value(&Hello {
+            protocol: PROTOCOL.to_owned(),
+            room,
+            session,
+            participant,
+            name,
+            role,
+            resumed,
+            received: self.received,
+            resume_ms,
+            limits: self.limits,
+            time: now.0,
+        });
+        self.out.put("}");
+        self.out.frame(frames);
+        self.out.rest();
     }
 
     fn queue(&mut self, text: &Text<'_>) -> Result<QueueName, Error> {
@@ -181,24 +208,15 @@ impl NativeDialect {
 
 impl Dialect for NativeDialect {
     fn greet(&mut self, now: Timestamp, frames: &mut Frames) {
-        let Welcome { room, session, participant, name, role, .. } = (*self.welcome).clone();
-        self.out.put("{\"hello\":");
-        self.out.value(&Hello {
-            protocol: PROTOCOL.to_owned(),
-            room,
-            session,
-            participant,
-            name,
-            role,
-            resumed: false,
-            received: 0,
-            resume_ms: 0,
-            limits: self.limits,
-            time: now.0,
-        });
-        self.out.put("}");
-        self.out.frame(frames);
-        self.out.rest();
+        self.say_hello(now, false, frames);
+    }
+
+    fn session(&self) -> Option<&str> {
+        (self.welcome.resume_ms > 0).then_some(self.welcome.session.as_str())
+    }
+
+    fn greet_again(&mut self, now: Timestamp, frames: &mut Frames) {
+        self.say_hello(now, true, frames);
     }
 
     fn read(
@@ -208,6 +226,7 @@ impl Dialect for NativeDialect {
         incoming: &mut Vec<Incoming>,
     ) -> Result<(), Close> {
         let Message::Text(buffer) = message else { return Err(Close::BINARY) };
+        self.received += 1;
         let text = std::str::from_utf8(&buffer).map_err(|_| Close::NOT_UTF8)?;
         let items_max = self.items_max;
         let reader = Reader { now, items_max, is_http: false, buffer: &buffer };

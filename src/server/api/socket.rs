@@ -3,12 +3,17 @@
 use std::sync::Arc;
 
 use actix_web::{HttpResponse, http::header, web::Payload};
+use uuid::Uuid;
 
 use super::exchange::{At, identify, query, refusal};
 use crate::{
     error::{Error, ErrorCode},
     facade::native::{NativeDialect, Welcome},
-    server::{Context, room::RoomConversation, ws},
+    server::{
+        Context,
+        room::{Entry, RoomConversation},
+        ws,
+    },
     wire::native::{BEARER, PROTOCOL},
 };
 
@@ -45,20 +50,20 @@ impl Offer {
         ("Sec-WebSocket-Protocol" = Option<String>, Header,
             description = "`anteroom.v1`; beside it `bearer.TOKEN`, for browsers, which cannot set `Authorization`"),
         ("resume" = Option<String>, Query,
-            description = "A session to be resumed. This version keeps none: it is refused with 404 `session_lost`, and the client connects without it"),
+            description = "The `session` of an earlier `hello`, to be resumed with a token of the same participant"),
         ("received" = Option<u64>, Query, description = "Text frames that the client has got in that session"),
     ),
     responses(
         (status = 101, description = "The connection is a WebSocket now; the first frame is `hello`"),
         (status = 404, body = crate::wire::native::answer::Problem, content_type = "application/problem+json",
-            description = "`session_lost`"),
+            description = "`session_lost`: the session is no more, or what the client has not received is no longer kept; connect without `resume`"),
         (status = 503, body = crate::wire::native::answer::Problem, content_type = "application/problem+json",
             description = "`too_many_connections`, `too_many_participants`, `too_many_rooms`, `server_closing`"),
     ),
 )]
 pub(super) async fn socket(at: At, payload: Payload) -> HttpResponse {
     let offer = Offer::read(&at);
-    let conversation = match admit(&at, &offer) {
+    let conversation = match admit(&at, &offer).await {
         Ok(conversation) => conversation,
         Err(error) => {
             tracing::info!(code = error.code.name(), "connection refused");
@@ -79,7 +84,7 @@ pub(super) async fn socket(at: At, payload: Payload) -> HttpResponse {
 }
 
 /// Everything that can refuse a connection, before the upgrade.
-fn admit(at: &At, offer: &Offer) -> Result<RoomConversation, Error> {
+async fn admit(at: &At, offer: &Offer) -> Result<RoomConversation, Error> {
     let context: &Context = &at.context;
     let query = query(&at.request);
     let parameter = |wanted: &str| {
@@ -91,20 +96,26 @@ fn admit(at: &At, offer: &Offer) -> Result<RoomConversation, Error> {
         let sentence = "offer the subprotocol anteroom.v1, or none";
         return Err(Error::new(ErrorCode::InvalidRequest, sentence));
     }
-    if parameter("resume").is_some() {
-        return Err(ErrorCode::SessionLost.into());
-    }
     let place = context.connections.take_place()?;
+    if let Some(session) = parameter("resume") {
+        let received = parameter("received").unwrap_or("0").parse().map_err(|_| {
+            Error::new(ErrorCode::InvalidRequest, "`received` must be a whole number")
+        })?;
+        let detached = context.sessions.resume(session, &identity, received).await?;
+        let entry = Entry::Back(Box::new(detached), received);
+        return Ok(RoomConversation::new(entry, context, place));
+    }
     let seat = context.service.enter(identity)?;
     let welcome = Welcome {
         room: seat.identity().room.to_string(),
-        session: seat.session().to_string(),
+        // Whoever knows it may take the session over, with a token of the same participant.
+        session: Uuid::now_v7().to_string(),
         number: seat.session().0,
         participant: seat.participant_id().to_owned(),
         name: seat.identity().name.to_string(),
         role: seat.identity().role.clone(),
+        resume_ms: context.sessions.keep_for.0,
     };
     let dialect = Box::new(NativeDialect::new(welcome, seat.limits()));
-    let clock = Arc::clone(&context.clock);
-    Ok(RoomConversation::new(seat, dialect, context.times, clock, place))
+    Ok(RoomConversation::new(Entry::New(seat, dialect), context, place))
 }
