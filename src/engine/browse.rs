@@ -57,7 +57,7 @@ impl Queue {
         if state == State::Done
             && let Some(ended) = &slot.settled
         {
-            ended_at = Some(ended.at);
+            ended_at = Some(ended.at).filter(|_| slot.open == 0 && slot.dead == 0);
             if group == WORK {
                 result.clone_from(&ended.result);
             }

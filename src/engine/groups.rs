@@ -94,12 +94,10 @@ impl Queue {
         let mut fresh = Vec::new();
         for message in messages {
             let position = message.position;
-            let Some(hold) = self.hold_for_newcomer(&message) else {
-                self.finish(group, position);
-                continue;
-            };
+            let hold = self.hold_for_newcomer(&message);
+            let is_over = self.is_over(&message).is_some();
             self.reopen(position);
-            if hold == Hold::Ready && is_fifo {
+            if hold == Hold::Ready && is_fifo && !is_over {
                 fresh.push(position);
             } else {
                 self.place(group, position, (0, 0), hold);
@@ -114,18 +112,15 @@ impl Queue {
         }
     }
 
-    /// Where a message stands in a group that is new to it; none: it is past its time.
-    fn hold_for_newcomer(&self, message: &Message) -> Option<Hold> {
-        if message.expires_at.is_some_and(|at| at <= self.now) {
-            return None;
-        }
+    /// Where a message stands in a group that is new to it.
+    fn hold_for_newcomer(&self, message: &Message) -> Hold {
         if self.parents.contains_key(&message.position) {
-            return Some(Hold::Blocked);
+            return Hold::Blocked;
         }
-        Some(match self.standing_of(message) {
+        match self.standing_of(message) {
             Standing::Delayed { until } => Hold::Delayed(until),
             _ => Hold::Ready,
-        })
+        }
     }
 
     /// A message that was settled and kept is open again.

@@ -130,6 +130,12 @@ impl Queue {
         let Position { partition, offset } = position;
         let Some(message) = self.message(position).cloned() else { return };
         let waits = matches!(hold, Hold::Ready | Hold::Delayed(_) | Hold::Held | Hold::Blocked);
+        let too_old_at = message.sent_at.after(self.settings.retain_open);
+        let over_at = message.expires_at.map_or(too_old_at, |at| at.min(too_old_at));
+        if waits && over_at <= self.now {
+            // It came too late: its time has been over.
+            self.timers.set(over_at, Timer::Expiry { position });
+        }
         let (class, ages_at) = if waits { self.class(&message) } else { (0, None) };
         // What is held gets its class when the window closes.
         let ages_at = ages_at.filter(|_| hold != Hold::Held);
@@ -375,7 +381,9 @@ impl Queue {
             self.ended(position, &ending, delivery.attempts, failures);
         }
         match ending {
-            Ending::Done(result) => self.settle_slot(position, at, result),
+            Ending::Done(result) => {
+                self.settle_slot(position, at, result.filter(|_| group == WORK));
+            }
             Ending::Dropped(_) | Ending::Purged => self.settle_slot(position, at, None),
             Ending::Dead(_) => {}
         }
@@ -518,7 +526,7 @@ impl Queue {
     }
 
     /// Whether a message that comes back is past its time, and how it ends then.
-    fn is_over(&self, message: &Message) -> Option<Ending> {
+    pub(super) fn is_over(&self, message: &Message) -> Option<Ending> {
         if message.sent_at.after(self.settings.retain_open) <= self.now {
             return Some(Ending::Dropped("expired".into()));
         }
@@ -599,7 +607,9 @@ impl Queue {
         for group in self.group_numbers() {
             match self.state(group, position) {
                 Some(State::Blocked | State::Delayed | State::Ready) => {
-                    self.leave(group, position, self.expired());
+                    let Some(message) = self.message(position) else { return };
+                    let ending = self.is_over(message).unwrap_or_else(|| self.expired());
+                    self.leave(group, position, ending);
                 }
                 Some(State::Leased | State::Dead | State::Done) | None => {}
             }

@@ -313,8 +313,21 @@ impl Queue {
                 Timer::Oldest { partition } => self.drops_oldest(partition),
                 Timer::Settled { position } => self.remove_for_good(&[position]),
                 Timer::Dead { group, position } => self.dead_letter_ends(group, position),
-                Timer::Id { id } => drop(self.known.ids.remove(&id)),
-                Timer::Key { partition, key } => drop(self.known.keys.remove(&(partition, key))),
+                Timer::Id { id } => {
+                    if let Some(known) = self.known.ids.get(&id)
+                        && known.forget_at == Some(at)
+                    {
+                        self.known.ids.remove(&id);
+                    }
+                }
+                Timer::Key { partition, key } => {
+                    let place = (partition, key);
+                    if let Some(known) = self.known.keys.get(&place)
+                        && known.forget_at == Some(at)
+                    {
+                        self.known.keys.remove(&place);
+                    }
+                }
                 Timer::Schedule { name } => self.schedule_is_due(&name),
                 Timer::Rate => {
                     self.rate_timer = None;

@@ -136,7 +136,7 @@ impl Queue {
         if group == WORK {
             self.replay_ended(position, Fate::Done);
         }
-        self.settle_slot(position, at, result);
+        self.settle_slot(position, at, result.filter(|_| group == WORK));
     }
 
     fn replay_moved(&mut self, group: u32, position: Position, failures: u32, standing: Standing) {

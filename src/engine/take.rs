@@ -652,7 +652,7 @@ fn check(take: &Take) -> Result<(), ErrorCode> {
         Term::Session | Term::Auto => None,
     };
     let by_partition = matches!(take.unit, Unit::Partition { .. });
-    let fine = take.max > 0
+    let fine = (take.max > 0 || matches!(take.park, Park::Standing { .. }))
         && !matches!(take.unit, Unit::Partition { max: 0 })
         && !(by_partition && !take.labels.is_empty())
         && !(by_partition && matches!(take.park, Park::Standing { .. }))

@@ -46,6 +46,13 @@ fn partition_of(message: &NewMessage) -> PartitionKey {
     message.partition.clone().unwrap_or_default()
 }
 
+/// Those that are new.
+fn added(messages: &[NewMessage], plans: &[Plan]) -> Vec<NewMessage> {
+    let pairs = messages.iter().zip(plans);
+    let added = pairs.filter(|(_, plan)| matches!(plan, Plan::Add));
+    added.map(|(message, _)| message.clone()).collect()
+}
+
 fn bytes(messages: &[NewMessage]) -> u64 {
     messages.iter().map(|message| message.body.len() as u64).sum()
 }
@@ -65,10 +72,8 @@ impl Model {
         }
         self.check_bounds(&messages)?;
         let plans = self.plan(&messages)?;
-        let added: Vec<_> = (messages.iter().zip(&plans))
-            .filter(|(_, plan)| matches!(plan, Plan::Add))
-            .map(|(message, _)| message.clone())
-            .collect();
+        let added = added(&messages, &plans);
+        self.check_partitions(&added)?;
         self.check_server_limits(&added)?;
         match self.settings.overflow {
             Overflow::Reject => self.own_limits(&added)?,
@@ -212,8 +217,7 @@ impl Model {
             && self.kept(sequence).places.iter().all(|(_, place)| is_fresh(place))
     }
 
-    /// Count and bytes of what is kept, and of what prepared transactions keep room for.
-    fn check_server_limits(&self, added: &[NewMessage]) -> Result<(), ErrorCode> {
+    fn check_partitions(&self, added: &[NewMessage]) -> Result<(), ErrorCode> {
         let mut new_partitions: Vec<_> = added.iter().map(partition_of).collect();
         new_partitions.retain(|key| self.partition(key).is_none());
         new_partitions.sort();
@@ -221,6 +225,11 @@ impl Model {
         if self.partitions.len() + new_partitions.len() > self.config.partitions_max {
             return Err(ErrorCode::TooManyPartitions);
         }
+        Ok(())
+    }
+
+    /// Count and bytes of what is kept, and of what prepared transactions keep room for.
+    fn check_server_limits(&self, added: &[NewMessage]) -> Result<(), ErrorCode> {
         let (pending, pending_bytes) = self.pending();
         let count = self.messages.len() as u64 + pending;
         let kept_bytes: u64 = self.messages.iter().map(Kept::bytes).sum();
@@ -471,7 +480,8 @@ impl Model {
     /// What a transaction's messages must be: none known, and room for all.
     pub(super) fn check_sends(&self, messages: &[NewMessage]) -> Result<(), ErrorCode> {
         self.check_bounds(messages)?;
-        let plans = self.plan(messages).map_err(|_| ErrorCode::Duplicate)?;
+        let plans = self.plan(messages)?;
+        self.check_partitions(&added(messages, &plans))?;
         if plans.iter().any(|plan| !matches!(plan, Plan::Add)) {
             return Err(ErrorCode::Duplicate);
         }

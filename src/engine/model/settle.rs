@@ -195,17 +195,21 @@ impl Model {
     ) -> Vec<Settled> {
         let mut answers: Vec<Option<Settled>> = vec![None; items.len()];
         for (at, (id, verdict)) in items.iter().enumerate() {
-            if answers[at].is_some() {
-                continue;
-            }
             match self.live(*id, ticket) {
                 None => answers[at] = Some(Settled::Lost),
                 Some(sequence) if self.lease(id.group, sequence).place.is_none() => {
                     answers[at] = Some(self.settle_message(id.group, sequence, verdict));
+                    self.sweep();
                 }
-                Some(_) => self.settle_run(*id, items, ticket, &mut answers),
+                Some(_) => {}
             }
-            self.sweep();
+        }
+        // Partition leases come after all message leases.
+        for (at, (id, _)) in items.iter().enumerate() {
+            if answers[at].is_none() {
+                self.settle_run(*id, items, ticket, &mut answers);
+                self.sweep();
+            }
         }
         answers.into_iter().map(Option::unwrap).collect()
     }
