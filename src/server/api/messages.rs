@@ -143,7 +143,8 @@ pub(super) async fn browse(at: At, body: Payload) -> HttpResponse {
     responses((status = 200, body = View)))]
 pub(super) async fn find(at: At, body: Payload) -> HttpResponse {
     at.exchange(body, |at, asked| {
-        let (InGroup { group }, message) = (asked.query()?, Text::from(at.parts().message.as_str()));
+        let (InGroup { group }, message) =
+            (asked.query()?, Text::from(at.parts().message.as_str()));
         asked.operation(at.queue(), Request::Find(Find { message, group }))
     })
     .await

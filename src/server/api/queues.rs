@@ -186,7 +186,8 @@ pub(super) async fn group_delete(at: At, body: Payload) -> HttpResponse {
     responses((status = 200, body = NextAt)))]
 pub(super) async fn schedule_put(at: At, body: Payload) -> HttpResponse {
     at.exchange(body, |at, asked| {
-        let schedule = SchedulePut::new(Text::from(at.parts().name.as_str()), asked.json::<Schedule<'_>>()?);
+        let schedule =
+            SchedulePut::new(Text::from(at.parts().name.as_str()), asked.json::<Schedule<'_>>()?);
         asked.operation(at.queue(), Request::SchedulePut(Box::new(schedule)))
     })
     .await
