@@ -13,6 +13,7 @@
 mod support;
 
 mod actors;
+mod api;
 mod clients;
 mod command_line;
 mod conformance;
@@ -21,6 +22,7 @@ mod frames;
 mod grants;
 mod http;
 mod limits;
+mod native;
 mod rooms;
 mod shutdown;
 mod tidy;

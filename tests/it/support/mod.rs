@@ -1,10 +1,14 @@
 //! What the tests stand on: the real server in a process of its own, tokens, a scripted peer.
 
+mod http;
+mod native;
 mod peer;
 pub mod raw;
 mod server;
 mod token;
 
+pub use http::{Http, exchange};
+pub use native::Native;
 pub use peer::{Answer, Peer, Said, request};
 pub use server::{SECRET, Server};
 pub use token::{full, now, sign, token};

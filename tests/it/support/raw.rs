@@ -22,6 +22,8 @@ pub struct Frame {
 
 pub struct RawSocket {
     pub stream: TcpStream,
+    /// The head of the answer to the handshake.
+    pub head: String,
     buffer: Vec<u8>,
 }
 
@@ -37,7 +39,7 @@ impl RawSocket {
     pub async fn connect(address: &str, path: &str, headers: &[String]) -> Result<Self, Refusal> {
         let stream = TcpStream::connect(address).await.unwrap();
         stream.set_nodelay(true).unwrap();
-        let mut socket = Self { stream, buffer: Vec::new() };
+        let mut socket = Self { stream, head: String::new(), buffer: Vec::new() };
         let mut head = format!(
             "GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
              Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
@@ -53,6 +55,7 @@ impl RawSocket {
         let head = String::from_utf8(socket.buffer.drain(..end).collect()).unwrap();
         let status = head.split(' ').nth(1).unwrap().parse().unwrap();
         if status == 101 {
+            socket.head = head;
             return Ok(socket);
         }
         let length = head
