@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     error::ErrorCode,
-    types::{GroupName, Payload, Timestamp},
+    types::{GroupName, PartitionKey, Payload, Timestamp},
 };
 
 /// One delivery of one message. A settle by a lease that is no longer live is passed over, so an old holder
@@ -53,6 +53,8 @@ impl FromStr for LeaseId {
 pub struct Delivered {
     /// The message.
     pub message: Arc<Message>,
+    /// Name of its partition.
+    pub partition: PartitionKey,
     /// To settle it with; none: it is done already.
     pub lease: Option<LeaseId>,
     /// Which delivery of it to this group; the first is 1.

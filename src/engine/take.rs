@@ -203,13 +203,14 @@ impl Queue {
     /// Leases one ready message.
     fn lease(&mut self, group: u32, position: Position, receiver: &Receiver) -> Option<Delivered> {
         let message = Arc::clone(self.message(position)?);
+        let partition = self.partitions.get(position.partition as usize)?.key.clone();
         self.count_delivery();
         self.notify(Happened::Delivered, Some(position), group, 1);
         if receiver.term == Term::Auto {
             let lane = self.lane_of(group, position.partition)?;
             let attempt = lane.get(position.offset).map_or(1, |delivery| delivery.attempts + 1);
             self.leave(group, position, Ending::Done(None));
-            return Some(Delivered { message, lease: None, attempt, until: None });
+            return Some(Delivered { message, partition, lease: None, attempt, until: None });
         }
         let delivery = self.lift(group, position)?;
         let attempt = delivery.attempts.saturating_add(1);
@@ -220,7 +221,7 @@ impl Queue {
         let (until, generation) = (lease.until, lease.generation);
         self.place(group, position, (attempt, delivery.failures), Hold::Leased(Box::new(lease)));
         let lease = Some(LeaseId { group, position, generation });
-        Some(Delivered { message, lease, attempt, until })
+        Some(Delivered { message, partition, lease, attempt, until })
     }
 
     /// Leases partitions as a whole.
@@ -239,7 +240,7 @@ impl Queue {
             let Some(partition) = partition.filter(|_| left > 0) else { break };
             let Some(lane) = self.lane_of(group, partition) else { break };
             let Some(part) = self.partitions.get(partition as usize) else { break };
-            let members = lane.run_of(left, &part.log);
+            let (members, key) = (lane.run_of(left, &part.log), part.key.clone());
             if receiver.term == Term::Auto {
                 for offset in members {
                     delivered.extend(self.lease(group, Position { partition, offset }, receiver));
@@ -267,7 +268,14 @@ impl Queue {
                 self.notify(Happened::Delivered, Some(position), group, 1);
                 if let Some(message) = self.message(position).cloned() {
                     let lease = Some(LeaseId { group, position, generation });
-                    delivered.push(Delivered { message, lease, attempt: counts.0, until });
+                    let partition = key.clone();
+                    delivered.push(Delivered {
+                        message,
+                        partition,
+                        lease,
+                        attempt: counts.0,
+                        until,
+                    });
                 }
             }
         }

@@ -227,7 +227,8 @@ impl Model {
             self.put(group, sequence, Stand::Leased(lease));
             Some(LeaseId { group, position: message.position, generation })
         };
-        Delivered { message, lease, attempt, until }
+        let partition = self.key_of(message.position.partition);
+        Delivered { message, partition, lease, attempt, until }
     }
 
     fn park(

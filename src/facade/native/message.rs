@@ -184,13 +184,11 @@ fn write_id(out: &mut Writer, message: &Message) {
 }
 
 /// What a message is, wherever it stands.
-fn write_content(out: &mut Writer, message: &Message, partition: Option<&PartitionKey>) {
+fn write_content(out: &mut Writer, message: &Message, partition: &PartitionKey) {
     out.name("position");
     out.plain(message.position);
-    if let Some(partition) = partition {
-        out.name("partition");
-        out.text(partition.as_str());
-    }
+    out.name("partition");
+    out.text(partition.as_str());
     out.name("sent_at");
     out.bare(message.sent_at.0);
     match message.body.content_type() {
@@ -254,7 +252,7 @@ fn write_labels(out: &mut Writer, labels: &[(Arc<str>, Arc<str>)]) {
 
 /// A message that was handed out.
 pub(super) fn write_delivered(out: &mut Writer, delivered: &Delivered) {
-    let Delivered { message, lease, attempt, until, .. } = delivered;
+    let Delivered { message, partition, lease, attempt, until } = delivered;
     out.put("{");
     write_id(out, message);
     out.name("lease");
@@ -266,7 +264,7 @@ pub(super) fn write_delivered(out: &mut Writer, delivered: &Delivered) {
     out.bare(attempt);
     out.name("until");
     out.bare_or_null(until.map(|at| at.0));
-    write_content(out, message, None);
+    write_content(out, message, partition);
     out.put("}");
 }
 
@@ -294,7 +292,7 @@ pub(super) fn write_item(out: &mut Writer, item: &Item) {
         Some(result) => out.json(result.bytes()),
         None => out.put("null"),
     }
-    write_content(out, &item.message, Some(&item.partition));
+    write_content(out, &item.message, &item.partition);
     out.put("}");
 }
 
