@@ -23,6 +23,7 @@ mod grants;
 mod http;
 mod limits;
 mod native;
+mod operations;
 mod rooms;
 mod shutdown;
 mod tidy;

@@ -114,8 +114,10 @@ fn key(message: &wire::NewMessage<'_>) -> Result<Option<DedupKey>, Error> {
     }))
 }
 
-/// Labels, sorted by name.
-pub(super) fn labels(field: &str, labels: Labels<'_>) -> Result<Vec<(Arc<str>, Arc<str>)>, Error> {
+/// Labels as the engine has them: sorted by name.
+pub(super) type SortedLabels = Vec<(Arc<str>, Arc<str>)>;
+
+pub(super) fn labels(field: &str, labels: Labels<'_>) -> Result<SortedLabels, Error> {
     if labels.len() > LABELS_MAX {
         return Err(invalid(format!("`{field}` has at most {LABELS_MAX} labels")));
     }

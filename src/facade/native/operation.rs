@@ -5,7 +5,7 @@ use std::{str::FromStr, sync::Arc};
 use bytes::Bytes;
 
 use super::{
-    message::{labels, new_message},
+    message::{SortedLabels, labels, new_message},
     settings::settings_patch,
 };
 use crate::{
@@ -496,7 +496,7 @@ fn length(field: &str, ms: u64) -> Result<Millis, Error> {
     }
 }
 
-fn maybe_labels(field: &str, all: Option<Labels<'_>>) -> Result<Vec<(Arc<str>, Arc<str>)>, Error> {
+fn maybe_labels(field: &str, all: Option<Labels<'_>>) -> Result<SortedLabels, Error> {
     all.map_or(Ok(Vec::new()), |all| labels(field, all))
 }
 
