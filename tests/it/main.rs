@@ -29,3 +29,4 @@ mod shutdown;
 mod tidy;
 mod tokens;
 mod websocket;
+mod wrong_input;

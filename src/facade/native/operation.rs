@@ -56,9 +56,20 @@ fn maybe_name<N: FromStr<Err = NameError>>(
     text.map(|text| name(field, text.as_str())).transpose()
 }
 
-/// A text of 1 to 255 bytes.
+/// A text of 1 to 255 bytes without control characters.
 pub(super) fn text(field: &str, text: &Text<'_>) -> Result<Arc<str>, Error> {
+    if text.as_str().chars().any(char::is_control) {
+        return Err(invalid(format!("`{field}` must not hold control characters")));
+    }
     bounded(field, text, TEXT_MAX)
+}
+
+/// A sender's own id of a message.
+pub(super) fn own_id(field: &str, id: &Text<'_>) -> Result<Arc<str>, Error> {
+    if id.as_str().parse::<Position>().is_ok() {
+        return Err(invalid(format!("`{field}` must not look like a position: {}", id.as_str())));
+    }
+    text(field, id)
 }
 
 fn bounded(field: &str, text: &Text<'_>, max: usize) -> Result<Arc<str>, Error> {
