@@ -342,17 +342,19 @@ impl<C: Conversation> Connection<C> {
         self.conversation.received(message).map_err(Ending::Close)
     }
 
-    /// The codec says what is wrong but not how to close.
-    fn close_for(&self, error: &ProtocolError) -> Close {
-        match (self.pipe.tripped.get(), error) {
+    /// The codec says what is wrong but not how to end.
+    fn ending_for(&self, error: &ProtocolError) -> Ending {
+        Ending::Close(match (self.pipe.tripped.get(), error) {
             (Some(code), _) => code.into(),
             (None, ProtocolError::Overflow) => ErrorCode::FrameTooLarge.into(),
             // Text that is not UTF-8 arrives as an I/O error with a sentence.
             (None, ProtocolError::Io(error)) if error.to_string().contains("utf-8") => {
                 Close::NOT_UTF8
             }
+            // TCP has ended, and the peer has said nothing wrong.
+            (None, ProtocolError::Io(_)) => return Ending::Cut,
             _ => Close::PROTOCOL,
-        }
+        })
     }
 }
 
@@ -398,7 +400,7 @@ impl<C: Conversation> StreamHandler<Result<Frame, ProtocolError>> for Connection
         self.pipe.handled.set(self.pipe.handled.get() + 1);
         let result = match frame {
             Ok(frame) => self.frame(frame),
-            Err(error) => Err(Ending::Close(self.close_for(&error))),
+            Err(error) => Err(self.ending_for(&error)),
         };
         if let Err(ending) = result {
             self.end(ending, ctx);
