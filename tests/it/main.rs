@@ -24,6 +24,7 @@ mod http;
 mod limits;
 mod native;
 mod operations;
+mod resume;
 mod rooms;
 mod shutdown;
 mod tidy;
