@@ -1,12 +1,14 @@
-//! The same request over WebSocket and over HTTP, each in a room of its own: the answers must be the same.
+//! The same request over WebSocket and over HTTP, each in a room of its own: the answers must be the same, and as the
+//! document says.
 
 use serde_json::{Map, Value, json};
 
-use super::{Http, Native, Server, full, http::HttpAnswer};
+use super::{Document, Http, Native, Server, full, http::HttpAnswer};
 
 pub struct Both<'a> {
     pub http: Http<'a>,
     pub peer: Native,
+    document: Document,
     /// Leases in the order of their coming, over WebSocket and over HTTP: `$0`, `$1` … in requests and answers.
     leases: [Vec<String>; 2],
 }
@@ -14,7 +16,8 @@ pub struct Both<'a> {
 impl<'a> Both<'a> {
     pub async fn new(server: &'a Server) -> Self {
         let peer = Native::join(server, "ws", &full("ws")).await;
-        Self { http: Http::new(server, "http"), peer, leases: [Vec::new(), Vec::new()] }
+        let (http, document) = (Http::new(server, "http"), Document::of(server));
+        Self { http, peer, document, leases: [Vec::new(), Vec::new()] }
     }
 
     /// Asks both ways for what must be granted; the one answer. In it a time is `T`.
@@ -66,7 +69,9 @@ impl<'a> Both<'a> {
         let ws = self.peer.call(asked).await;
         let Value::Object(fields) = again else { panic!("{again}") };
         let (method, path, body) = route(fields);
-        (ws, self.http.call(method, &path, &body))
+        let http = self.http.call(method, &path, &body);
+        self.document.check(method, &path, &body, &http);
+        (ws, http)
     }
 }
 
