@@ -14,6 +14,7 @@ mod support;
 
 mod actors;
 mod api;
+mod browser;
 mod clients;
 mod command_line;
 mod conformance;

@@ -13,6 +13,7 @@ const WEBSOCKET: &str = include_str!("../../../static/websocket.md");
 const PAGE: &str = include_str!("../../../static/docs.html");
 const SCRIPT: &str = include_str!("../../../static/docs.js");
 const STYLE: &str = include_str!("../../../static/docs.css");
+const ICON: &str = include_str!("../../../static/docs.svg");
 
 #[derive(OpenApi)]
 #[openapi(
@@ -91,6 +92,10 @@ pub(super) async fn script() -> HttpResponse {
 
 pub(super) async fn style() -> HttpResponse {
     file("text/css; charset=utf-8", STYLE)
+}
+
+pub(super) async fn icon() -> HttpResponse {
+    file("image/svg+xml", ICON)
 }
 
 fn file(content_type: &'static str, text: &'static str) -> HttpResponse {

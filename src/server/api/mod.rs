@@ -69,6 +69,7 @@ routes! { config:
     "/docs" => GET document::docs;
     "/docs.js" => GET document::script;
     "/docs.css" => GET document::style;
+    "/docs.svg" => GET document::icon;
     "/rooms/{room}/ws" => GET socket::socket;
     "/rooms/{room}/participants" => GET room::participants;
     "/rooms/{room}/transaction" => POST room::transaction;
@@ -110,7 +111,7 @@ mod tests {
     use super::*;
 
     /// What only the page itself asks for.
-    const OF_THE_PAGE: [&str; 2] = ["/docs.js", "/docs.css"];
+    const OF_THE_PAGE: [&str; 3] = ["/docs.js", "/docs.css", "/docs.svg"];
 
     #[test]
     fn the_document_lists_what_is_served_and_nothing_else() {
