@@ -500,6 +500,8 @@ fn the_document_is_whole() {
             }
             if path.contains("{room}") {
                 assert_eq!(operation["security"], json!([{"bearer": []}, {"query": []}]));
+                let granted = &answers[if path.ends_with("/ws") { "101" } else { "200" }];
+                assert!(granted["description"].as_str().unwrap().len() > 5, "{method} {path}");
                 for status in ["400", "401", "403", "500", "503", "default"] {
                     let body = &answers[status]["content"]["application/problem+json"]["schema"];
                     assert_eq!(body["$ref"], "#/components/schemas/Problem", "{path} {status}");

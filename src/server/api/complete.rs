@@ -59,10 +59,11 @@ pub(super) fn complete(document: &mut Value, description: String, of_socket: &st
     if let Some(code) = object(document, "/components/schemas/Problem/properties/code") {
         code.insert("enum".to_owned(), codes.into());
     }
+    let schemas = document.pointer("/components/schemas").cloned().unwrap_or_default();
     for (path, item) in object(document, "/paths").into_iter().flatten() {
         for operation in item.as_object_mut().into_iter().flat_map(Object::values_mut) {
             if let Some(operation) = operation.as_object_mut().filter(|_| path.contains("{room}")) {
-                complete_operation(path, operation);
+                complete_operation(path, operation, &schemas);
             }
         }
     }
@@ -88,7 +89,7 @@ fn tokens() -> Value {
     })
 }
 
-fn complete_operation(path: &str, operation: &mut Object) {
+fn complete_operation(path: &str, operation: &mut Object, schemas: &Value) {
     let mut parameters: Vec<Value> = PARTS
         .iter()
         .filter(|(name, _)| path.contains(&format!("{{{name}}}")))
@@ -115,12 +116,22 @@ fn complete_operation(path: &str, operation: &mut Object) {
             body.insert("required".to_owned(), false.into());
         }
     }
+    if let Some(content) =
+        operation.get_mut("requestBody").and_then(|body| object(body, "/content"))
+        && let Some(bytes) = content.get_mut("application/octet-stream")
+    {
+        *bytes = json!({"schema": {"type": "string", "format": "binary"}});
+    }
     let refusals = refusals(operation, has_body);
     let Some(Value::Object(answers)) = operation.get_mut("responses") else { return };
-    if let Some(Value::Object(answer)) = answers.get_mut("200")
-        && answer.get("description").and_then(Value::as_str).is_none_or(str::is_empty)
-    {
-        answer.insert("description".to_owned(), "It is done".into());
+    if let Some(answer) = answers.get_mut("200") {
+        let schema = answer.pointer("/content/application~1json/schema/$ref");
+        let name = schema.and_then(Value::as_str).and_then(|path| path.rsplit('/').next());
+        let schema = name.and_then(|name| schemas.get(name));
+        let description = schema.and_then(|schema| schema.get("description")).cloned();
+        if let (Some(answer), Some(description)) = (answer.as_object_mut(), description) {
+            answer.insert("description".to_owned(), description);
+        }
     }
     answers.extend(refusals);
 }
