@@ -139,7 +139,7 @@ fn what_is_wrong_is_refused_under_its_id_and_the_rest_goes_on() {
 #[test]
 fn the_token_decides_and_its_end_is_the_end() {
     run(async {
-        let server = Server::start(&["--ping-interval", "200ms"]);
+        let server = Server::start(&["ANTEROOM_PING_INTERVAL=200ms"]);
         let receive_only = token("r", "p", json!({"queues": {"send": [], "list": false}}));
         let mut peer = Native::join(&server, "r", &receive_only).await;
         assert_eq!(

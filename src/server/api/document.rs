@@ -185,7 +185,6 @@ fn text() -> &'static str {
 /// No token is needed.
 #[utoipa::path(get, path = "/v1/openapi.json", tag = "document",
     responses((status = 200, description = "OpenAPI 3.1", content_type = "application/json")))]
-#[expect(clippy::unused_async, reason = "a handler")]
 pub(super) async fn document() -> HttpResponse {
     HttpResponse::Ok().insert_header((header::CONTENT_TYPE, "application/json")).body(text())
 }
@@ -195,7 +194,6 @@ pub(super) async fn document() -> HttpResponse {
 /// No token is needed to read it.
 #[utoipa::path(get, path = "/v1/docs", tag = "document",
     responses((status = 200, description = "A page", content_type = "text/html")))]
-#[expect(clippy::unused_async, reason = "a handler")]
 pub(super) async fn docs() -> HttpResponse {
     file("text/html; charset=utf-8", PAGE)
 }

@@ -168,9 +168,10 @@ pub(super) async fn result(at: At, body: Payload) -> HttpResponse {
 
 /// Change messages by hand
 ///
-/// Cancels, promotes, redrives or buries messages: those with these `ids`, or the first ones that `filter` lets through. Over
-/// WebSocket: `change`. Needs `send` and `receive` on the queue. Refused with `queue_not_found`, `group_not_found`, `group_required`,
-/// `message_not_found` (one of `ids` is not there; nothing is changed).
+/// Cancels, promotes, redrives or buries messages: those with these `ids`, or the first ones that `filter` lets through. Ids that the
+/// queue does not know are passed over, like messages in a state that the action does not apply to: `count` and `ids` of the answer
+/// are those that were changed. Over WebSocket: `change`. Needs `manage` on the queue. Refused with `queue_not_found`,
+/// `group_not_found`, `group_required`.
 #[utoipa::path(post, path = "/v1/rooms/{room}/queues/{queue}/change", tag = "messages", request_body = Change,
     responses((status = 200, body = Changed)))]
 pub(super) async fn change(at: At, body: Payload) -> HttpResponse {

@@ -65,7 +65,7 @@ pub(super) async fn configure(at: At, body: Payload) -> HttpResponse {
 /// `queue_not_found`.
 #[utoipa::path(delete, path = "/v1/rooms/{room}/queues/{queue}", tag = "queues", responses((status = 200, body = Empty)))]
 pub(super) async fn delete(at: At, body: Payload) -> HttpResponse {
-    at.exchange(body, |at, asked| asked.operation(at.queue(), Request::Delete(Nothing {}))).await
+    at.exchange(body, |at, asked| asked.operation(at.queue(), Request::Delete(asked.json()?))).await
 }
 
 /// Say why nothing moves
@@ -89,7 +89,7 @@ pub(super) async fn explain(at: At, body: Payload) -> HttpResponse {
 /// `receive` on the queue. Refused with `queue_not_found`.
 #[utoipa::path(post, path = "/v1/rooms/{room}/queues/{queue}/close", tag = "queues", responses((status = 200, body = Empty)))]
 pub(super) async fn close(at: At, body: Payload) -> HttpResponse {
-    at.exchange(body, |at, asked| asked.operation(at.queue(), Request::Close(Nothing {}))).await
+    at.exchange(body, |at, asked| asked.operation(at.queue(), Request::Close(asked.json()?))).await
 }
 
 /// Pause a queue
@@ -98,7 +98,7 @@ pub(super) async fn close(at: At, body: Payload) -> HttpResponse {
 /// WebSocket: `pause`. Needs `send` and `receive` on the queue. Refused with `queue_not_found`.
 #[utoipa::path(post, path = "/v1/rooms/{room}/queues/{queue}/pause", tag = "queues", responses((status = 200, body = Empty)))]
 pub(super) async fn pause(at: At, body: Payload) -> HttpResponse {
-    at.exchange(body, |at, asked| asked.operation(at.queue(), Request::Pause(Nothing {}))).await
+    at.exchange(body, |at, asked| asked.operation(at.queue(), Request::Pause(asked.json()?))).await
 }
 
 /// Resume a queue
@@ -106,7 +106,7 @@ pub(super) async fn pause(at: At, body: Payload) -> HttpResponse {
 /// Hands out again. Over WebSocket: `resume`. Needs `send` and `receive` on the queue. Refused with `queue_not_found`.
 #[utoipa::path(post, path = "/v1/rooms/{room}/queues/{queue}/resume", tag = "queues", responses((status = 200, body = Empty)))]
 pub(super) async fn resume(at: At, body: Payload) -> HttpResponse {
-    at.exchange(body, |at, asked| asked.operation(at.queue(), Request::Resume(Nothing {}))).await
+    at.exchange(body, |at, asked| asked.operation(at.queue(), Request::Resume(asked.json()?))).await
 }
 
 /// Remove the ready messages
@@ -115,7 +115,7 @@ pub(super) async fn resume(at: At, body: Payload) -> HttpResponse {
 /// `queue_not_found`, `group_required`.
 #[utoipa::path(post, path = "/v1/rooms/{room}/queues/{queue}/drain", tag = "queues", responses((status = 200, body = Count)))]
 pub(super) async fn drain(at: At, body: Payload) -> HttpResponse {
-    at.exchange(body, |at, asked| asked.operation(at.queue(), Request::Drain(Nothing {}))).await
+    at.exchange(body, |at, asked| asked.operation(at.queue(), Request::Drain(asked.json()?))).await
 }
 
 /// Remove messages by state
@@ -170,7 +170,7 @@ pub(super) async fn group_open(at: At, body: Payload) -> HttpResponse {
     responses((status = 200, body = Empty)))]
 pub(super) async fn group_delete(at: At, body: Payload) -> HttpResponse {
     at.exchange(body, |at, asked| {
-        let group = Text::from(at.parts().group.as_str());
+        let (Nothing {}, group) = (asked.json()?, Text::from(at.parts().group.as_str()));
         asked.operation(at.queue(), Request::GroupDelete(GroupDelete { group }))
     })
     .await
@@ -201,7 +201,7 @@ pub(super) async fn schedule_put(at: At, body: Payload) -> HttpResponse {
     responses((status = 200, body = Empty)))]
 pub(super) async fn schedule_delete(at: At, body: Payload) -> HttpResponse {
     at.exchange(body, |at, asked| {
-        let name = Text::from(at.parts().name.as_str());
+        let (Nothing {}, name) = (asked.json()?, Text::from(at.parts().name.as_str()));
         asked.operation(at.queue(), Request::ScheduleDelete(ScheduleName { name }))
     })
     .await
@@ -215,7 +215,7 @@ pub(super) async fn schedule_delete(at: At, body: Payload) -> HttpResponse {
     responses((status = 200, body = NextAt)))]
 pub(super) async fn schedule_pause(at: At, body: Payload) -> HttpResponse {
     at.exchange(body, |at, asked| {
-        let name = Text::from(at.parts().name.as_str());
+        let (Nothing {}, name) = (asked.json()?, Text::from(at.parts().name.as_str()));
         asked.operation(at.queue(), Request::SchedulePause(ScheduleName { name }))
     })
     .await
@@ -229,7 +229,7 @@ pub(super) async fn schedule_pause(at: At, body: Payload) -> HttpResponse {
     responses((status = 200, body = NextAt)))]
 pub(super) async fn schedule_resume(at: At, body: Payload) -> HttpResponse {
     at.exchange(body, |at, asked| {
-        let name = Text::from(at.parts().name.as_str());
+        let (Nothing {}, name) = (asked.json()?, Text::from(at.parts().name.as_str()));
         asked.operation(at.queue(), Request::ScheduleResume(ScheduleName { name }))
     })
     .await
@@ -243,7 +243,7 @@ pub(super) async fn schedule_resume(at: At, body: Payload) -> HttpResponse {
     responses((status = 200, body = Sent)))]
 pub(super) async fn schedule_fire(at: At, body: Payload) -> HttpResponse {
     at.exchange(body, |at, asked| {
-        let name = Text::from(at.parts().name.as_str());
+        let (Nothing {}, name) = (asked.json()?, Text::from(at.parts().name.as_str()));
         asked.operation(at.queue(), Request::ScheduleFire(ScheduleName { name }))
     })
     .await

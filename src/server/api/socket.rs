@@ -101,7 +101,8 @@ async fn admit(at: &At, offer: &Offer) -> Result<RoomConversation, Error> {
         let received = parameter("received").unwrap_or("0").parse().map_err(|_| {
             Error::new(ErrorCode::InvalidRequest, "`received` must be a whole number")
         })?;
-        let detached = context.sessions.resume(session, &identity, received).await?;
+        let detached =
+            context.sessions.resume(session, identity, received, context.clock.elapsed()).await?;
         let entry = Entry::Back(Box::new(detached), received);
         return Ok(RoomConversation::new(entry, context, place));
     }
