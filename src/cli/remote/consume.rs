@@ -11,7 +11,6 @@ use tokio::{
 
 use super::{
     connect::ServerArgs,
-    help::help,
     messages::Which,
     target::{Place, TargetArgs},
     values::duration,
@@ -19,6 +18,7 @@ use super::{
 use crate::{
     cli::{
         Failure,
+        help::help,
         text::{complain, shown},
     },
     client::{Body, Consume as Options, Handled, Received},

@@ -2,19 +2,22 @@
 
 use super::{
     connect::ServerArgs,
-    help::help,
     messages::OtherFilterArgs,
     output::{Output, confirm, print_json, print_views},
     target::TargetArgs,
     values::per_second,
 };
 use crate::{
-    cli::{Failure, text::print},
+    cli::{Failure, help::help, text::print},
     client::{Action, State, Which},
 };
 
+const HELP: &str =
+    help!("  anteroom queue dlq list demo/jobs", "  anteroom queue dlq redrive demo/jobs --yes");
+
 /// `dlq`.
 #[derive(Debug, clap::Subcommand)]
+#[command(after_help = HELP)]
 pub(in crate::cli) enum DeadCommand {
     /// Show dead letters
     #[command(visible_alias = "ls")]

@@ -4,14 +4,13 @@ use serde_json::json;
 
 use super::{
     connect::ServerArgs,
-    help::help,
     messages::state,
-    output::{Output, age, confirm, now, print_json, table},
+    output::{Output, age, confirm, now, print_json, print_table, table},
     target::{RoomArgs, TargetArgs},
     values::{pair, settings},
 };
 use crate::{
-    cli::{Failure, text::print},
+    cli::{Failure, help::help, text::print},
     client::{Inspection, Queue, Settings, SettingsInForce, State},
 };
 
@@ -41,7 +40,7 @@ impl List {
             Output::Json => queues.iter().try_for_each(print_json)?,
             Output::Table => {
                 let rows = queues.iter().map(|queue| [queue.name.clone(), queue.size.to_string()]);
-                print(&table(["queue", "#size"], rows.collect()));
+                print_table(["queue", "#size"], rows.collect());
             }
         }
         client.close().await;
@@ -82,12 +81,40 @@ macro_rules! verb {
     };
 }
 
-verb!(Size, SIZE_HELP, "size", "Prints the number of ready messages.", |queue, place| {
-    let size = queue.inspect().await?.group(None).map_or(0, |group| group.counts.ready);
-    let _ = &place;
-    print(&size.to_string());
-    Ok(())
-});
+const SIZE_HELP: &str = help!(
+    "  anteroom queue size demo/jobs",
+    "  anteroom room queue size --room demo --queue jobs --output json"
+);
+
+/// `size`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = SIZE_HELP)]
+pub(in crate::cli) struct Size {
+    #[command(flatten)]
+    target: TargetArgs,
+
+    /// Print as
+    #[arg(long, value_name = "FORMAT", default_value = "table")]
+    output: Output,
+
+    #[command(flatten)]
+    server: ServerArgs,
+}
+
+impl Size {
+    pub(super) async fn run(self) -> Result<(), Failure> {
+        let place = self.target.place()?;
+        let client = self.server.connect(&place.room).await?;
+        let inspection = client.queue(place.queue.as_str()).inspect().await?;
+        let size = inspection.group(None).map_or(0, |group| group.counts.ready);
+        match self.output {
+            Output::Json => print_json(&json!({"name": place.queue.as_str(), "size": size}))?,
+            Output::Table => print(&size.to_string()),
+        }
+        client.close().await;
+        Ok(())
+    }
+}
 
 verb!(Close, CLOSE_HELP, "close", "Closes it.", |queue, place| {
     queue.close().await?;
@@ -125,7 +152,7 @@ pub(in crate::cli) struct Open {
 #[derive(Debug, clap::Args)]
 struct SettingsArgs {
     /// The queue, and settings: lease=30s, attempts_max=3, backoff.base=1s; NAME= puts back a default
-    #[arg(value_name = "ROOM/QUEUE] [NAME=VALUE")]
+    #[arg(value_names = ["ROOM/QUEUE", "NAME=VALUE"], num_args = 0..)]
     words: Vec<String>,
 
     #[command(flatten)]
@@ -154,7 +181,7 @@ impl SettingsArgs {
             Output::Json => print_json(settings),
             Output::Table => {
                 let rows = settings.0.iter().map(|(name, value)| [name.clone(), value.to_string()]);
-                print(&table(["setting", "value"], rows.collect()));
+                print_table(["setting", "value"], rows.collect());
                 Ok(())
             }
         }
@@ -224,7 +251,7 @@ async fn complete(queue: &Queue, settings: Settings) -> Result<Settings, Failure
     }
     let in_force = match queue.inspect().await {
         Ok(inspection) => inspection.settings,
-        Err(error) if error.code() == Some("queue_not_found") => SettingsInForce::default(),
+        Err(error) if error.code() == "queue_not_found" => SettingsInForce::default(),
         Err(error) => return Err(error.into()),
     };
     let mut all = settings;

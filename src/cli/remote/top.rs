@@ -14,16 +14,12 @@ use tokio::sync::mpsc;
 
 use super::{
     connect::ServerArgs,
-    help::help,
-    output::{Output, age, now, print_json, table},
+    output::{Output, age, now, print_json, print_table},
     target::RoomArgs,
     values::duration,
 };
 use crate::{
-    cli::{
-        Failure,
-        text::{print, shown},
-    },
+    cli::{Failure, help::help, text::shown},
     client::{At, Client, Inspection},
     clock::{Clock, SystemClock},
     types::Timestamp,
@@ -228,7 +224,7 @@ impl Top {
                 Output::Json => seen.iter().try_for_each(print_json)?,
                 Output::Table => {
                     let now = now();
-                    print(&table(HEADER, seen.iter().map(|queue| queue.cells(now)).collect()));
+                    print_table(HEADER, seen.iter().map(|queue| queue.cells(now)).collect());
                 }
             }
             client.close().await;
