@@ -8,7 +8,11 @@ use super::{
     values::per_second,
 };
 use crate::{
-    cli::{Failure, help::help, text::print},
+    cli::{
+        Failure,
+        help::help,
+        text::{counted, print},
+    },
     client::{Action, State, Which},
 };
 
@@ -139,7 +143,14 @@ impl Redrive {
         let action = Action::Redrive { per_second: self.rate };
         if !self.yes && !self.dry_run {
             let count = queue.change(action.clone(), which.clone(), group, true).await?.count;
-            confirm(&format!("redrive {count} dead letters of {}?", place.queue), false)?;
+            confirm(
+                &format!(
+                    "redrive {} of {}?",
+                    counted(count, "dead letter", "dead letters"),
+                    place.queue
+                ),
+                false,
+            )?;
         }
         let changed = queue.change(action, which, group, self.dry_run).await?;
         match (self.output, self.dry_run) {

@@ -10,7 +10,11 @@ use super::{
     values::{pair, settings},
 };
 use crate::{
-    cli::{Failure, help::help, text::print},
+    cli::{
+        Failure,
+        help::help,
+        text::{counted, print},
+    },
     client::{Inspection, Queue, Settings, SettingsInForce, State},
 };
 
@@ -305,8 +309,10 @@ fn stats(inspection: &Inspection) -> String {
     let now = now();
     let paused = if inspection.paused { ", paused" } else { "" };
     let mut text = format!(
-        "{}{paused}; {} messages, {} bytes\n\n",
-        inspection.status, inspection.messages, inspection.bytes
+        "{}{paused}; {}, {}\n\n",
+        inspection.status,
+        counted(inspection.messages, "message", "messages"),
+        counted(inspection.bytes, "byte", "bytes")
     );
     let rows = inspection.groups.iter().map(|group| {
         let counts = group.counts;
@@ -377,7 +383,14 @@ impl Drain {
         let queue = client.queue(place.queue.as_str());
         if !self.yes {
             let ready = queue.inspect().await?.group(None).map_or(0, |group| group.counts.ready);
-            confirm(&format!("remove {ready} ready messages of {}?", place.queue), false)?;
+            confirm(
+                &format!(
+                    "remove {} of {}?",
+                    counted(ready, "ready message", "ready messages"),
+                    place.queue
+                ),
+                false,
+            )?;
         }
         print(&format!("{} removed", queue.drain().await?));
         client.close().await;
@@ -439,7 +452,14 @@ impl Purge {
                     State::Done => counts.done,
                 })
                 .sum();
-            confirm(&format!("remove {count} messages of {} for ever?", place.queue), false)?;
+            confirm(
+                &format!(
+                    "remove {} of {} for ever?",
+                    counted(count, "message", "messages"),
+                    place.queue
+                ),
+                false,
+            )?;
         }
         print(&format!("{} removed", queue.purge(&states, group).await?));
         client.close().await;
@@ -474,7 +494,11 @@ impl Delete {
         let queue = client.queue(place.queue.as_str());
         if !self.yes {
             let count = queue.inspect().await?.messages;
-            let question = format!("delete {} with {count} messages for ever?", place.queue);
+            let question = format!(
+                "delete {} with {} for ever?",
+                place.queue,
+                counted(count, "message", "messages")
+            );
             confirm(&question, false)?;
         }
         queue.delete().await?;

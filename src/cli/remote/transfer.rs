@@ -68,8 +68,12 @@ fn progress(total: Option<u64>) -> ProgressBar {
         None => ProgressBar::no_length(),
     };
     bar.set_draw_target(ProgressDrawTarget::stderr());
+    let template = match total {
+        Some(_) => "{bar:30} {pos}/{len} messages, {per_sec}, {eta} left",
+        None => "{spinner} {pos} messages, {per_sec}",
+    };
     // The template is ours; a wrong one would leave the default.
-    if let Ok(style) = ProgressStyle::with_template("{pos}/{len} messages, {per_sec}, {eta} left") {
+    if let Ok(style) = ProgressStyle::with_template(template) {
         bar.set_style(style);
     }
     bar
