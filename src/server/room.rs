@@ -23,7 +23,7 @@ const CONFIRM_BYTES: u64 = 64 * 1024;
 /// How a client comes in.
 pub(super) enum Entry {
     /// To a new session.
-    New(Seat, Box<dyn Dialect>),
+    New(Box<Seat>, Box<dyn Dialect>),
     /// Back to its own; it has so many text frames of it.
     Back(Box<Detached>, u64),
 }
@@ -122,7 +122,7 @@ impl Conversation for RoomConversation {
     fn opened(&mut self, outlet: Box<dyn Outlet>, frames: &mut Frames) {
         let speaking = match self.entry.take() {
             None => return,
-            Some(Entry::New(seat, dialect)) => self.begin(seat, dialect, outlet, frames),
+            Some(Entry::New(seat, dialect)) => self.begin(*seat, dialect, outlet, frames),
             Some(Entry::Back(detached, received)) => {
                 self.go_on(*detached, received, outlet, frames)
             }
@@ -130,7 +130,7 @@ impl Conversation for RoomConversation {
         let link = speaking.session.link();
         self.place.announce(link);
         if let Some(name) = speaking.dialect.session() {
-            self.sessions.attached(name, link);
+            self.sessions.attached(name, speaking.session.seat().identity(), link);
         }
         self.speaking = Some(speaking);
     }

@@ -117,5 +117,5 @@ async fn admit(at: &At, offer: &Offer) -> Result<RoomConversation, Error> {
         resume_ms: context.sessions.keep_for.0,
     };
     let dialect = Box::new(NativeDialect::new(welcome, seat.limits()));
-    Ok(RoomConversation::new(Entry::New(seat, dialect), context, place))
+    Ok(RoomConversation::new(Entry::New(Box::new(seat), dialect), context, place))
 }
