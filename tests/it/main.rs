@@ -14,6 +14,8 @@ mod support;
 
 mod actors;
 mod api;
+mod cli;
+mod client;
 mod clients;
 mod command_line;
 mod conformance;
