@@ -105,7 +105,24 @@ impl Subscription {
     /// [`Error::Closed`].
     pub async fn credit(&self, credit: u32) -> Result<(), Error> {
         let most = u32::try_from(self.messages.max_capacity()).unwrap_or(CREDIT_MAX);
-        let fields = serde_json::json!({"receiver": self.id, "credit": credit.min(most)});
+        self.creditor().credit(credit.min(most)).await
+    }
+
+    /// Changes its credit from elsewhere.
+    pub(super) fn creditor(&self) -> Creditor {
+        Creditor { id: self.id, queue: self.queue.clone() }
+    }
+}
+
+/// Changes the credit of a subscription, no higher than what it began with.
+pub(super) struct Creditor {
+    id: u64,
+    queue: Queue,
+}
+
+impl Creditor {
+    pub(super) async fn credit(&self, credit: u32) -> Result<(), Error> {
+        let fields = serde_json::json!({"receiver": self.id, "credit": credit});
         let text = frame::request(None, "credit", Some(self.queue.name()), &fields)?;
         let link = &self.queue.client().link;
         link.commands.send(Command::Say(text.into())).await.map_err(|_| link.closed())

@@ -15,6 +15,8 @@ mod support;
 mod actors;
 mod api;
 mod browser;
+mod cli;
+mod client;
 mod clients;
 mod command_line;
 mod conformance;

@@ -9,7 +9,7 @@ use serde_json::value::RawValue;
 use crate::{
     cli::{
         Failure,
-        text::{print, shown},
+        text::{complain, print, shown},
     },
     client::{At, Body, Info, Labels, View},
     clock::{Clock, SystemClock},
@@ -67,6 +67,15 @@ pub(super) fn table<const N: usize>(columns: [&str; N], rows: Vec<[String; N]>) 
         }
     }
     table.lines().map(|line| line.trim_end().to_owned()).collect::<Vec<_>>().join("\n")
+}
+
+/// Prints a table. That it has no rows is said aside, so that nobody wonders and no script reads it.
+pub(super) fn print_table<const N: usize>(columns: [&str; N], rows: Vec<[String; N]>) {
+    let is_empty = rows.is_empty();
+    print(&table(columns, rows));
+    if is_empty {
+        complain("(none)");
+    }
 }
 
 /// `5s`, `3m`, `2h`, `4d`: how long ago.
@@ -227,7 +236,7 @@ pub(super) fn print_views(views: &[View], output: Output) -> Result<(), Failure>
                 ]
             });
             let columns = ["id", "state", "#age", "#attempts", "reason", "body"];
-            print(&table(columns, rows.collect()));
+            print_table(columns, rows.collect());
             Ok(())
         }
     }
@@ -266,7 +275,7 @@ mod tests {
             vec![["jobs".to_owned(), "5".to_owned()], ["a\u{1b}[2J".to_owned(), "1234".to_owned()]];
         assert_eq!(
             table(["name", "#size"], rows),
-            "NAME         SIZE\njobs            5\na\\u{1b}[2J  1234"
+            "NAME        SIZE\njobs           5\na\\u{1b}[2J  1234"
         );
     }
 
