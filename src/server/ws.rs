@@ -343,15 +343,17 @@ impl<C: Conversation> Connection<C> {
     }
 
     /// The codec says what is wrong but not how to close.
-    fn close_for(&self, error: &ProtocolError) -> Close {
+    fn ending_for(&self, error: &ProtocolError) -> Ending {
         match (self.pipe.tripped.get(), error) {
-            (Some(code), _) => code.into(),
-            (None, ProtocolError::Overflow) => ErrorCode::FrameTooLarge.into(),
+            (Some(code), _) => Ending::Close(code.into()),
+            (None, ProtocolError::Overflow) => Ending::Close(ErrorCode::FrameTooLarge.into()),
             // Text that is not UTF-8 arrives as an I/O error with a sentence.
             (None, ProtocolError::Io(error)) if error.to_string().contains("utf-8") => {
-                Close::NOT_UTF8
+                Ending::Close(Close::NOT_UTF8)
             }
-            _ => Close::PROTOCOL,
+            // TCP ended or was reset: nobody is there to be told, and the client may come back to its session.
+            (None, ProtocolError::Io(_)) => Ending::Cut,
+            _ => Ending::Close(Close::PROTOCOL),
         }
     }
 }
@@ -398,7 +400,7 @@ impl<C: Conversation> StreamHandler<Result<Frame, ProtocolError>> for Connection
         self.pipe.handled.set(self.pipe.handled.get() + 1);
         let result = match frame {
             Ok(frame) => self.frame(frame),
-            Err(error) => Err(Ending::Close(self.close_for(&error))),
+            Err(error) => Err(self.ending_for(&error)),
         };
         if let Err(ending) = result {
             self.end(ending, ctx);
