@@ -16,9 +16,7 @@ use tokio_tungstenite::tungstenite::{Error as WsError, Message, Utf8Bytes};
 use super::{
     Builder, ConnectionEvent, Error, Hello, Notice,
     frame::{self, Frame},
-    link::{
-        Abandoned, Board, Call, Command, Delivery, Pending, WatchItem, Watcher, leases, release,
-    },
+    link::{Abandoned, Board, Call, Command, Delivery, Pending, Watcher, leases, release},
     message::Wire,
     outbox::Outbox,
     socket::{self, Resume, SESSION_LOST, Socket},
@@ -337,26 +335,16 @@ impl Driver {
     }
 
     fn watched(&mut self, id: u64, text: &str, missed: Option<u64>) {
-        let Some(Entry { pending: Pending::Watcher(watcher), .. }) =
-            self.state.pending.get_mut(&id)
+        let Some(Entry { pending: Pending::Watcher(watcher), .. }) = self.state.pending.get(&id)
         else {
             return;
         };
         if let Some(missed) = missed {
-            watcher.missed += missed;
-        } else if let Ok(event) = frame::event(text) {
-            if watcher.missed > 0
-                && watcher.events.try_send(WatchItem::Missed(watcher.missed)).is_ok()
-            {
-                watcher.missed = 0;
-            }
-            if watcher.missed > 0 || watcher.events.try_send(WatchItem::Event(event)).is_err() {
-                watcher.missed += 1;
-            }
-            return;
-        }
-        if watcher.events.try_send(WatchItem::Missed(watcher.missed)).is_ok() {
-            watcher.missed = 0;
+            watcher.missed.add(missed);
+        } else if let Ok(event) = frame::event(text)
+            && (watcher.missed.is_open() || watcher.events.try_send(event).is_err())
+        {
+            watcher.missed.add(1);
         }
     }
 

@@ -195,6 +195,7 @@ fn a_server_that_is_started_anew_without_a_store_has_lost_the_session_and_the_cl
         queue.send(&1).await.unwrap();
         let old = queue.receive().await.unwrap();
         let mut subscription = client.queue("more").subscribe(5, Receive::new()).await.unwrap();
+        client.queue("more").inspect().await.unwrap();
         let mut watch = client.queue("more").watch().await.unwrap();
         let waiting = tokio::spawn({
             let queue = client.queue("other");
