@@ -14,7 +14,7 @@ use tokio::sync::{broadcast, mpsc, watch};
 use tokio_tungstenite::tungstenite::{Error as WsError, Message, Utf8Bytes};
 
 use super::{
-    Builder, ConnectionEvent, Error, Hello, Notice,
+    Builder, COMMANDS_WAITING_MAX, ConnectionEvent, Error, Hello, Notice,
     frame::{self, Frame},
     link::{Abandoned, Board, Call, Command, Delivery, Pending, Watcher, leases, release},
     message::Wire,
@@ -162,7 +162,7 @@ impl Driver {
                     }
                     None => return Broken::Asked,
                 },
-                () = self.board.wake.notified() => self.clear_up(),
+                () = self.board.wake.notified(), if has_room => self.clear_up(),
                 () = async { drop(self.closing.wait_for(|is| *is).await) } => return Broken::Asked,
                 _ = ticks.tick() => {
                     self.state.silent += 1;
@@ -199,7 +199,15 @@ impl Driver {
 
     /// Does what handles that were dropped left behind.
     fn clear_up(&mut self) {
-        for abandoned in self.board.take() {
+        let all = self.board.take();
+        // What was dropped may have been asked for a moment ago, and then that comes first.
+        for _ in 0..COMMANDS_WAITING_MAX {
+            match self.commands.try_recv() {
+                Ok(command) => self.take(command),
+                Err(_) => break,
+            }
+        }
+        for abandoned in all {
             let text = match abandoned {
                 Abandoned::Release { queue, leases } => release(&queue, &leases),
                 Abandoned::Unwatch(id) => match self.state.pending.remove(&id) {

@@ -136,7 +136,7 @@ fn nothing_is_lost_repeated_or_reordered_by_cuts() {
 #[test]
 fn without_resuming_a_cut_loses_no_message_either() {
     run(async {
-        let server = Server::start(&[]);
+        let server = Server::start(&["ANTEROOM_RESUME_TIMEOUT=0s"]);
         let proxy = Proxy::start(server.address(), 3).await;
         let client = Client::builder(&proxy.url, "demo", &full("demo"))
             .resume(false)
@@ -158,9 +158,10 @@ fn without_resuming_a_cut_loses_no_message_either() {
         }
         assert!(failed > 5, "too few cuts to say anything: {failed}");
         proxy.cut_after(0);
-        proxy.cut();
-        let mut next = 0_u32;
         let mut events = client.events();
+        proxy.cut();
+        event(&mut events, is_connected).await;
+        let mut next = 0_u32;
         while next < 300 {
             let Some(message) = queue.try_receive().await.unwrap() else { break };
             assert_eq!(message.decode::<u32>().unwrap(), next);
