@@ -342,19 +342,19 @@ impl<C: Conversation> Connection<C> {
         self.conversation.received(message).map_err(Ending::Close)
     }
 
-    /// The codec says what is wrong but not how to end.
+    /// The codec says what is wrong but not how to close.
     fn ending_for(&self, error: &ProtocolError) -> Ending {
-        Ending::Close(match (self.pipe.tripped.get(), error) {
-            (Some(code), _) => code.into(),
-            (None, ProtocolError::Overflow) => ErrorCode::FrameTooLarge.into(),
+        match (self.pipe.tripped.get(), error) {
+            (Some(code), _) => Ending::Close(code.into()),
+            (None, ProtocolError::Overflow) => Ending::Close(ErrorCode::FrameTooLarge.into()),
             // Text that is not UTF-8 arrives as an I/O error with a sentence.
             (None, ProtocolError::Io(error)) if error.to_string().contains("utf-8") => {
-                Close::NOT_UTF8
+                Ending::Close(Close::NOT_UTF8)
             }
-            // TCP has ended, and the peer has said nothing wrong.
-            (None, ProtocolError::Io(_)) => return Ending::Cut,
-            _ => Close::PROTOCOL,
-        })
+            // TCP ended or was reset: nobody is there to be told, and the client may come back to its session.
+            (None, ProtocolError::Io(_)) => Ending::Cut,
+            _ => Ending::Close(Close::PROTOCOL),
+        }
     }
 }
 
