@@ -150,7 +150,6 @@ impl Queue {
     fn view(&self, number: u32) -> GroupView {
         let group = self.group(number);
         let oldest = group.into_iter().flat_map(|group| &group.lanes).zip(&self.partitions);
-        // Ready messages are in order of their class: the oldest is the first one only with fifo, which is common.
         let sent_at = oldest.filter_map(|(lane, part)| {
             let (_, offset) = lane.first_ready()?;
             part.log.get(offset).map(|slot| slot.message.sent_at)

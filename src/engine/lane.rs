@@ -33,6 +33,8 @@ pub(super) struct Lease {
     pub(super) receiver: Option<(SessionId, RequestId)>,
     /// A prepared transaction that keeps it from ending.
     pub(super) pinned: Option<u64>,
+    /// Its session ended meanwhile.
+    pub(super) orphaned: bool,
 }
 
 /// A lease of a partition: some of its messages, in order.

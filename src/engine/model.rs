@@ -121,7 +121,8 @@ struct Key {
     sequence: u64,
     position: Position,
     id: Option<Arc<str>>,
-    content: send::Content,
+    /// None: contents did not count when it was sent.
+    content: Option<send::Content>,
     /// None: until its message is settled.
     until: Option<Timestamp>,
 }

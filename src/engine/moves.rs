@@ -130,10 +130,11 @@ impl Queue {
         let Position { partition, offset } = position;
         let Some(message) = self.message(position).cloned() else { return };
         let waits = matches!(hold, Hold::Ready | Hold::Delayed(_) | Hold::Held | Hold::Blocked);
+        let is_dead = matches!(hold, Hold::Dead { .. });
         let too_old_at = message.sent_at.after(self.settings.retain_open);
-        let over_at = message.expires_at.map_or(too_old_at, |at| at.min(too_old_at));
-        if waits && over_at <= self.now {
-            // It came too late: its time has been over.
+        let over_at = message.expires_at.filter(|_| waits).map_or(too_old_at, |at| at.min(too_old_at));
+        if (waits || is_dead) && over_at <= self.now {
+            // Its time has been over: that is the next thing to happen.
             self.timers.set(over_at, Timer::Expiry { position });
         }
         let (class, ages_at) = if waits { self.class(&message) } else { (0, None) };
@@ -142,7 +143,6 @@ impl Queue {
         if let Some(at) = ages_at {
             self.timers.set(at, Timer::Age { group, position });
         }
-        let is_dead = matches!(hold, Hold::Dead { .. });
         match &hold {
             Hold::Delayed(until) => self.timers.set(*until, Timer::Visible { group, position }),
             Hold::Leased(lease) => {
@@ -210,8 +210,8 @@ impl Queue {
         if slot.open > 0 || slot.dead > 0 {
             return;
         }
-        let is_too_old = slot.message.sent_at.after(self.settings.retain_open) <= self.now;
-        if retain.0 == 0 || is_too_old {
+        let too_old_at = slot.message.sent_at.after(self.settings.retain_open);
+        if retain.0 == 0 || too_old_at <= self.now {
             return self.discard(position);
         }
         let ended = slot.settled.get_or_insert_with(|| Box::new(Ended { at, result: None }));
@@ -225,6 +225,8 @@ impl Queue {
         let Position { partition, offset } = position;
         let Some(part) = self.partitions.get_mut(partition as usize) else { return };
         let Some(slot) = part.log.remove(offset) else { return };
+        self.forget_parents(position);
+        let Some(part) = self.partitions.get_mut(partition as usize) else { return };
         for group in &mut self.groups {
             let Some(group) = group.as_mut() else { continue };
             if let Some(lane) = group.lanes.get_mut(partition as usize) {
@@ -400,7 +402,6 @@ impl Queue {
         let is_done = matches!(ending, Ending::Done(_) | Ending::Purged);
         let fate = if is_done { Fate::Done } else { Fate::Failed };
         self.remember_fate(position, fate);
-        self.forget_parents(position);
         if self.awaits.contains_key(&position)
             && let Some(item) = self.item(WORK, position)
         {
@@ -449,14 +450,19 @@ impl Queue {
         }
         let children: BTreeSet<Position> = self.children.get(&parent).cloned().unwrap_or_default();
         for child in children {
-            let rule = self.message(child).and_then(|message| message.options.as_ref());
-            match rule.map_or(ParentFailed::Wait, |options| options.parent_failed) {
+            match self.rule_of(child) {
                 ParentFailed::Wait => {}
                 ParentFailed::Run if self.forget_parent(&parent, child) => self.unblock(child),
                 ParentFailed::Run => {}
                 ParentFailed::Fail => self.fail_child(child),
             }
         }
+    }
+
+    /// What becomes of a message when its parent fails.
+    pub(super) fn rule_of(&self, child: Position) -> ParentFailed {
+        let options = self.message(child).and_then(|message| message.options.as_ref());
+        options.map_or(ParentFailed::Wait, |options| options.parent_failed)
     }
 
     /// A child whose parent failed is given up in every group that has it blocked.
@@ -525,20 +531,13 @@ impl Queue {
         self.leave(group, position, ending);
     }
 
-    /// Whether a message that comes back is past its time, and how it ends then.
-    pub(super) fn is_over(&self, message: &Message) -> Option<Ending> {
-        if message.sent_at.after(self.settings.retain_open) <= self.now {
-            return Some(Ending::Dropped("expired".into()));
-        }
-        message.expires_at.filter(|at| *at <= self.now).map(|_| self.expired())
+    /// Whether a message is past its time: it must not wait for a taker.
+    pub(super) fn is_over(&self, message: &Message) -> bool {
+        self.is_too_old(message) || message.expires_at.is_some_and(|at| at <= self.now)
     }
 
-    fn expired(&self) -> Ending {
-        if self.settings.dead_letter_expired {
-            Ending::Dead("expired".into())
-        } else {
-            Ending::Dropped("expired".into())
-        }
+    fn is_too_old(&self, message: &Message) -> bool {
+        message.sent_at.after(self.settings.retain_open) <= self.now
     }
 
     /// A leased message returns to its old place, perhaps after a wait. `is_changed`: what is written of it is no longer
@@ -551,10 +550,6 @@ impl Queue {
         until: Option<Timestamp>,
         is_changed: bool,
     ) {
-        let Some(message) = self.message(position).cloned() else { return };
-        if let Some(ending) = self.is_over(&message) {
-            return self.leave(group, position, ending);
-        }
         let Some(delivery) = self.lift(group, position) else { return };
         let until = until.filter(|until| *until > self.now);
         let standing = until.map_or(Standing::Ready, |until| Standing::Delayed { until });
@@ -584,7 +579,6 @@ impl Queue {
             let ending = Ending::Dropped(reason.unwrap_or("removed").into());
             self.ended(position, &ending, attempts, failures);
         }
-        self.forget_parents(position);
         self.remove(position);
     }
 
@@ -602,26 +596,25 @@ impl Queue {
         self.serve(group, Some(position.partition));
     }
 
-    /// A message is no longer good: in every group that has not got it in its hands.
+    /// A message is past its time: in every group but those that have it in their hands.
     pub(super) fn expires(&mut self, position: Position) {
+        let Some(message) = self.message(position).cloned() else { return };
+        let is_too_old = self.is_too_old(&message);
         for group in self.group_numbers() {
             match self.state(group, position) {
                 Some(State::Blocked | State::Delayed | State::Ready) => {
-                    let Some(message) = self.message(position) else { return };
-                    let ending = self.is_over(message).unwrap_or_else(|| self.expired());
-                    self.leave(group, position, ending);
+                    let is_kept = self.settings.dead_letter_expired && !is_too_old;
+                    let ending = if is_kept { Ending::Dead } else { Ending::Dropped };
+                    self.leave(group, position, ending("expired".into()));
                 }
+                Some(State::Dead) if is_too_old => self.leave_quietly(group, position),
                 Some(State::Leased | State::Dead | State::Done) | None => {}
             }
         }
         self.serve_all();
     }
 
-    pub(super) fn dead_letter_ends(&mut self, group: u32, position: Position) {
-        self.leave_quietly(group, position);
-    }
-
-    /// A dead letter goes; nobody waits for it any more.
+    /// A dead letter has been kept long enough; nobody waits for it any more.
     pub(super) fn leave_quietly(&mut self, group: u32, position: Position) {
         if self.lift(group, position).is_none() {
             return;
@@ -636,15 +629,15 @@ impl Queue {
         self.settle_slot(position, self.now, None);
     }
 
-    /// The oldest messages of a partition are too old.
-    pub(super) fn drops_oldest(&mut self, partition: u32) {
+    /// The oldest messages of a partition are too old; not those that are so only later than `at`.
+    pub(super) fn drops_oldest(&mut self, partition: u32, at: Timestamp) {
         let retain = self.settings.retain_open;
         let Some(part) = self.partitions.get_mut(partition as usize) else { return };
         part.oldest_at = None;
         let mut gone = Vec::new();
         let mut oldest = part.oldest;
         for (offset, slot) in part.log.from(oldest) {
-            if slot.message.sent_at.after(retain) > self.now {
+            if slot.message.sent_at.after(retain) > at {
                 break;
             }
             oldest = offset + 1;
@@ -655,9 +648,7 @@ impl Queue {
             self.group_numbers().any(|group| self.state(group, *position) == Some(State::Leased))
         };
         let (leased, gone): (Vec<_>, Vec<_>) = gone.into_iter().partition(is_leased);
-        for position in leased {
-            self.leave_where_not_leased(position);
-        }
+        leased.into_iter().for_each(|position| self.expires(position));
         if !gone.is_empty() {
             self.totals.dropped += gone.len() as u64;
             self.notify(Happened::Dropped, None, WORK, gone.len() as u64);
@@ -666,19 +657,6 @@ impl Queue {
         }
         self.watch_oldest(partition);
         self.serve_all();
-    }
-
-    /// A message that is too old: those who have it in their hands may finish it.
-    fn leave_where_not_leased(&mut self, position: Position) {
-        for group in self.group_numbers() {
-            match self.state(group, position) {
-                Some(State::Blocked | State::Delayed | State::Ready) => {
-                    self.leave(group, position, Ending::Dropped("expired".into()));
-                }
-                Some(State::Dead) => self.leave_quietly(group, position),
-                Some(State::Leased | State::Done) | None => {}
-            }
-        }
     }
 
     /// Arms the timer for the next message of a partition that gets too old.
@@ -754,6 +732,6 @@ impl Queue {
                 (Some(self.now.after(length)), bound.then_some(session))
             }
         };
-        Lease { generation, until, bound, receiver: None, pinned: None }
+        Lease { generation, until, bound, receiver: None, pinned: None, orphaned: false }
     }
 }

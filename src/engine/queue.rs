@@ -296,13 +296,18 @@ impl Queue {
     /// Everything that is due by `now`, in the order of time.
     pub(super) fn pass_time(&mut self, now: Timestamp) {
         self.now = self.now.max(now);
+        if self.rate_timer.is_some_and(|at| at <= self.now) {
+            self.serve_all();
+        }
         let mut moment = None;
         while let Some((at, timer)) = self.timers.pop_due(self.now) {
             // Whoever gives up at the very moment gets what comes at that moment.
             let gives_up = matches!(timer, Timer::Await { .. } | Timer::Receiver { .. });
-            if moment.replace(at) != Some(at) || gives_up {
+            // What is due by a moment happens before anything is handed out at it.
+            if gives_up || moment.is_some_and(|moment| at > moment) {
                 self.serve_marked();
             }
+            moment = moment.max(Some(at));
             match timer {
                 Timer::Lease { group, position } => self.lease_ends(group, position),
                 Timer::Run { group, partition } => self.run_ends(group, partition),
@@ -310,9 +315,9 @@ impl Queue {
                 Timer::Window { partition } => self.close_window(partition),
                 Timer::Age { group, position } => self.ages(group, position),
                 Timer::Expiry { position } => self.expires(position),
-                Timer::Oldest { partition } => self.drops_oldest(partition),
+                Timer::Oldest { partition } => self.drops_oldest(partition, at),
                 Timer::Settled { position } => self.remove_for_good(&[position]),
-                Timer::Dead { group, position } => self.dead_letter_ends(group, position),
+                Timer::Dead { group, position } => self.leave_quietly(group, position),
                 Timer::Id { id } => {
                     if let Some(known) = self.known.ids.get(&id)
                         && known.forget_at == Some(at)

@@ -56,7 +56,6 @@ impl Queue {
                     if self.state(WORK, position).is_some_and(|state| state != State::Done) {
                         self.replay_ended(position, Fate::Failed);
                     }
-                    self.forget_parents(position);
                     self.remove(position);
                 }
             }
@@ -105,10 +104,7 @@ impl Queue {
         if part.gathering.is_some_and(|open| open.closes_at <= message.sent_at) {
             self.close_window(partition);
         }
-        let parents = match standing {
-            Standing::Blocked => self.parents_of(&message).unwrap_or_default(),
-            _ => BTreeSet::new(),
-        };
+        let parents = self.parents_of(&message).unwrap_or_default();
         let (position, sent_at) = (message.position, message.sent_at);
         self.insert(message, standing, Some(&parents));
         match standing {
@@ -168,7 +164,6 @@ impl Queue {
             }
             Standing::Ready | Standing::Blocked | Standing::Delayed { .. } | Standing::Held => {
                 if self.lift(group, position).is_some() {
-                    self.forget_parents(position);
                     self.place(group, position, (0, failures), hold_of(&standing));
                     if group == WORK {
                         self.remember_fate(position, Fate::Live);
@@ -192,16 +187,16 @@ impl Queue {
     /// its own.
     fn replay_ended(&mut self, position: Position, fate: Fate) {
         self.remember_fate(position, fate);
-        self.forget_parents(position);
         let parent = Parent::Position(position);
         if fate == Fate::Done {
             self.parent_is_done(&parent);
             return;
         }
         for child in self.children.get(&parent).cloned().unwrap_or_default() {
-            let rule = self.message(child).and_then(|message| message.options.as_ref());
-            if rule.is_some_and(|options| options.parent_failed == ParentFailed::Run) {
-                self.forget_parent(&parent, child);
+            match self.rule_of(child) {
+                ParentFailed::Wait => {}
+                ParentFailed::Run => drop(self.forget_parent(&parent, child)),
+                ParentFailed::Fail => self.forget_parents(child),
             }
         }
     }

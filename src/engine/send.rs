@@ -45,14 +45,18 @@ enum Plan {
 }
 
 impl Queue {
-    /// The common case, without a detour: one message.
+    /// The common case, without a detour: one message, of which nothing is said, in a partition that is there.
     pub(super) fn send_one(&mut self, message: NewMessage) -> Result<Receipt, ErrorCode> {
-        if message.options.is_none() && self.prepared.is_empty() && self.status != Status::Closed {
-            let bytes = message.body.len();
-            if self.fits(1, bytes) {
-                self.come_into_being();
-                return self.add(message, None);
-            }
+        let has_partition = match &message.partition {
+            None => self.default_partition.is_some(),
+            Some(key) => self.by_key.contains_key(key),
+        };
+        if message.options.is_none()
+            && has_partition
+            && self.status == Status::Open
+            && self.check_room_strictly(1, message.body.len()).is_ok()
+        {
+            return self.add(message, None);
         }
         let mut receipts = self.send_all(vec![message])?;
         receipts.pop().ok_or(ErrorCode::Internal)
@@ -145,10 +149,8 @@ impl Queue {
         let default = PartitionKey::default();
         for (at, message) in messages.iter().enumerate() {
             let partition = message.partition.as_ref().unwrap_or(&default);
-            if !self.by_key.contains_key(partition) {
-                new_partitions.insert(partition);
-            }
             let Some(options) = &message.options else {
+                new_partitions.insert(partition);
                 plans.push(Plan::Add);
                 continue;
             };
@@ -172,17 +174,26 @@ impl Queue {
                         }
                         Plan::SameAs(first_of_all)
                     }
-                    None => Plan::Add,
+                    None => {
+                        new_partitions.insert(partition);
+                        Plan::Add
+                    }
                 },
             };
             plans.push(plan);
         }
-        let partitions = self.by_key.len() + new_partitions.len();
+        new_partitions.retain(|key| !self.by_key.contains_key(*key));
+        self.check_new_partitions(new_partitions.len())?;
+        Ok(plans)
+    }
+
+    fn check_new_partitions(&self, new: usize) -> Result<(), ErrorCode> {
+        let (partitions, max) = (self.by_key.len() + new, self.config.partitions_max);
         let lanes = partitions.saturating_mul(self.group_numbers().count());
-        if partitions > self.config.partitions_max || lanes > self.config.partitions_max * 10 {
+        if new > 0 && (partitions > max || lanes > max.saturating_mul(10)) {
             return Err(ErrorCode::TooManyPartitions);
         }
-        Ok(plans)
+        Ok(())
     }
 
     /// A parent that is named by its position must have been sent.
@@ -256,11 +267,6 @@ impl Queue {
             })
     }
 
-    /// Whether so much more may be kept and may be open.
-    fn fits(&self, count: usize, bytes: usize) -> bool {
-        self.check_room_strictly(count, bytes).is_ok()
-    }
-
     /// By how much the queue's own limits would be exceeded.
     fn excess(&self, count: usize, bytes: usize) -> (usize, usize) {
         let over = |limit: Option<u64>, now: usize| {
@@ -278,7 +284,8 @@ impl Queue {
     fn make_room(&mut self, count: usize, bytes: usize) -> Result<(), ErrorCode> {
         self.check_room(count, bytes)?;
         let (messages, surplus) = self.excess(count, bytes);
-        if (messages, surplus) == (0, 0) || self.settings.overflow != Overflow::DropOldest {
+        let fits = count == 0 || (messages, surplus) == (0, 0);
+        if fits || self.settings.overflow != Overflow::DropOldest {
             return Ok(());
         }
         let victims = self.victims(messages, surplus).ok_or(ErrorCode::QueueFull)?;
@@ -424,11 +431,6 @@ impl Queue {
         self.totals.sent += 1;
         self.insert(message, &standing, parents.as_ref().ok());
         self.notify(Happened::Sent, Some(position), WORK, 1);
-        if expires_at.is_some_and(|at| at <= self.now) {
-            self.timers.clear(expires_at.unwrap_or_default(), Timer::Expiry { position });
-            self.expires(position);
-            return Ok(Receipt { position, id, duplicate: false });
-        }
         match standing {
             Standing::Dead { .. } => {
                 self.totals.dead += 1;
@@ -612,12 +614,16 @@ impl Queue {
             Some(State::Blocked | State::Delayed | State::Ready | State::Leased) => {
                 (parent, Fate::Live)
             }
-            None => {
-                let part = self.partitions.get(position.partition as usize);
-                let was_there = part.is_some_and(|part| position.offset < part.log.end());
-                (parent, if was_there { Fate::Done } else { Fate::Live })
-            }
+            None if self.was_used(position) => (parent, Fate::Done),
+            None => (parent, Fate::Live),
         }
+    }
+
+    /// Whether a message was ever here, kept or not. Of deleted partitions only the number is known.
+    fn was_used(&self, position: Position) -> bool {
+        let Some(part) = self.partitions.get(position.partition as usize) else { return false };
+        let is_deleted = self.by_key.get(&part.key) != Some(&position.partition);
+        is_deleted || position.offset < part.log.end()
     }
 
     /// The first message with this key gets another body and other options, in its old place.
@@ -659,9 +665,6 @@ impl Queue {
         self.put_in_place(message, &standing, parents.as_ref().ok());
         if parents.is_err() {
             self.fail_child(position);
-        }
-        if expires_at.is_some_and(|at| at <= self.now) {
-            self.expires(position);
         }
         self.serve_after_send(position.partition);
         Receipt { position, id, duplicate: true }

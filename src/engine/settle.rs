@@ -96,7 +96,6 @@ impl Queue {
             return Settled::Lost;
         }
         let LeaseId { group, position, .. } = lease;
-        let failures = self.failures(group, position);
         let settled = match verdict {
             Verdict::Done { result } => {
                 self.leave(group, position, Ending::Done(result));
@@ -108,9 +107,7 @@ impl Queue {
             Verdict::Dead { reason } => self.bury(group, position, reason.as_deref()),
             Verdict::Release { delay } => {
                 let at = self.after(delay);
-                self.totals.released += 1;
-                self.notify(Happened::Released, Some(position), group, 1);
-                self.come_back(group, position, failures, at, false);
+                self.release(group, position, at);
                 Settled::Back { at }
             }
             Verdict::Cancel => {
@@ -120,6 +117,14 @@ impl Queue {
         };
         self.serve_freed(group, position.partition);
         settled
+    }
+
+    /// A leased message goes back to its place untouched, perhaps after a wait.
+    pub(super) fn release(&mut self, group: u32, position: Position, until: Option<Timestamp>) {
+        self.totals.released += 1;
+        self.notify(Happened::Released, Some(position), group, 1);
+        self.come_back(group, position, self.failures(group, position), until, false);
+        self.serve_freed(group, position.partition);
     }
 
     fn failures(&self, group: u32, position: Position) -> u32 {
@@ -313,9 +318,7 @@ impl Queue {
             }
             Verdict::Release { delay } => {
                 let at = self.after(*delay);
-                self.totals.released += 1;
-                self.notify(Happened::Released, Some(position), group, 1);
-                self.come_back(group, position, counted, at, false);
+                self.release(group, position, at);
                 Settled::Back { at }
             }
             Verdict::Done { .. } => Settled::Lost,
@@ -422,21 +425,15 @@ impl Queue {
     pub(super) fn end_overdue(&mut self, leases: &[LeaseId]) {
         for id in leases {
             let Some(lease) = self.named_lease(*id) else { continue };
-            let until = lease.until;
-            if until.is_none_or(|until| until > self.now) {
-                continue;
-            }
+            let (is_orphaned, is_over) =
+                (lease.orphaned, lease.until.is_some_and(|until| until <= self.now));
             let LeaseId { group, position, .. } = *id;
-            let is_orphan = until == Some(Timestamp(0));
-            match (self.live_lease(*id).is_some(), is_orphan) {
-                (true, true) => {
-                    let failures = self.failures(group, position);
-                    self.come_back(group, position, failures, None, false);
-                    self.serve_freed(group, position.partition);
-                }
-                (true, false) => self.lease_ends(group, position),
+            match (self.live_lease(*id).is_some(), is_orphaned) {
+                (true, true) => self.release(group, position, None),
                 (false, true) => self.release_run(group, position.partition),
-                (false, false) => self.run_ends(group, position.partition),
+                (true, false) if is_over => self.lease_ends(group, position),
+                (false, false) if is_over => self.run_ends(group, position.partition),
+                (true | false, false) => {}
             }
         }
     }

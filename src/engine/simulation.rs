@@ -117,7 +117,11 @@ impl Run {
     }
 
     fn with_commands(&self, error: String) -> String {
-        if self.is_told { format!("{error}\n{}", self.trace.commands.join("\n")) } else { error }
+        if !self.is_told {
+            return error;
+        }
+        let (commands, state) = (self.trace.commands.join("\n"), self.queue.durable_state());
+        format!("{error}\n{commands}\nthe engine holds:\n  {}", state.join("\n  "))
     }
 
     /// The moment, and what is asked; nothing: only time goes by.
@@ -163,6 +167,11 @@ impl Run {
 
     fn step(&mut self, call: &(Timestamp, Option<(ReplyTo, Command)>)) -> Result<(), String> {
         let (at, command) = call;
+        if let Some((_, Command::Seek { .. })) = command {
+            // With it attempts begin anew, but not with what is due before.
+            self.step(&(*at, None))?;
+            self.trace.attempts.clear();
+        }
         if self.is_told {
             self.trace.commands.push(format!("  {} {command:?}", at.0));
         }
@@ -177,10 +186,6 @@ impl Run {
                 self.model.expire(*at)
             }
         };
-        if let Some((_, Command::Seek { .. })) = command {
-            // Attempts begin anew.
-            self.trace.attempts.clear();
-        }
         let found = self.take_in(effects)?;
         if let Some((from, command)) = command
             && command.parks()

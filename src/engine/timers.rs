@@ -63,9 +63,4 @@ impl Timers {
         }
         self.0.pop_first()
     }
-
-    #[cfg(test)]
-    pub(super) fn len(&self) -> usize {
-        self.0.len()
-    }
 }

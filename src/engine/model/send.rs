@@ -71,6 +71,7 @@ impl Model {
             return Err(ErrorCode::QueueClosed);
         }
         self.check_bounds(&messages)?;
+        self.check_parents(&messages)?;
         let plans = self.plan(&messages)?;
         let added = added(&messages, &plans);
         self.check_partitions(&added)?;
@@ -108,7 +109,7 @@ impl Model {
         receipts
     }
 
-    pub(super) fn check_bounds(&self, messages: &[NewMessage]) -> Result<(), ErrorCode> {
+    fn check_bounds(&self, messages: &[NewMessage]) -> Result<(), ErrorCode> {
         let is_text = |text: &Arc<str>| (1..=255).contains(&text.len());
         let is_legal = |options: &Options| {
             options.id.as_ref().is_none_or(|id| is_text(id) && id.parse::<Position>().is_err())
@@ -116,10 +117,16 @@ impl Model {
                 && options.kind.as_ref().is_none_or(is_text)
                 && options.labels.iter().all(|(name, value)| is_text(name) && value.len() <= 255)
                 && (-PRIORITY_MAX..=PRIORITY_MAX).contains(&options.priority)
-                && options.depends_on.iter().all(|id| is_text(id) && !self.is_future(id))
+                && options.depends_on.iter().all(is_text)
         };
         let all_legal = messages.iter().all(|message| is_legal(&options(message)));
         if all_legal { Ok(()) } else { Err(ErrorCode::InvalidRequest) }
+    }
+
+    fn check_parents(&self, messages: &[NewMessage]) -> Result<(), ErrorCode> {
+        let parents = messages.iter().flat_map(|message| options(message).depends_on);
+        let all_sent = parents.into_iter().all(|id| !self.is_future(&id));
+        if all_sent { Ok(()) } else { Err(ErrorCode::InvalidRequest) }
     }
 
     /// A position that was never used.
@@ -147,16 +154,16 @@ impl Model {
     fn known(&self, message: &NewMessage) -> Result<Option<Plan>, ErrorCode> {
         let Options { id, key, .. } = options(message);
         if let Some(kept) = id.and_then(|id| self.by_id(&id)).map(|found| self.kept(found)) {
-            self.check_content(&kept.content(), message)?;
+            self.check_content(Some(&kept.content()), message)?;
             return Ok(Some(Plan::Known(kept.receipt(true))));
         }
-        let Some(new) = key else { return Ok(None) };
+        let Some(new) = key.filter(|key| self.key_counts(key.window)) else { return Ok(None) };
         let Some(known) = self.key(&partition_of(message), &new.text) else { return Ok(None) };
         let receipt = Receipt { position: known.position, id: known.id.clone(), duplicate: true };
         if new.on_duplicate == OnDuplicate::Replace && self.may_be_replaced(known.sequence) {
             return Ok(Some(Plan::Replace(known.sequence, receipt)));
         }
-        self.check_content(&known.content, message)?;
+        self.check_content(known.content.as_ref(), message)?;
         Ok(Some(Plan::Known(receipt)))
     }
 
@@ -167,7 +174,8 @@ impl Model {
         plans: &[Plan],
         at: usize,
     ) -> Result<Plan, ErrorCode> {
-        let new = options(&messages[at]);
+        let mut new = options(&messages[at]);
+        new.key = new.key.filter(|key| self.key_counts(key.window));
         let added = |n: &usize| matches!(plans[*n], Plan::Add);
         let same_id = |n: &usize| new.id.is_some() && options(&messages[*n]).id == new.id;
         let same_key = |n: &usize| {
@@ -184,12 +192,16 @@ impl Model {
         let Some(first) = first.or_else(|| (0..at).filter(added).find(same_key)) else {
             return Ok(Plan::Add);
         };
-        self.check_content(&content(&messages[first]), &messages[at])?;
+        self.check_content(Some(&content(&messages[first])), &messages[at])?;
         Ok(Plan::Again(first))
     }
 
-    fn check_content(&self, first: &Content, message: &NewMessage) -> Result<(), ErrorCode> {
-        let differs = *first != content(message);
+    fn check_content(
+        &self,
+        first: Option<&Content>,
+        message: &NewMessage,
+    ) -> Result<(), ErrorCode> {
+        let differs = first.is_some_and(|first| *first != content(message));
         if self.settings.dedup_content && differs { Err(ErrorCode::KeyConflict) } else { Ok(()) }
     }
 
@@ -279,7 +291,9 @@ impl Model {
         let is_ready = |kept: &&Kept| kept.place(WORK).stand == Stand::Ready;
         let ready: Vec<_> = self.messages.iter().filter(is_ready).collect();
         let ready_bytes = ready.iter().map(|kept| kept.bytes()).sum();
-        self.fits(added, ready.len() as u64, ready_bytes)?;
+        if self.fits(added, ready.len() as u64, ready_bytes).is_err() {
+            return self.own_limits(added);
+        }
         while self.own_limits(added).is_err() {
             let oldest = self.messages.iter().find(is_ready).unwrap().sequence();
             self.cancel(oldest, "queue_full");
@@ -438,7 +452,7 @@ impl Model {
             sequence,
             position: message.position,
             id: message.options.as_ref().and_then(|options| options.id.clone()),
-            content,
+            content: Some(content).filter(|_| self.settings.dedup_content),
             until: (!key.until_settled).then(|| self.now.after(window)),
         });
     }
@@ -469,8 +483,9 @@ impl Model {
             let stays_held = place.stand == Stand::Held && stand == Stand::Ready;
             place.stand = if stays_held { Stand::Held } else { stand.clone() };
         }
+        let content = Some(content).filter(|_| self.settings.dedup_content);
         for key in self.keys.iter_mut().filter(|key| key.sequence == sequence) {
-            key.content = content.clone();
+            key.content.clone_from(&content);
         }
         if self.must_fail(self.kept(sequence)) {
             self.fail_child(sequence);
@@ -480,6 +495,7 @@ impl Model {
     /// What a transaction's messages must be: none known, and room for all.
     pub(super) fn check_sends(&self, messages: &[NewMessage]) -> Result<(), ErrorCode> {
         self.check_bounds(messages)?;
+        self.check_parents(messages)?;
         let plans = self.plan(messages)?;
         self.check_partitions(&added(messages, &plans))?;
         if plans.iter().any(|plan| !matches!(plan, Plan::Add)) {

@@ -130,7 +130,8 @@ impl Model {
         }
         self.keys.retain(|key| key.sequence != sequence || key.until.is_some());
         let until = self.now.after(self.settings.dedup_window);
-        let id = self.kept(sequence).own_id().map(Arc::from);
+        let id: Option<Arc<str>> = self.kept(sequence).own_id().map(Arc::from);
+        self.gone.retain(|(gone, _)| Some(gone) != id.as_ref());
         self.gone.extend(id.map(|id| (id, until)));
         self.messages.retain(|kept| kept.sequence() != sequence);
     }
