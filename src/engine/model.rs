@@ -82,7 +82,7 @@ struct Kept {
     message: Arc<Message>,
     /// Its own time; in the past if it has none.
     ready_at: Timestamp,
-    /// Ids of the parents that are not done.
+    /// The parents that are not done: positions, or ids that no message had yet.
     waits_for: Vec<Arc<str>>,
     /// One for each group.
     places: Vec<(u32, Place)>,
@@ -217,7 +217,7 @@ impl Model {
         if let Some(answer) = self.obey(from, command) {
             self.out.push(Output::Reply(from, answer));
         }
-        self.advance(now);
+        self.catch_up();
         std::mem::take(&mut self.out)
     }
 
@@ -351,12 +351,11 @@ impl Model {
         if settings.rate != self.settings.rate {
             self.handed_out.clear();
         }
-        let work_group_ends = self.settings.work_group && !settings.work_group;
-        self.settings = settings;
-        if work_group_ends {
+        if self.settings.work_group && !settings.work_group {
             self.end_receivers(|receiver| receiver.group == WORK, ErrorCode::GroupRequired);
             self.end_work_group();
         }
+        self.settings = settings;
         Ok(())
     }
 
@@ -465,6 +464,10 @@ impl Kept {
 
     fn partition(&self) -> u32 {
         self.message.position.partition
+    }
+
+    fn position(&self) -> Arc<str> {
+        self.message.position.to_string().into()
     }
 
     fn own_id(&self) -> Option<&str> {

@@ -49,11 +49,12 @@ impl Queue {
         Some(self.lane_of(group, position.partition)?.state(position.offset))
     }
 
-    /// Takes a message out of all indexes of a group; `None` if the group is done with it. One of [`Self::place`],
-    /// [`Self::finish`] and the removal of the message must follow.
+    /// Takes a message out of all indexes of a group; `None` if the group is done with it, or it is not kept. One of
+    /// [`Self::place`], [`Self::finish`] and the removal of the message must follow.
     pub(super) fn lift(&mut self, group: u32, position: Position) -> Option<Delivery> {
         let retain_dead = self.settings.retain_dead;
         let Position { partition, offset } = position;
+        self.message(position)?;
         let members = self.groups.get_mut(group as usize)?.as_mut()?;
         let lane = members.lanes.get_mut(partition as usize)?;
         let delivery = lane.lift(offset)?;
@@ -599,6 +600,9 @@ impl Queue {
     /// A message is past its time: in every group but those that have it in their hands.
     pub(super) fn expires(&mut self, position: Position) {
         let Some(message) = self.message(position).cloned() else { return };
+        if !self.is_over(&message) {
+            return; // A replay set the timer, and then the settings changed.
+        }
         let is_too_old = self.is_too_old(&message);
         for group in self.group_numbers() {
             match self.state(group, position) {

@@ -186,7 +186,7 @@ impl Queue {
             self.reply(from, result);
         }
         // What the command made due, and then whoever waits for what it brought.
-        self.pass_time(now);
+        self.happen(Some(self.now));
         self.record_settled();
         std::mem::swap(&mut self.effects, effects);
     }
@@ -299,11 +299,21 @@ impl Queue {
         if self.rate_timer.is_some_and(|at| at <= self.now) {
             self.serve_all();
         }
-        let mut moment = None;
-        while let Some((at, timer)) = self.timers.pop_due(self.now) {
+        self.happen(None);
+    }
+
+    /// Everything that is due. What is due by a moment happens before anything is handed out at it.
+    fn happen(&mut self, mut moment: Option<Timestamp>) {
+        loop {
+            let Some((at, timer)) = self.timers.pop_due(self.now) else {
+                if self.unserved.is_empty() {
+                    return;
+                }
+                self.serve_marked();
+                continue;
+            };
             // Whoever gives up at the very moment gets what comes at that moment.
             let gives_up = matches!(timer, Timer::Await { .. } | Timer::Receiver { .. });
-            // What is due by a moment happens before anything is handed out at it.
             if gives_up || moment.is_some_and(|moment| at > moment) {
                 self.serve_marked();
             }
@@ -346,7 +356,6 @@ impl Queue {
                 }
             }
         }
-        self.serve_marked();
     }
 
     pub(super) fn group(&self, group: u32) -> Option<&Group> {

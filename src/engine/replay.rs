@@ -113,6 +113,9 @@ impl Queue {
             }
             _ => {}
         }
+        if self.group(WORK).is_none() {
+            self.replay_ended(position, Fate::Done);
+        }
         if self.has_no_group(position) {
             self.settle_slot(position, sent_at, None);
         }

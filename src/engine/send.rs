@@ -14,6 +14,7 @@ use super::{
     message::{
         DedupKey, Message, NewMessage, OnDuplicate, Options, ParentFailed, Position, Sequence,
     },
+    moves::Ending,
     partition::Partition,
     queue::{Parent, Queue, WORK},
     record::{Record, RecordNumber, Standing},
@@ -449,6 +450,9 @@ impl Queue {
             | Standing::Delayed { .. }
             | Standing::Done { .. } => {}
         }
+        if self.group(WORK).is_none() {
+            self.ended(position, &Ending::Done(None), 0, 0);
+        }
         if self.has_no_group(position) {
             self.settle_slot(position, sent_at, None);
         }
@@ -596,7 +600,9 @@ impl Queue {
     }
 
     fn fate_of(&self, id: &Arc<str>) -> (Parent, Fate) {
-        let position = match self.known.ids.get(id) {
+        // A replay forgets later.
+        let is_known = |known: &&KnownId| known.forget_at.is_none_or(|at| at > self.now);
+        let position = match self.known.ids.get(id).filter(is_known) {
             // It is no longer kept.
             Some(known) if known.forget_at.is_some() => {
                 return (Parent::Id(Arc::clone(id)), Fate::Done);
@@ -741,7 +747,7 @@ pub(super) fn check_options(options: &Options) -> Result<(), ErrorCode> {
         && options.labels.iter().all(|(name, text)| is_text(name) && text.len() <= TEXT_MAX)
         && options.labels.windows(2).all(|two| two[0].0 < two[1].0)
         && options.depends_on.len() <= PARENTS_MAX
-        && options.depends_on.iter().all(|id| is_text(id))
+        && options.depends_on.iter().all(|id| is_text(id) && options.id.as_ref() != Some(id))
         && (-PRIORITY_MAX..=PRIORITY_MAX).contains(&options.priority)
         && options.backoff.is_none_or(|backoff| backoff.jitter <= 100);
     if fine { Ok(()) } else { Err(ErrorCode::InvalidRequest) }

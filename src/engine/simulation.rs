@@ -186,6 +186,7 @@ impl Run {
                 self.model.expire(*at)
             }
         };
+        if self.is_told { eprintln!("STEP {at:?}\n E {effects:?}\n M {expected:?}"); }
         let found = self.take_in(effects)?;
         if let Some((from, command)) = command
             && command.parks()
@@ -607,4 +608,10 @@ proptest! {
     ) {
         Run::new(seed, true).compare(steps.into_iter()).map_err(TestCaseError::fail)?;
     }
+}
+#[test]
+fn zz_debug() {
+    let steps: Vec<u64> = std::fs::read_to_string("/tmp/steps.txt").unwrap().lines().map(|l| l.parse().unwrap()).collect();
+    let seed = number("ANTEROOM_SEED").unwrap();
+    if let Err(error) = Run::new(seed, true).compare(steps.into_iter()) { panic!("{error}"); }
 }

@@ -369,7 +369,9 @@ impl Queue {
     /// Serves all groups that may have something to get (I3).
     pub(super) fn serve_marked(&mut self) {
         while let Some((group, partition)) = self.unserved.pop_first() {
-            while self.serve_next(group, partition) {}
+            if self.serve_next(group, partition) {
+                self.serve(group, partition);
+            }
         }
     }
 

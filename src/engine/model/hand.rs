@@ -272,7 +272,7 @@ impl Model {
         let group = self.group(group)?;
         let only = partition.map(|key| self.partition(key));
         let is_meant = |number: u32| only.is_none_or(|only| only == Some(number));
-        for sequence in self.sequences() {
+        for sequence in self.by_position() {
             let kept = self.kept(sequence);
             let is_before = match to {
                 SeekTo::Start => false,

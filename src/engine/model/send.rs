@@ -118,6 +118,7 @@ impl Model {
                 && options.labels.iter().all(|(name, value)| is_text(name) && value.len() <= 255)
                 && (-PRIORITY_MAX..=PRIORITY_MAX).contains(&options.priority)
                 && options.depends_on.iter().all(is_text)
+                && options.id.as_ref().is_none_or(|id| !options.depends_on.contains(id))
         };
         let all_legal = messages.iter().all(|message| is_legal(&options(message)));
         if all_legal { Ok(()) } else { Err(ErrorCode::InvalidRequest) }
@@ -234,7 +235,8 @@ impl Model {
         new_partitions.retain(|key| self.partition(key).is_none());
         new_partitions.sort();
         new_partitions.dedup();
-        if self.partitions.len() + new_partitions.len() > self.config.partitions_max {
+        let count = self.partitions.len() + new_partitions.len();
+        if !new_partitions.is_empty() && count > self.config.partitions_max {
             return Err(ErrorCode::TooManyPartitions);
         }
         Ok(())
@@ -313,8 +315,12 @@ impl Model {
         let stand = self.first_stand(&kept);
         let is_held = stand == Stand::Held && !overflows;
         kept.places = self.groups.iter().map(|it| (it.number, Place::new(stand.clone()))).collect();
-        let (receipt, sequence) = (kept.receipt(false), kept.sequence());
+        let (receipt, sequence, position) =
+            (kept.receipt(false), kept.sequence(), kept.position());
         self.messages.push(kept);
+        if let Some(id) = &receipt.id {
+            self.is_meant_by(id, &position);
+        }
         self.remember_key(sequence, content);
         self.after_sending(sequence, overflows);
         if is_held {
@@ -401,7 +407,17 @@ impl Model {
             None if id.parse::<Position>().is_ok() => false,
             None => !self.gone.iter().any(|(gone, until)| gone == id && self.now < *until),
         };
-        options.depends_on.into_iter().filter(is_open).collect()
+        let open = options.depends_on.into_iter().filter(is_open);
+        open.map(|id| self.by_id(&id).map_or(id, |parent| self.kept(parent).position())).collect()
+    }
+
+    /// Whoever waits for this id waits for this message from now on.
+    fn is_meant_by(&mut self, id: &str, position: &Arc<str>) {
+        for waiting in self.messages.iter_mut().flat_map(|kept| &mut kept.waits_for) {
+            if **waiting == *id {
+                *waiting = Arc::clone(position);
+            }
+        }
     }
 
     fn first_stand(&self, kept: &Kept) -> Stand {

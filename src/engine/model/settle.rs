@@ -77,19 +77,12 @@ impl Model {
     }
 
     fn waits_for(&self, child: u64, parent: u64) -> bool {
-        self.kept(child).waits_for.iter().any(|id| self.means(id, parent))
-    }
-
-    /// Whether an id that somebody depends on is this message's.
-    fn means(&self, id: &str, sequence: u64) -> bool {
-        let kept = self.kept(sequence);
-        kept.own_id() == Some(id) || kept.message.position.to_string() == id
+        self.kept(child).waits_for.contains(&self.kept(parent).position())
     }
 
     fn parent_is_done(&mut self, child: u64, parent: u64) {
-        let mut waits_for = self.kept(child).waits_for.clone();
-        waits_for.retain(|id| !self.means(id, parent));
-        self.kept_mut(child).waits_for = waits_for;
+        let parent = self.kept(parent).position();
+        self.kept_mut(child).waits_for.retain(|waiting| *waiting != parent);
         if !self.kept(child).waits_for.is_empty() {
             return;
         }

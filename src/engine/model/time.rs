@@ -39,6 +39,20 @@ impl Model {
         }
     }
 
+    /// What a command made due, and then what can be handed out.
+    pub(super) fn catch_up(&mut self) {
+        let due_now = |model: &Self| model.due().filter(|(at, _)| *at <= model.now);
+        loop {
+            while let Some((_, due)) = due_now(self) {
+                self.happen(due);
+            }
+            self.hand_out();
+            if due_now(self).is_none() {
+                return;
+            }
+        }
+    }
+
     /// When time does something by itself next.
     pub(in crate::engine) fn next_due(&self) -> Option<Timestamp> {
         let next_due = self.due().map(|(at, _)| at);
