@@ -415,6 +415,11 @@ impl Model {
         }
     }
 
+    /// The work group may be switched off.
+    fn is_there(&self, group: u32) -> bool {
+        group != WORK || self.settings.work_group
+    }
+
     fn partition(&self, key: &PartitionKey) -> Option<u32> {
         self.partitions.iter().find(|it| it.key == *key).map(|it| it.number)
     }

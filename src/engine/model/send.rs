@@ -227,7 +227,8 @@ impl Model {
             place.attempts == 0 && matches!(stand, Stand::Ready | Stand::Delayed(_) | Stand::Held)
         };
         self.is_kept(sequence)
-            && self.kept(sequence).places.iter().all(|(_, place)| is_fresh(place))
+            && (self.kept(sequence).places.iter())
+                .all(|(group, place)| !self.is_there(*group) || is_fresh(place))
     }
 
     fn check_partitions(&self, added: &[NewMessage]) -> Result<(), ErrorCode> {
@@ -332,13 +333,15 @@ impl Model {
     /// What happens to some messages at the very beginning.
     fn after_sending(&mut self, sequence: u64, overflows: bool) {
         if overflows {
-            for group in self.groups_with(sequence, |_| true) {
+            let mut groups = self.groups_with(sequence, |_| true);
+            groups.retain(|group| self.is_there(*group));
+            for group in groups {
                 self.give_up(group, sequence, "queue_full");
             }
         } else if self.must_fail(self.kept(sequence)) {
             self.fail_child(sequence);
         }
-        if !self.settings.work_group && !self.kept(sequence).place(WORK).stand.has_ended() {
+        if !self.is_there(WORK) && !self.kept(sequence).place(WORK).stand.has_ended() {
             self.done(WORK, sequence, None);
         }
     }
@@ -495,7 +498,9 @@ impl Model {
         let kept = self.kept_mut(sequence);
         (kept.message, kept.ready_at, kept.waits_for) = (message, ready_at, waits_for);
         let stand = self.fresh_stand(self.kept(sequence));
-        for (_, place) in &mut self.kept_mut(sequence).places {
+        let has_work_group = self.settings.work_group;
+        let places = &mut self.kept_mut(sequence).places;
+        for (_, place) in places.iter_mut().filter(|(group, _)| has_work_group || *group != WORK) {
             let stays_held = place.stand == Stand::Held && stand == Stand::Ready;
             place.stand = if stays_held { Stand::Held } else { stand.clone() };
         }

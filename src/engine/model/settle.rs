@@ -346,14 +346,15 @@ impl Model {
     }
 
     pub(super) fn lease_runs_out(&mut self, group: u32, sequence: u64) {
-        if self.lease(group, sequence).place.is_some() {
-            let partition = self.kept(sequence).partition();
-            for sequence in self.run(group, partition) {
-                self.put(group, sequence, Stand::Ready);
-            }
-        } else if self.settings.expiry_is_failure && self.count_failure(group, sequence) {
+        if self.settings.expiry_is_failure && self.count_failure(group, sequence) {
             self.give_up(group, sequence, "lease expired");
         } else {
+            self.put(group, sequence, Stand::Ready);
+        }
+    }
+
+    pub(super) fn run_runs_out(&mut self, group: u32, partition: u32) {
+        for sequence in self.run(group, partition) {
             self.put(group, sequence, Stand::Ready);
         }
     }
