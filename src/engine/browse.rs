@@ -215,8 +215,8 @@ impl Queue {
                 Why::AllLeased { leased, next_end }
             }
             () if delayed > 0 => {
-                let windows = self.partitions.iter().filter_map(|part| part.gathering);
-                let closing = windows.map(|open| open.closes_at);
+                let held = lanes().zip(&self.partitions).filter(|(lane, _)| !lane.held.is_empty());
+                let closing = held.filter_map(|(_, part)| Some(part.gathering?.closes_at));
                 let next = lanes().filter_map(|lane| lane.next_visible()).chain(closing).min();
                 Why::Delayed { delayed, next }
             }

@@ -137,7 +137,7 @@ impl Queue {
     pub(super) fn delete_group(&mut self, name: &GroupName) -> Result<Outcome, ErrorCode> {
         let group = self.by_name.get(name).copied().ok_or(ErrorCode::GroupNotFound)?;
         self.refuse_receivers(group, ErrorCode::GroupNotFound);
-        self.append(Record::GroupRemoved { group });
+        self.append(Record::GroupRemoved { group, at: self.now });
         self.notify(Happened::GroupDeleted, None, group, 0);
         self.remove_group(group);
         Ok(Outcome::Done)
@@ -192,7 +192,6 @@ impl Queue {
             }
         }
         self.notify(Happened::Sought, None, group, 0);
-        self.serve_all();
         Ok(Outcome::Done)
     }
 

@@ -1,4 +1,5 @@
-//! How a message gets from one place to another: every index, timer and count in step (I1, I5).
+//! How a message gets from one place to another: every index, timer and count in step (I1, I5), and whoever waits for
+//! what that may bring is marked to be served (I3).
 //!
 //! The first half writes no records and makes no effects, so that a replay uses it, too.
 
@@ -8,7 +9,6 @@ use super::{
     command::State,
     effect::{Happened, Item, Outcome},
     group::Group,
-    known::Fate,
     lane::{Delivery, Hold, Lane, Lease},
     log::{Ended, Log},
     message::{Message, ParentFailed, Position},
@@ -59,7 +59,7 @@ impl Queue {
         let lane = members.lanes.get_mut(partition as usize)?;
         let delivery = lane.lift(offset)?;
         if let Some(at) = delivery.ages_at {
-            self.timers.clear(at, Timer::Age { group, position });
+            self.timers.clear_ageing(at, group, position);
         }
         let mut ended_run = false;
         match &delivery.hold {
@@ -89,6 +89,10 @@ impl Queue {
         if ended_run {
             self.end_run(group, partition);
         }
+        // It may have been in somebody's way; with a cap on leases, in that of those who wait for any partition.
+        let is_leased = matches!(delivery.hold, Hold::Leased(_) | Hold::InRun);
+        let frees_all = is_leased && self.settings.concurrency.is_some();
+        self.serve(group, Some(partition).filter(|_| !frees_all));
         self.count(position, |slot| if is_dead { slot.dead -= 1 } else { slot.open -= 1 });
         Some(delivery)
     }
@@ -131,7 +135,7 @@ impl Queue {
         let Position { partition, offset } = position;
         let Some(message) = self.message(position).cloned() else { return };
         let waits = matches!(hold, Hold::Ready | Hold::Delayed(_) | Hold::Held | Hold::Blocked);
-        let is_dead = matches!(hold, Hold::Dead { .. });
+        let (is_ready, is_dead) = (hold == Hold::Ready, matches!(hold, Hold::Dead { .. }));
         let too_old_at = message.sent_at.after(self.settings.retain_open);
         let over_at = message.expires_at.filter(|_| waits).map_or(too_old_at, |at| at.min(too_old_at));
         if (waits || is_dead) && over_at <= self.now {
@@ -142,7 +146,7 @@ impl Queue {
         // What is held gets its class when the window closes.
         let ages_at = ages_at.filter(|_| hold != Hold::Held);
         if let Some(at) = ages_at {
-            self.timers.set(at, Timer::Age { group, position });
+            self.timers.set_ageing(at, group, position);
         }
         match &hold {
             Hold::Delayed(until) => self.timers.set(*until, Timer::Visible { group, position }),
@@ -173,6 +177,9 @@ impl Queue {
         }
         members.reindex(partition, log);
         self.count(position, |slot| if is_dead { slot.dead += 1 } else { slot.open += 1 });
+        if is_ready {
+            self.serve(group, Some(partition));
+        }
     }
 
     /// A new message at the end of its partition is ready in a fifo queue: next to nothing is kept of that.
@@ -183,6 +190,7 @@ impl Queue {
         }
         members.reindex(position.partition, log);
         self.count(position, |slot| slot.open += 1);
+        self.serve(group, Some(position.partition));
     }
 
     /// A message that was lifted is done in this group.
@@ -266,26 +274,15 @@ impl Queue {
         self.discard(position);
     }
 
-    /// What a message that has ended in the work group means to ids and keys.
-    pub(super) fn remember_fate(&mut self, position: Position, fate: Fate) {
-        let Some(message) = self.message(position).cloned() else { return };
-        let Some(options) = &message.options else { return };
-        if let Some(id) = &options.id
-            && let Some(known) = self.known.ids.get_mut(id)
-        {
-            known.fate = fate;
-        }
-        if let Some(key) =
-            options.key.as_ref().filter(|key| key.until_settled && fate != Fate::Live)
-        {
-            let place = (position.partition, Arc::clone(&key.text));
-            if self.known.keys.get(&place).is_some_and(|known| known.position == position)
-                && let Some(known) = self.known.keys.remove(&place)
-                && let Some(at) = known.forget_at
-            {
-                let (partition, key) = place;
-                self.timers.clear(at, Timer::Key { partition, key });
-            }
+    /// A message has ended in the work group: its key is free again, if it was remembered until then.
+    pub(super) fn forget_settled_key(&mut self, position: Position) {
+        let options = self.message(position).and_then(|message| message.options.as_ref());
+        let Some(key) = options.and_then(|it| it.key.as_ref()).filter(|key| key.until_settled) else {
+            return;
+        };
+        let place = (position.partition, Arc::clone(&key.text));
+        if self.known.keys.get(&place).is_some_and(|known| known.position == position) {
+            self.known.keys.remove(&place);
         }
     }
 
@@ -401,8 +398,7 @@ impl Queue {
         failures: u32,
     ) {
         let is_done = matches!(ending, Ending::Done(_) | Ending::Purged);
-        let fate = if is_done { Fate::Done } else { Fate::Failed };
-        self.remember_fate(position, fate);
+        self.forget_settled_key(position);
         if self.awaits.contains_key(&position)
             && let Some(item) = self.item(WORK, position)
         {
@@ -498,7 +494,7 @@ impl Queue {
         }
     }
 
-    /// Puts a lifted message somewhere, and writes that down. Serves whoever waits for it.
+    /// Puts a lifted message somewhere, and writes that down.
     pub(super) fn move_to(
         &mut self,
         group: u32,
@@ -520,7 +516,6 @@ impl Queue {
         self.place(group, position, counts, hold);
         if is_ready {
             self.notify(Happened::Ready, Some(position), group, 1);
-            self.serve(group, Some(position.partition));
         }
     }
 
@@ -587,14 +582,12 @@ impl Queue {
         let Some(delivery) = self.lift(group, position) else { return };
         self.place(group, position, (delivery.attempts, delivery.failures), Hold::Ready);
         self.notify(Happened::Ready, Some(position), group, 1);
-        self.serve(group, Some(position.partition));
     }
 
     /// The class of a waiting message changes.
     pub(super) fn ages(&mut self, group: u32, position: Position) {
         let Some(delivery) = self.lift(group, position) else { return };
         self.place(group, position, (delivery.attempts, delivery.failures), delivery.hold);
-        self.serve(group, Some(position.partition));
     }
 
     /// A message is past its time: in every group but those that have it in their hands.
@@ -615,7 +608,6 @@ impl Queue {
                 Some(State::Leased | State::Dead | State::Done) | None => {}
             }
         }
-        self.serve_all();
     }
 
     /// A dead letter has been kept long enough; nobody waits for it any more.
@@ -660,7 +652,6 @@ impl Queue {
             gone.into_iter().for_each(|position| self.take_away(position, Some("expired")));
         }
         self.watch_oldest(partition);
-        self.serve_all();
     }
 
     /// Arms the timer for the next message of a partition that gets too old.
@@ -716,7 +707,6 @@ impl Queue {
                     self.notify(Happened::Ready, Some(position), group, 1);
                 }
             }
-            self.serve(group, Some(partition));
         }
     }
 

@@ -296,6 +296,10 @@ impl Queue {
     /// Everything that is due by `now`, in the order of time.
     pub(super) fn pass_time(&mut self, now: Timestamp) {
         self.now = self.now.max(now);
+        // Age and rate are those of now, however late it is for all else.
+        while let Some((group, position)) = self.timers.pop_ageing(self.now) {
+            self.ages(group, position);
+        }
         if self.rate_timer.is_some_and(|at| at <= self.now) {
             self.serve_all();
         }
@@ -305,25 +309,22 @@ impl Queue {
     /// Everything that is due. What is due by a moment happens before anything is handed out at it.
     fn happen(&mut self, mut moment: Option<Timestamp>) {
         loop {
-            let Some((at, timer)) = self.timers.pop_due(self.now) else {
-                if self.unserved.is_empty() {
-                    return;
-                }
-                self.serve_marked();
-                continue;
-            };
             // Whoever gives up at the very moment gets what comes at that moment.
-            let gives_up = matches!(timer, Timer::Await { .. } | Timer::Receiver { .. });
-            if gives_up || moment.is_some_and(|moment| at > moment) {
+            let is_later = match self.timers.first().filter(|(at, _)| *at <= self.now) {
+                None | Some((_, Timer::Await { .. } | Timer::Receiver { .. })) => true,
+                Some((at, _)) => moment.is_some_and(|moment| *at > moment),
+            };
+            if is_later && !self.unserved.is_empty() {
                 self.serve_marked();
+                continue; // That may have cleared the timer.
             }
+            let Some((at, timer)) = self.timers.pop_due(self.now) else { return };
             moment = moment.max(Some(at));
             match timer {
                 Timer::Lease { group, position } => self.lease_ends(group, position),
                 Timer::Run { group, partition } => self.run_ends(group, partition),
                 Timer::Visible { group, position } => self.becomes_visible(group, position),
                 Timer::Window { partition } => self.close_window(partition),
-                Timer::Age { group, position } => self.ages(group, position),
                 Timer::Expiry { position } => self.expires(position),
                 Timer::Oldest { partition } => self.drops_oldest(partition, at),
                 Timer::Settled { position } => self.remove_for_good(&[position]),
@@ -478,7 +479,6 @@ impl Queue {
         for group in self.group_numbers() {
             self.return_bound(group, session);
         }
-        self.serve_all();
     }
 
     /// Forgets those who wait for a result.

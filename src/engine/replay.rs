@@ -35,7 +35,10 @@ impl Queue {
                     self.add_group(group, name, from);
                 }
             }
-            Record::GroupRemoved { group } => self.remove_group(group),
+            Record::GroupRemoved { group, at } => {
+                self.is_now(at);
+                self.remove_group(group);
+            }
             Record::Sent { message, standing } => self.replay_sent(message, &standing),
             Record::Replaced { message, standing } => {
                 let parents = self.parents_of(&message).unwrap_or_default();
@@ -107,11 +110,8 @@ impl Queue {
         let parents = self.parents_of(&message).unwrap_or_default();
         let (position, sent_at) = (message.position, message.sent_at);
         self.insert(message, standing, Some(&parents));
-        match standing {
-            Standing::Dead { .. } | Standing::Dropped { .. } => {
-                self.remember_fate(position, Fate::Failed);
-            }
-            _ => {}
+        if matches!(standing, Standing::Dead { .. } | Standing::Dropped { .. }) {
+            self.replay_ended(position, Fate::Failed);
         }
         if self.group(WORK).is_none() {
             self.replay_ended(position, Fate::Done);
@@ -168,9 +168,6 @@ impl Queue {
             Standing::Ready | Standing::Blocked | Standing::Delayed { .. } | Standing::Held => {
                 if self.lift(group, position).is_some() {
                     self.place(group, position, (0, failures), hold_of(&standing));
-                    if group == WORK {
-                        self.remember_fate(position, Fate::Live);
-                    }
                 }
             }
         }
@@ -189,7 +186,7 @@ impl Queue {
     /// What the end of a message means to those who know it or wait for it. What becomes of its children has records of
     /// its own.
     fn replay_ended(&mut self, position: Position, fate: Fate) {
-        self.remember_fate(position, fate);
+        self.forget_settled_key(position);
         let parent = Parent::Position(position);
         if fate == Fate::Done {
             self.parent_is_done(&parent);

@@ -143,8 +143,9 @@ impl Queue {
         if self.status == Status::Closed {
             return Err(ErrorCode::QueueClosed);
         }
-        let mut in_batch: BTreeMap<(Option<&PartitionKey>, &Arc<str>), usize> = BTreeMap::new();
+        // Those of the batch that are added.
         let mut ids: BTreeMap<&Arc<str>, usize> = BTreeMap::new();
+        let mut keys: BTreeMap<(&PartitionKey, &Arc<str>), usize> = BTreeMap::new();
         let mut new_partitions: BTreeSet<&PartitionKey> = BTreeSet::new();
         let mut plans = Vec::with_capacity(messages.len());
         let default = PartitionKey::default();
@@ -157,31 +158,28 @@ impl Queue {
             };
             check_options(options)?;
             self.check_parents(options)?;
-            let earlier_id = options.id.as_ref().and_then(|id| ids.insert(id, at));
             let key = options.key.as_ref().filter(|key| self.remembers(key));
-            let earlier_key = key.and_then(|key| in_batch.insert((Some(partition), &key.text), at));
-            let plan = match self.first_of(partition, options, key.is_some(), &message.body)? {
-                Some(plan) => plan,
-                None => match earlier_id.or(earlier_key) {
-                    Some(first) => {
-                        let first_of_all = match plans.get(first) {
-                            Some(Plan::SameAs(first)) => *first,
-                            _ => first,
-                        };
-                        if self.settings.dedup_content
-                            && !is_same(messages.get(first_of_all), message)
-                        {
-                            return Err(ErrorCode::KeyConflict);
-                        }
-                        Plan::SameAs(first_of_all)
+            if let Some(plan) = self.first_of(partition, options, key.is_some(), &message.body)? {
+                plans.push(plan);
+                continue;
+            }
+            let key = key.map(|key| (partition, &key.text));
+            let same_id = options.id.as_ref().and_then(|id| ids.get(id));
+            let same = same_id.or_else(|| key.and_then(|key| keys.get(&key))).copied();
+            plans.push(match same {
+                Some(first) => {
+                    if self.settings.dedup_content && !is_same(messages.get(first), message) {
+                        return Err(ErrorCode::KeyConflict);
                     }
-                    None => {
-                        new_partitions.insert(partition);
-                        Plan::Add
-                    }
-                },
-            };
-            plans.push(plan);
+                    Plan::SameAs(first)
+                }
+                None => {
+                    ids.extend(options.id.as_ref().map(|id| (id, at)));
+                    keys.extend(key.map(|key| (key, at)));
+                    new_partitions.insert(partition);
+                    Plan::Add
+                }
+            });
         }
         new_partitions.retain(|key| !self.by_key.contains_key(*key));
         self.check_new_partitions(new_partitions.len())?;
@@ -433,19 +431,19 @@ impl Queue {
         self.insert(message, &standing, parents.as_ref().ok());
         self.notify(Happened::Sent, Some(position), WORK, 1);
         match standing {
-            Standing::Dead { .. } => {
+            Standing::Dead { reason, .. } => {
                 self.totals.dead += 1;
                 self.notify(Happened::Dead, Some(position), WORK, 1);
-                self.remember_fate(position, Fate::Failed);
+                self.ended(position, &Ending::Dead(reason), 0, 0);
             }
-            Standing::Blocked if parents.is_err() => self.fail_child(position),
-            Standing::Ready => self.serve_after_send(number),
             Standing::Dropped { .. } => {
                 self.totals.dropped += 1;
                 self.notify(Happened::Dropped, Some(position), WORK, 1);
-                self.remember_fate(position, Fate::Failed);
+                self.ended(position, &Ending::Dropped("queue_full".into()), 0, 0);
             }
-            Standing::Blocked
+            Standing::Blocked if parents.is_err() => self.fail_child(position),
+            Standing::Ready
+            | Standing::Blocked
             | Standing::Held
             | Standing::Delayed { .. }
             | Standing::Done { .. } => {}
@@ -464,14 +462,6 @@ impl Queue {
         let slot = self.partitions.get(position.partition as usize);
         let slot = slot.and_then(|part| part.log.get(position.offset));
         slot.is_some_and(|slot| slot.open == 0 && slot.dead == 0)
-    }
-
-    fn serve_after_send(&mut self, partition: u32) {
-        for number in 0..u32::try_from(self.groups.len()).unwrap_or(u32::MAX) {
-            if self.group(number).is_some_and(|group| !group.waiters.is_empty()) {
-                self.serve(number, Some(partition));
-            }
-        }
     }
 
     /// The times of a message as moments: when it is ready, if not at once, and when it is no longer good.
@@ -542,7 +532,7 @@ impl Queue {
     fn know(&mut self, message: &Message, options: &Options) {
         let position = message.position;
         if let Some(id) = &options.id {
-            let known = KnownId { position, fate: Fate::Live, forget_at: None };
+            let known = KnownId { position, forget_at: None };
             if let Some(before) = self.known.ids.insert(Arc::clone(id), known)
                 && let Some(at) = before.forget_at
             {
@@ -573,7 +563,6 @@ impl Queue {
             id: options.id.clone(),
             content,
             forget_at,
-            until_settled: key.until_settled,
         };
         self.known.keys.insert((partition, text), known);
     }
@@ -672,7 +661,6 @@ impl Queue {
         if parents.is_err() {
             self.fail_child(position);
         }
-        self.serve_after_send(position.partition);
         Receipt { position, id, duplicate: true }
     }
 

@@ -96,7 +96,7 @@ impl Queue {
             return Settled::Lost;
         }
         let LeaseId { group, position, .. } = lease;
-        let settled = match verdict {
+        match verdict {
             Verdict::Done { result } => {
                 self.leave(group, position, Ending::Done(result));
                 Settled::Done
@@ -114,9 +114,7 @@ impl Queue {
                 self.cancel(&[position]);
                 Settled::Cancelled
             }
-        };
-        self.serve_freed(group, position.partition);
-        settled
+        }
     }
 
     /// A leased message goes back to its place untouched, perhaps after a wait.
@@ -124,18 +122,11 @@ impl Queue {
         self.totals.released += 1;
         self.notify(Happened::Released, Some(position), group, 1);
         self.come_back(group, position, self.failures(group, position), until, false);
-        self.serve_freed(group, position.partition);
     }
 
     fn failures(&self, group: u32, position: Position) -> u32 {
         let lane = self.lane_of(group, position.partition);
         lane.map_or(0, |lane| lane.counts_of(position.offset).1)
-    }
-
-    /// A lease has ended: with a cap on leases, any receiver of the group may have its turn.
-    pub(super) fn serve_freed(&mut self, group: u32, partition: u32) {
-        let hint = self.settings.concurrency.is_none().then_some(partition);
-        self.serve(group, hint);
     }
 
     fn after(&self, delay: Option<Millis>) -> Option<Timestamp> {
@@ -201,7 +192,6 @@ impl Queue {
         }
         self.append(Record::Removed { at: self.now, positions: positions.to_vec() });
         positions.iter().for_each(|position| self.take_away(*position, Some("cancelled")));
-        self.serve_all();
     }
 
     /// Some messages of a partition lease are settled.
@@ -233,7 +223,7 @@ impl Queue {
             if self.lane_of(group, partition).is_some_and(|lane| lane.run.is_none()) {
                 self.charge(group, partition, 0);
             }
-            return self.serve_freed(group, partition);
+            return;
         };
         let head_item = verdicts.remove(&head);
         verdicts.into_values().for_each(|(at, _)| tell(at, Settled::Back { at: None }));
@@ -252,7 +242,6 @@ impl Queue {
                 self.come_back(group, position, counted, None, false);
             }
         }
-        self.serve_freed(group, partition);
     }
 
     /// The first `count` messages of a partition lease are done.
@@ -326,7 +315,7 @@ impl Queue {
     }
 
     /// Sets the failures of a partition under partition leases.
-    fn charge(&mut self, group: u32, partition: u32, failures: u32) {
+    pub(super) fn charge(&mut self, group: u32, partition: u32, failures: u32) {
         let Some(members) = self.group_mut(group) else { return };
         let Some(lane) = members.lanes.get_mut(partition as usize) else { return };
         if lane.failures != failures {
@@ -375,8 +364,7 @@ impl Queue {
         self.notify(Happened::LeaseExpired, Some(position), group, 1);
         let failures = self.failures(group, position);
         if !self.settings.expiry_is_failure {
-            self.come_back(group, position, failures, None, false);
-            return self.serve_freed(group, position.partition);
+            return self.come_back(group, position, failures, None, false);
         }
         let (attempts_max, failures) = (self.patience(position).0, failures.saturating_add(1));
         if attempts_max > 0 && failures >= attempts_max {
@@ -385,7 +373,6 @@ impl Queue {
         } else {
             self.come_back(group, position, failures, None, true);
         }
-        self.serve_freed(group, position.partition);
     }
 
     /// The lease of a partition runs out.
@@ -397,7 +384,6 @@ impl Queue {
         self.totals.leases_expired += 1;
         self.notify(Happened::LeaseExpired, None, group, 1);
         self.release_run(group, partition);
-        self.serve_freed(group, partition);
     }
 }
 

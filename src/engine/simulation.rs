@@ -86,11 +86,14 @@ impl Run {
         let mut queue = Queue::new(config.clone());
         let is_watched = random.chance(50);
         queue.set_watched(is_watched);
+        let (now, mut model) = (Timestamp(1_000_000), Model::new(config.clone()));
+        queue.expire(now, &mut Vec::new());
+        model.expire(now);
         Self {
             queue,
-            model: Model::new(config.clone()),
+            model,
             config,
-            now: Timestamp(1_000_000),
+            now,
             is_watched,
             is_told,
             trace: Trace::default(),

@@ -245,6 +245,7 @@ impl Queue {
                 for offset in members {
                     delivered.extend(self.lease(group, Position { partition, offset }, receiver));
                 }
+                self.charge(group, partition, 0);
                 continue;
             }
             let lease = match &lease {
@@ -307,6 +308,7 @@ impl Queue {
         if let Some(until) = run.lease.until {
             self.timers.clear(until, Timer::Run { group, partition });
         }
+        self.serve(group, Some(partition));
         Some(*run)
     }
 

@@ -291,16 +291,18 @@ impl Model {
 
     /// Drops the oldest ready messages of the work group until the new ones fit.
     fn make_room(&mut self, added: &[NewMessage]) -> Result<(), ErrorCode> {
-        let is_ready = |kept: &&Kept| kept.place(WORK).stand == Stand::Ready;
-        let ready: Vec<_> = self.messages.iter().filter(is_ready).collect();
-        let ready_bytes = ready.iter().map(|kept| kept.bytes()).sum();
-        if self.fits(added, ready.len() as u64, ready_bytes).is_err() {
+        let (mut victims, mut freed) = (Vec::new(), 0);
+        for kept in self.messages.iter().filter(|kept| kept.place(WORK).stand == Stand::Ready) {
+            if self.fits(added, victims.len() as u64, freed).is_ok() {
+                break;
+            }
+            victims.push(kept.sequence());
+            freed += kept.bytes();
+        }
+        if self.fits(added, victims.len() as u64, freed).is_err() {
             return self.own_limits(added);
         }
-        while self.own_limits(added).is_err() {
-            let oldest = self.messages.iter().find(is_ready).unwrap().sequence();
-            self.cancel(oldest, "queue_full");
-        }
+        victims.into_iter().for_each(|sequence| self.cancel(sequence, "queue_full"));
         Ok(())
     }
 

@@ -494,6 +494,7 @@ impl Model {
                 self.purge_one(WORK, sequence);
             }
         }
+        self.groups[0].failures.clear();
         self.sweep();
     }
 }
