@@ -142,8 +142,8 @@ impl QueueActor {
         let mut engine = Queue::new(config);
         let loaded = shared.store.load(&room, &name);
         let failed = match loaded {
-            Ok(records) => {
-                records.into_iter().for_each(|record| engine.replay(record));
+            Ok(stored) => {
+                stored.records.into_iter().for_each(|record| engine.replay(record));
                 None
             }
             Err(error) => Some(error),
@@ -220,11 +220,13 @@ impl QueueActor {
         self.write(address.clone());
         let answer = self.ask(Command::Commit { ticket });
         // The room commits one transaction after the other, so no other joint is open.
+        let first = self.first_unwritten();
         let records = std::mem::take(&mut self.unwritten);
         self.joint_is_open = true;
         let (room, queue) = (self.room.clone(), self.name.clone());
         let through = self.engine.last_record();
-        joint.add(Part { room, queue, records, through, address }, self.shared.store.as_ref());
+        let part = Part { room, queue, first, records, through, address };
+        joint.add(part, self.shared.store.as_ref());
         answer
     }
 
@@ -292,6 +294,10 @@ impl QueueActor {
         }));
     }
 
+    fn first_unwritten(&self) -> RecordNumber {
+        RecordNumber(self.engine.last_record().0 + 1 - self.unwritten.len() as u64)
+    }
+
     fn write(&mut self, address: Addr<Self>) {
         if self.unwritten.is_empty() || self.failed.is_some() || self.joint_is_open {
             return;
@@ -301,7 +307,9 @@ impl QueueActor {
             #[expect(clippy::disallowed_methods, reason = "one per batch; carries no message")]
             address.do_send(Stored { through, result });
         };
-        let batch = Batch { room: &self.room, queue: &self.name, records: &self.unwritten };
+        let first = self.first_unwritten();
+        let (room, queue, records) = (&self.room, &self.name, &self.unwritten);
+        let batch = Batch { room, queue, first, records };
         match self.shared.store.append(&[batch], Box::new(done)) {
             Ok(Appended::Durable) => self.durable = through,
             Ok(Appended::Pending) => {}

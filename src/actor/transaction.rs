@@ -77,6 +77,7 @@ pub(super) struct JointAppended {
 pub(super) struct Part {
     pub(super) room: RoomName,
     pub(super) queue: QueueName,
+    pub(super) first: RecordNumber,
     pub(super) records: Vec<Record>,
     pub(super) through: RecordNumber,
     pub(super) address: Addr<QueueActor>,
@@ -124,7 +125,12 @@ fn append(
     let batches: Vec<Batch<'_>> = parts
         .iter()
         .filter(|part| !part.records.is_empty())
-        .map(|part| Batch { room: &part.room, queue: &part.queue, records: &part.records })
+        .map(|Part { room, queue, first, records, .. }| Batch {
+            room,
+            queue,
+            first: *first,
+            records,
+        })
         .collect();
     let addresses: Vec<_> = parts.iter().map(|part| (part.address.clone(), part.through)).collect();
     // The one who is told when it is durable: now, or by the store later.

@@ -8,7 +8,7 @@ use super::{
     NotARecord,
     table::{Reader, Written},
 };
-use crate::types::{GroupName, PartitionKey, Payload, ScheduleName};
+use crate::types::{GroupName, PartitionKey, Payload, QueueName, RoomName, ScheduleName};
 
 fn put_text(text: &str, out: &mut Vec<u8>) {
     text.len().put(out);
@@ -58,7 +58,12 @@ macro_rules! names {
     };
 }
 
-names!(GroupName PartitionKey ScheduleName);
+names!(GroupName PartitionKey QueueName RoomName ScheduleName);
+
+/// Memory of its own: else one small body would keep all that was read with it.
+fn own(bytes: &Bytes) -> Bytes {
+    Bytes::copy_from_slice(bytes)
+}
 
 impl Written for Payload {
     fn put(&self, out: &mut Vec<u8>) {
@@ -77,9 +82,9 @@ impl Written for Payload {
         if bool::get(reader)? {
             let content_type: Bytes = reader.piece()?;
             let content_type = str::from_utf8(&content_type).map_err(|_| NotARecord)?;
-            Ok(Self::binary(reader.piece()?, content_type))
+            Ok(Self::binary(own(&reader.piece()?), content_type))
         } else {
-            reader.piece().map(Self::from)
+            reader.piece().map(|body| Self::from(own(&body)))
         }
     }
 }

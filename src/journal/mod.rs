@@ -23,9 +23,10 @@
 //! * What a record's number says is not written: [`Message::sent_in`](crate::engine::Message::sent_in) is the
 //!   number of the record itself, and whoever reads a log counts its records.
 //!
-//! Bodies share the bytes that are read. An announced length or count is never trusted with memory.
+//! Bodies get memory of their own. An announced length or count is never trusted with memory.
 
 mod basic;
+mod entry;
 mod message;
 mod number;
 mod record;
@@ -37,6 +38,7 @@ mod tests;
 use bytes::Bytes;
 
 pub use crate::engine::{Record, RecordNumber};
+pub use entry::{Entry, put_entry};
 use table::{Reader, Written};
 
 /// The bytes are not a record.

@@ -8,10 +8,10 @@ use std::{
 
 use bytes::Bytes;
 
-use super::{Appended, Batch, Done, Store, StoreError};
+use super::{Appended, Batch, Done, Health, Save, Saved, Store, StoreError, Stored};
 use crate::{
     journal::{self, Record, RecordNumber},
-    types::{QueueName, RoomName},
+    types::{QueueName, RoomName, Timestamp},
 };
 
 /// See the module.
@@ -91,17 +91,38 @@ impl Store for MemoryStore {
         }
     }
 
-    fn load(&self, room: &RoomName, queue: &QueueName) -> Result<Vec<Record>, StoreError> {
+    fn queues(&self, room: &RoomName) -> Result<Vec<QueueName>, StoreError> {
         let Some(kept) = self.kept() else { return Ok(Vec::new()) };
+        Ok(kept.logs.keys().filter(|(of, _)| of == room).map(|(_, queue)| queue.clone()).collect())
+    }
+
+    fn load(&self, room: &RoomName, queue: &QueueName) -> Result<Stored, StoreError> {
+        let Some(kept) = self.kept() else { return Ok(Stored::default()) };
         let log = kept.logs.get(&(room.clone(), queue.clone())).cloned().unwrap_or_default();
         let mut bytes = Bytes::from(log);
-        let mut records = Vec::new();
+        let mut records: Vec<Record> = Vec::new();
         let mut number = RecordNumber(0);
         while !bytes.is_empty() {
             number.0 += 1;
             let record = journal::decode(&mut bytes, number);
             records.push(record.map_err(|error| StoreError::Failed(error.to_string()))?);
         }
-        Ok(records)
+        Ok(Stored { saved: Saved::default(), records })
+    }
+
+    fn save(&self, _: Save, done: Done) {
+        done(Ok(()));
+    }
+
+    fn overdue(&self) -> Vec<(RoomName, QueueName)> {
+        Vec::new()
+    }
+
+    fn due(&self, _: Timestamp) -> Vec<RoomName> {
+        Vec::new()
+    }
+
+    fn health(&self) -> Health {
+        Health::Good
     }
 }
