@@ -55,6 +55,7 @@ fn messages_per_queue() {
         assert_eq!(peer.send("q", json!(3)).await.code(), 1008);
         drop(peer);
         let mut peer = Peer::join(&server, "r", &full("r")).await;
+        peer.until_size("q", 2).await;
         let waiting = peer.park("q").await;
         assert_eq!(
             peer.answer(waiting).await,
