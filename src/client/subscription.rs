@@ -11,8 +11,8 @@ use serde::Serialize;
 use tokio::sync::{mpsc, oneshot};
 
 use super::{
-    Client, Error, Queue, Receive, Received, frame,
-    link::{Abandoned, Command, Delivery, End, Pending, Receiver, WatchItem, Watcher},
+    Client, Error, Queue, QueueEvent, Receive, Received, frame,
+    link::{Abandoned, Command, Delivery, End, Missed, Pending, Receiver, WatchItem, Watcher},
 };
 
 /// Most messages that one subscription may hold unsettled.
@@ -157,7 +157,8 @@ impl Drop for Subscription {
 pub struct Watch {
     id: u64,
     client: Client,
-    events: mpsc::Receiver<WatchItem>,
+    events: mpsc::Receiver<QueueEvent>,
+    missed: Arc<Missed>,
 }
 
 impl std::fmt::Debug for Watch {
@@ -173,11 +174,12 @@ impl Watch {
         let text = frame::request(Some(id), "watch", queue, &serde_json::json!({}))?;
         let (sender, events) = mpsc::channel(EVENTS_WAITING_MAX);
         let (reply, answer) = oneshot::channel();
-        let watcher = Watcher { reply: Some(reply), events: sender, missed: 0 };
+        let missed = Arc::new(Missed::default());
+        let watcher = Watcher { reply: Some(reply), events: sender, missed: Arc::clone(&missed) };
         let command =
             Command::Request { id, text: text.into(), pending: Pending::Watcher(watcher) };
         link.commands.send(command).await.map_err(|_| link.closed())?;
-        let watch = Self { id, client: client.clone(), events };
+        let watch = Self { id, client: client.clone(), events, missed };
         match tokio::time::timeout(link.timeout, answer).await {
             Ok(Ok(Ok(_))) => Ok(watch),
             Ok(Ok(Err(error))) => Err(error),
@@ -186,9 +188,20 @@ impl Watch {
         }
     }
 
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<WatchItem>> {
+        match self.events.poll_recv(cx) {
+            Poll::Ready(Some(event)) => Poll::Ready(Some(WatchItem::Event(event))),
+            // All that there was room for is read: what there was none for came after it.
+            rest @ (Poll::Ready(None) | Poll::Pending) => match self.missed.take(cx) {
+                Some(count) => Poll::Ready(Some(WatchItem::Missed(count))),
+                None => rest.map(|_| None),
+            },
+        }
+    }
+
     /// The next event. None: the client is closed.
     pub async fn next(&mut self) -> Option<WatchItem> {
-        self.events.recv().await
+        std::future::poll_fn(|cx| self.poll(cx)).await
     }
 }
 
@@ -196,7 +209,7 @@ impl Stream for Watch {
     type Item = WatchItem;
 
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<WatchItem>> {
-        self.get_mut().events.poll_recv(cx)
+        self.get_mut().poll(cx)
     }
 }
 

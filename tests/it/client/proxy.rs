@@ -107,5 +107,8 @@ async fn carry(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, mut budget: u64)
             return;
         }
         budget -= count as u64;
+        if budget == 0 {
+            return;
+        }
     }
 }

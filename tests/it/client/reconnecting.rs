@@ -136,7 +136,7 @@ fn nothing_is_lost_repeated_or_reordered_by_cuts() {
 #[test]
 fn without_resuming_a_cut_loses_no_message_either() {
     run(async {
-        let server = Server::start(&[]);
+        let server = Server::start(&["ANTEROOM_RESUME_TIMEOUT=0s"]);
         let proxy = Proxy::start(server.address(), 3).await;
         let client = Client::builder(&proxy.url, "demo", &full("demo"))
             .resume(false)
@@ -158,9 +158,10 @@ fn without_resuming_a_cut_loses_no_message_either() {
         }
         assert!(failed > 5, "too few cuts to say anything: {failed}");
         proxy.cut_after(0);
-        proxy.cut();
-        let mut next = 0_u32;
         let mut events = client.events();
+        proxy.cut();
+        event(&mut events, is_connected).await;
+        let mut next = 0_u32;
         while next < 300 {
             let Some(message) = queue.try_receive().await.unwrap() else { break };
             assert_eq!(message.decode::<u32>().unwrap(), next);
@@ -195,6 +196,7 @@ fn a_server_that_is_started_anew_without_a_store_has_lost_the_session_and_the_cl
         queue.send(&1).await.unwrap();
         let old = queue.receive().await.unwrap();
         let mut subscription = client.queue("more").subscribe(5, Receive::new()).await.unwrap();
+        client.queue("more").inspect().await.unwrap();
         let mut watch = client.queue("more").watch().await.unwrap();
         let waiting = tokio::spawn({
             let queue = client.queue("other");
