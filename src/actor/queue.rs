@@ -18,13 +18,13 @@ use tokio::sync::oneshot;
 use super::{
     messages::{Apply, Asked, Measure, Quiesce, Stored, Watch},
     pump::{Pump, Pumped},
-    transaction::{Joint, JointAppended, Part, ROOM, ROOM_ASKS},
+    transaction::{Joint, JointAppended, Part, ROOM, ROOM_ASKS, about},
 };
 use crate::{
     engine::{
         self, Command, Delivered, Effect, Event, Queue, QueueConfig, Record, RecordNumber, ReplyTo,
     },
-    error::{Error, ErrorCode},
+    error::ErrorCode,
     service::{EVENT_WEIGHT, Link, Outcome, Reply, Shared, ToSession},
     store::{Appended, Batch, StoreError},
     types::{Millis, QueueName, RequestId, RoomName, SessionId, Timestamp},
@@ -339,7 +339,7 @@ impl QueueActor {
                 Answer::Reply(result) => {
                     let result = match result {
                         Ok(outcome) => Ok(Outcome::Queue { queue: queue.clone(), outcome }),
-                        Err(code) => Err(Error::new(code, format!("{}: {queue}", code.meaning()))),
+                        Err(code) => Err(about(queue, code)),
                     };
                     ToSession::Reply(Reply { id: to.request, permit: to.permit, result })
                 }

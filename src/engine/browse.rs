@@ -150,7 +150,6 @@ impl Queue {
     fn view(&self, number: u32) -> GroupView {
         let group = self.group(number);
         let oldest = group.into_iter().flat_map(|group| &group.lanes).zip(&self.partitions);
-        // Ready messages are in order of their class: the oldest is the first one only with fifo, which is common.
         let sent_at = oldest.filter_map(|(lane, part)| {
             let (_, offset) = lane.first_ready()?;
             part.log.get(offset).map(|slot| slot.message.sent_at)
@@ -216,8 +215,8 @@ impl Queue {
                 Why::AllLeased { leased, next_end }
             }
             () if delayed > 0 => {
-                let windows = self.partitions.iter().filter_map(|part| part.gathering);
-                let closing = windows.map(|open| open.closes_at);
+                let held = lanes().zip(&self.partitions).filter(|(lane, _)| !lane.held.is_empty());
+                let closing = held.filter_map(|(_, part)| Some(part.gathering?.closes_at));
                 let next = lanes().filter_map(|lane| lane.next_visible()).chain(closing).min();
                 Why::Delayed { delayed, next }
             }

@@ -6,11 +6,13 @@ use super::{
     command::State,
     effect::Effect,
     lane::Hold,
-    message::Position,
+    message::{ParentFailed, Position},
     queue::{Parent, Queue, WORK},
     settings::MessageOrder,
     view::Status,
+    waiters::{Line, Receiver},
 };
+use crate::types::{PartitionKey, Timestamp};
 
 impl Queue {
     /// # Panics
@@ -53,16 +55,20 @@ impl Queue {
         assert_eq!(self.awaiting, self.awaits.values().map(Vec::len).sum::<usize>());
         self.check_dependencies();
         self.check_leases();
+        self.check_liveness();
         assert!(self.timers.next().is_none_or(|at| at > self.now), "I9");
         assert!(self.unserved.is_empty() && self.unrecorded.is_empty() && self.untold.is_empty());
     }
 
     fn check_dependencies(&self) {
+        for group in self.group_numbers() {
+            for child in self.positions(group, |state| state == State::Blocked) {
+                assert!(self.parents.contains_key(&child), "{child} is blocked by nothing");
+            }
+        }
         for (child, parents) in &self.parents {
             assert!(!parents.is_empty());
-            let blocked =
-                |group| self.state(group, *child).is_none_or(|state| state == State::Blocked);
-            assert!(self.group(WORK).is_none() || blocked(WORK), "a child is blocked");
+            assert!(self.message(*child).is_some(), "a child is kept");
             for parent in parents {
                 assert!(self.children[parent].contains(child), "both ways");
             }
@@ -71,7 +77,13 @@ impl Queue {
             assert!(!children.is_empty());
             assert!(children.iter().all(|child| self.parents[child].contains(parent)), "both ways");
             if let Parent::Position(position) = parent {
-                assert_ne!(self.state(WORK, *position), Some(State::Done), "done means free");
+                // A failed parent that is no longer dead, but kept for others, looks done.
+                let waits = |child| self.rule_of(child) == ParentFailed::Wait;
+                assert!(
+                    self.state(WORK, *position) != Some(State::Done)
+                        || children.iter().all(|child| waits(*child)),
+                    "done means free"
+                );
             }
         }
     }
@@ -99,6 +111,68 @@ impl Queue {
                 assert_eq!(standing.outstanding, leased, "credit of {number} {key:?}");
             }
         }
+    }
+
+    /// I3, by looking at every message for every receiver: no index is asked.
+    fn check_liveness(&self) {
+        if self.status != Status::Open || self.paused {
+            return;
+        }
+        for (number, group) in (0..).zip(&self.groups) {
+            let Some(group) = group else { continue };
+            let leased = self.positions(number, |state| state == State::Leased).len();
+            if self.settings.concurrency.is_some_and(|cap| leased >= cap as usize) {
+                continue;
+            }
+            for receiver in group.waiters.receivers() {
+                let Some(position) = self.could_be_taken(number, receiver) else { continue };
+                let Some(rate) = self.settings.rate else {
+                    panic!("I3: {position} is ready, and {receiver:?} waits");
+                };
+                let counts = |at: &&Timestamp| at.after(rate.per) > self.now;
+                let used = self.deliveries.iter().filter(counts).count();
+                assert!(used >= rate.count as usize, "I3: {position} is ready for {receiver:?}");
+                assert!(rate.count == 0 || self.rate_timer.is_some(), "I3: nobody looks again");
+            }
+        }
+    }
+
+    /// A message that a receiver may have.
+    fn could_be_taken(&self, group: u32, receiver: &Receiver) -> Option<Position> {
+        let is_of = |position: &Position, key: &PartitionKey| {
+            self.partitions[position.partition as usize].key == *key
+        };
+        let is_free = |position: &Position| {
+            self.lane_of(group, position.partition).is_some_and(|lane| lane.run.is_none())
+        };
+        let ready = self.positions(group, |state| state == State::Ready);
+        let mut ready = ready.into_iter().filter(is_free);
+        match &receiver.line {
+            Line::Message => ready.next(),
+            Line::MessageOf(key) => ready.find(|position| is_of(position, key)),
+            Line::Labelled(key, labels) => ready.find(|position| {
+                key.as_ref().is_none_or(|key| is_of(position, key))
+                    && self.message(*position).unwrap().has_labels(labels)
+            }),
+            Line::Partition => ready.find(|position| self.is_first(group, *position)),
+            Line::PartitionOf(key) => {
+                ready.find(|position| is_of(position, key) && self.is_first(group, *position))
+            }
+        }
+    }
+
+    /// Whether a ready message comes before all others of its partition that are open, and none is leased.
+    fn is_first(&self, group: u32, position: Position) -> bool {
+        let lane = self.lane_of(group, position.partition).unwrap();
+        let place = |offset: u64| (lane.get(offset).map_or(0, |one| one.class), offset);
+        let log = &self.partitions[position.partition as usize].log;
+        log.from(0).all(|(offset, _)| match lane.state(offset) {
+            State::Leased => false,
+            State::Done | State::Dead => true,
+            State::Blocked | State::Delayed | State::Ready => {
+                place(offset) >= place(position.offset)
+            }
+        })
     }
 
     /// What a replay must bring back, as text.

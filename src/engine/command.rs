@@ -286,6 +286,18 @@ pub enum Action {
     },
 }
 
+impl Action {
+    /// Whether it does anything to a message in this state.
+    pub(super) const fn fits(&self, state: State) -> bool {
+        match self {
+            Self::Cancel => true,
+            Self::Promote => matches!(state, State::Delayed),
+            Self::Redrive { .. } => matches!(state, State::Dead),
+            Self::Bury { .. } => matches!(state, State::Blocked | State::Delayed | State::Ready),
+        }
+    }
+}
+
 /// Where a group is moved to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SeekTo {

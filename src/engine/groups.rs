@@ -95,8 +95,8 @@ impl Queue {
         for message in messages {
             let position = message.position;
             let hold = self.hold_for_newcomer(&message);
-            let is_over = self.is_over(&message).is_some();
-            self.reopen(position);
+            let is_over = self.is_over(&message);
+            self.reopen(group, position);
             if hold == Hold::Ready && is_fifo && !is_over {
                 fresh.push(position);
             } else {
@@ -123,20 +123,21 @@ impl Queue {
         }
     }
 
-    /// A message that was settled and kept is open again.
-    fn reopen(&mut self, position: Position) {
+    /// A message that was settled and kept is open again; its result is the work group's.
+    fn reopen(&mut self, group: u32, position: Position) {
         let retain = self.settings.retain_settled;
-        let Some(part) = self.partitions.get(position.partition as usize) else { return };
-        let Some(slot) = part.log.get(position.offset) else { return };
-        if let Some(ended) = slot.settled.as_ref().filter(|_| slot.open == 0 && slot.dead == 0) {
+        let Some(part) = self.partitions.get_mut(position.partition as usize) else { return };
+        let Some(slot) = part.log.get_mut(position.offset) else { return };
+        if let Some(ended) = slot.settled.take() {
             self.timers.clear(ended.at.after(retain), Timer::Settled { position });
+            slot.settled = Some(ended).filter(|ended| group != WORK && ended.result.is_some());
         }
     }
 
     pub(super) fn delete_group(&mut self, name: &GroupName) -> Result<Outcome, ErrorCode> {
         let group = self.by_name.get(name).copied().ok_or(ErrorCode::GroupNotFound)?;
         self.refuse_receivers(group, ErrorCode::GroupNotFound);
-        self.append(Record::GroupRemoved { group });
+        self.append(Record::GroupRemoved { group, at: self.now });
         self.notify(Happened::GroupDeleted, None, group, 0);
         self.remove_group(group);
         Ok(Outcome::Done)
@@ -166,10 +167,11 @@ impl Queue {
         to: SeekTo,
     ) -> Result<Outcome, ErrorCode> {
         let group = self.named(group)?;
-        let partitions: Vec<u32> = match partition {
+        let mut partitions: Vec<u32> = match partition {
             Some(key) => self.by_key.get(key).copied().into_iter().collect(),
             None => self.by_key.values().copied().collect(),
         };
+        partitions.sort_unstable();
         for partition in partitions {
             let Some(part) = self.partitions.get(partition as usize) else { continue };
             let offset = match to {
@@ -190,7 +192,6 @@ impl Queue {
             }
         }
         self.notify(Happened::Sought, None, group, 0);
-        self.serve_all();
         Ok(Outcome::Done)
     }
 

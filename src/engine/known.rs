@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use super::message::{Message, Position};
 use crate::types::{Payload, Timestamp};
 
-/// How a message with an id of its own ended.
+/// How a message ended that others depend on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Fate {
     /// It has not.
@@ -19,7 +19,6 @@ pub(super) enum Fate {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct KnownId {
     pub(super) position: Position,
-    pub(super) fate: Fate,
     /// Set when the message is no longer kept.
     pub(super) forget_at: Option<Timestamp>,
 }
@@ -31,7 +30,6 @@ pub(super) struct KnownKey {
     /// Of the body, if that is to be compared.
     pub(super) content: Option<u64>,
     pub(super) forget_at: Option<Timestamp>,
-    pub(super) until_settled: bool,
 }
 
 #[derive(Debug, Default)]

@@ -33,6 +33,8 @@ pub(super) struct Lease {
     pub(super) receiver: Option<(SessionId, RequestId)>,
     /// A prepared transaction that keeps it from ending.
     pub(super) pinned: Option<u64>,
+    /// Its session ended meanwhile.
+    pub(super) orphaned: bool,
 }
 
 /// A lease of a partition: some of its messages, in order.
@@ -186,10 +188,10 @@ impl Lane {
     /// Takes a message out of all indexes; `None` if it is done. One of [`Self::place`], [`Self::finish`] or the
     /// removal of the message must follow.
     pub(super) fn lift(&mut self, offset: u64) -> Option<Delivery> {
+        if self.state(offset) == State::Done {
+            return None;
+        }
         let Some(delivery) = self.deliveries.remove(&offset) else {
-            if offset < self.next {
-                return None;
-            }
             self.fresh -= 1;
             return Some(Delivery::FRESH);
         };
@@ -212,7 +214,7 @@ impl Lane {
                 }
             }
             Hold::Dead { .. } => self.dead -= 1,
-            Hold::Done => return None,
+            Hold::Done => {}
         }
         Some(delivery)
     }

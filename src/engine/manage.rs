@@ -265,7 +265,6 @@ impl Queue {
             self.leave(group, position, Ending::Purged);
         }
         self.notify(Happened::Purged, None, group, count);
-        self.serve_all();
         Ok(Outcome::Purged { count })
     }
 
@@ -277,14 +276,8 @@ impl Queue {
         dry_run: bool,
     ) -> Result<Outcome, ErrorCode> {
         let group = self.named(group)?;
-        let fits = |state: State| match action {
-            Action::Cancel => true,
-            Action::Promote => state == State::Delayed,
-            Action::Redrive { .. } => state == State::Dead,
-            Action::Bury { .. } => matches!(state, State::Blocked | State::Delayed | State::Ready),
-        };
         let mut selected = self.select(group, select);
-        selected.retain(|position| self.state(group, *position).is_some_and(fits));
+        selected.retain(|at| self.state(group, *at).is_some_and(|state| action.fits(state)));
         if !dry_run {
             self.act(group, &selected, action);
         }
@@ -353,16 +346,16 @@ impl Queue {
                         0 => Standing::Ready,
                         wait => Standing::Delayed { until: self.now.after(Millis(wait)) },
                     };
-                    if group == WORK {
-                        self.remember_fate(*position, super::known::Fate::Live);
-                    }
                     self.put(group, *position, Some(0), standing);
                 }
             }
             Action::Bury { reason } => {
                 let reason = reason.clone().unwrap_or_else(|| Arc::from("buried"));
                 for position in selected {
-                    self.give_up(group, *position, &reason);
+                    // The burial of its parent may have buried it, too.
+                    if self.state(group, *position).is_some_and(|state| action.fits(state)) {
+                        self.give_up(group, *position, &reason);
+                    }
                 }
             }
         }

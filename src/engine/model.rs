@@ -82,7 +82,7 @@ struct Kept {
     message: Arc<Message>,
     /// Its own time; in the past if it has none.
     ready_at: Timestamp,
-    /// Ids of the parents that are not done.
+    /// The parents that are not done: positions, or ids that no message had yet.
     waits_for: Vec<Arc<str>>,
     /// One for each group.
     places: Vec<(u32, Place)>,
@@ -121,7 +121,8 @@ struct Key {
     sequence: u64,
     position: Position,
     id: Option<Arc<str>>,
-    content: send::Content,
+    /// None: contents did not count when it was sent.
+    content: Option<send::Content>,
     /// None: until its message is settled.
     until: Option<Timestamp>,
 }
@@ -216,7 +217,7 @@ impl Model {
         if let Some(answer) = self.obey(from, command) {
             self.out.push(Output::Reply(from, answer));
         }
-        self.advance(now);
+        self.catch_up();
         std::mem::take(&mut self.out)
     }
 
@@ -350,12 +351,11 @@ impl Model {
         if settings.rate != self.settings.rate {
             self.handed_out.clear();
         }
-        let work_group_ends = self.settings.work_group && !settings.work_group;
-        self.settings = settings;
-        if work_group_ends {
+        if self.settings.work_group && !settings.work_group {
             self.end_receivers(|receiver| receiver.group == WORK, ErrorCode::GroupRequired);
             self.end_work_group();
         }
+        self.settings = settings;
         Ok(())
     }
 
@@ -415,6 +415,11 @@ impl Model {
         }
     }
 
+    /// The work group may be switched off.
+    fn is_there(&self, group: u32) -> bool {
+        group != WORK || self.settings.work_group
+    }
+
     fn partition(&self, key: &PartitionKey) -> Option<u32> {
         self.partitions.iter().find(|it| it.key == *key).map(|it| it.number)
     }
@@ -464,6 +469,10 @@ impl Kept {
 
     fn partition(&self) -> u32 {
         self.message.position.partition
+    }
+
+    fn position(&self) -> Arc<str> {
+        self.message.position.to_string().into()
     }
 
     fn own_id(&self) -> Option<&str> {

@@ -1,4 +1,5 @@
-//! How a message gets from one place to another: every index, timer and count in step (I1, I5).
+//! How a message gets from one place to another: every index, timer and count in step (I1, I5), and whoever waits for
+//! what that may bring is marked to be served (I3).
 //!
 //! The first half writes no records and makes no effects, so that a replay uses it, too.
 
@@ -8,7 +9,6 @@ use super::{
     command::State,
     effect::{Happened, Item, Outcome},
     group::Group,
-    known::Fate,
     lane::{Delivery, Hold, Lane, Lease},
     log::{Ended, Log},
     message::{Message, ParentFailed, Position},
@@ -49,16 +49,17 @@ impl Queue {
         Some(self.lane_of(group, position.partition)?.state(position.offset))
     }
 
-    /// Takes a message out of all indexes of a group; `None` if the group is done with it. One of [`Self::place`],
-    /// [`Self::finish`] and the removal of the message must follow.
+    /// Takes a message out of all indexes of a group; `None` if the group is done with it, or it is not kept. One of
+    /// [`Self::place`], [`Self::finish`] and the removal of the message must follow.
     pub(super) fn lift(&mut self, group: u32, position: Position) -> Option<Delivery> {
         let retain_dead = self.settings.retain_dead;
         let Position { partition, offset } = position;
+        self.message(position)?;
         let members = self.groups.get_mut(group as usize)?.as_mut()?;
         let lane = members.lanes.get_mut(partition as usize)?;
         let delivery = lane.lift(offset)?;
         if let Some(at) = delivery.ages_at {
-            self.timers.clear(at, Timer::Age { group, position });
+            self.timers.clear_ageing(at, group, position);
         }
         let mut ended_run = false;
         match &delivery.hold {
@@ -88,6 +89,10 @@ impl Queue {
         if ended_run {
             self.end_run(group, partition);
         }
+        // It may have been in somebody's way; with a cap on leases, in that of those who wait for any partition.
+        let is_leased = matches!(delivery.hold, Hold::Leased(_) | Hold::InRun);
+        let frees_all = is_leased && self.settings.concurrency.is_some();
+        self.serve(group, Some(partition).filter(|_| !frees_all));
         self.count(position, |slot| if is_dead { slot.dead -= 1 } else { slot.open -= 1 });
         Some(delivery)
     }
@@ -130,19 +135,19 @@ impl Queue {
         let Position { partition, offset } = position;
         let Some(message) = self.message(position).cloned() else { return };
         let waits = matches!(hold, Hold::Ready | Hold::Delayed(_) | Hold::Held | Hold::Blocked);
+        let (is_ready, is_dead) = (hold == Hold::Ready, matches!(hold, Hold::Dead { .. }));
         let too_old_at = message.sent_at.after(self.settings.retain_open);
-        let over_at = message.expires_at.map_or(too_old_at, |at| at.min(too_old_at));
-        if waits && over_at <= self.now {
-            // It came too late: its time has been over.
+        let over_at = message.expires_at.filter(|_| waits).map_or(too_old_at, |at| at.min(too_old_at));
+        if (waits || is_dead) && over_at <= self.now {
+            // Its time has been over: that is the next thing to happen.
             self.timers.set(over_at, Timer::Expiry { position });
         }
         let (class, ages_at) = if waits { self.class(&message) } else { (0, None) };
         // What is held gets its class when the window closes.
         let ages_at = ages_at.filter(|_| hold != Hold::Held);
         if let Some(at) = ages_at {
-            self.timers.set(at, Timer::Age { group, position });
+            self.timers.set_ageing(at, group, position);
         }
-        let is_dead = matches!(hold, Hold::Dead { .. });
         match &hold {
             Hold::Delayed(until) => self.timers.set(*until, Timer::Visible { group, position }),
             Hold::Leased(lease) => {
@@ -172,6 +177,9 @@ impl Queue {
         }
         members.reindex(partition, log);
         self.count(position, |slot| if is_dead { slot.dead += 1 } else { slot.open += 1 });
+        if is_ready {
+            self.serve(group, Some(partition));
+        }
     }
 
     /// A new message at the end of its partition is ready in a fifo queue: next to nothing is kept of that.
@@ -182,6 +190,7 @@ impl Queue {
         }
         members.reindex(position.partition, log);
         self.count(position, |slot| slot.open += 1);
+        self.serve(group, Some(position.partition));
     }
 
     /// A message that was lifted is done in this group.
@@ -210,8 +219,8 @@ impl Queue {
         if slot.open > 0 || slot.dead > 0 {
             return;
         }
-        let is_too_old = slot.message.sent_at.after(self.settings.retain_open) <= self.now;
-        if retain.0 == 0 || is_too_old {
+        let too_old_at = slot.message.sent_at.after(self.settings.retain_open);
+        if retain.0 == 0 || too_old_at <= self.now {
             return self.discard(position);
         }
         let ended = slot.settled.get_or_insert_with(|| Box::new(Ended { at, result: None }));
@@ -225,6 +234,8 @@ impl Queue {
         let Position { partition, offset } = position;
         let Some(part) = self.partitions.get_mut(partition as usize) else { return };
         let Some(slot) = part.log.remove(offset) else { return };
+        self.forget_parents(position);
+        let Some(part) = self.partitions.get_mut(partition as usize) else { return };
         for group in &mut self.groups {
             let Some(group) = group.as_mut() else { continue };
             if let Some(lane) = group.lanes.get_mut(partition as usize) {
@@ -263,26 +274,15 @@ impl Queue {
         self.discard(position);
     }
 
-    /// What a message that has ended in the work group means to ids and keys.
-    pub(super) fn remember_fate(&mut self, position: Position, fate: Fate) {
-        let Some(message) = self.message(position).cloned() else { return };
-        let Some(options) = &message.options else { return };
-        if let Some(id) = &options.id
-            && let Some(known) = self.known.ids.get_mut(id)
-        {
-            known.fate = fate;
-        }
-        if let Some(key) =
-            options.key.as_ref().filter(|key| key.until_settled && fate != Fate::Live)
-        {
-            let place = (position.partition, Arc::clone(&key.text));
-            if self.known.keys.get(&place).is_some_and(|known| known.position == position)
-                && let Some(known) = self.known.keys.remove(&place)
-                && let Some(at) = known.forget_at
-            {
-                let (partition, key) = place;
-                self.timers.clear(at, Timer::Key { partition, key });
-            }
+    /// A message has ended in the work group: its key is free again, if it was remembered until then.
+    pub(super) fn forget_settled_key(&mut self, position: Position) {
+        let options = self.message(position).and_then(|message| message.options.as_ref());
+        let Some(key) = options.and_then(|it| it.key.as_ref()).filter(|key| key.until_settled) else {
+            return;
+        };
+        let place = (position.partition, Arc::clone(&key.text));
+        if self.known.keys.get(&place).is_some_and(|known| known.position == position) {
+            self.known.keys.remove(&place);
         }
     }
 
@@ -398,9 +398,7 @@ impl Queue {
         failures: u32,
     ) {
         let is_done = matches!(ending, Ending::Done(_) | Ending::Purged);
-        let fate = if is_done { Fate::Done } else { Fate::Failed };
-        self.remember_fate(position, fate);
-        self.forget_parents(position);
+        self.forget_settled_key(position);
         if self.awaits.contains_key(&position)
             && let Some(item) = self.item(WORK, position)
         {
@@ -449,14 +447,19 @@ impl Queue {
         }
         let children: BTreeSet<Position> = self.children.get(&parent).cloned().unwrap_or_default();
         for child in children {
-            let rule = self.message(child).and_then(|message| message.options.as_ref());
-            match rule.map_or(ParentFailed::Wait, |options| options.parent_failed) {
+            match self.rule_of(child) {
                 ParentFailed::Wait => {}
                 ParentFailed::Run if self.forget_parent(&parent, child) => self.unblock(child),
                 ParentFailed::Run => {}
                 ParentFailed::Fail => self.fail_child(child),
             }
         }
+    }
+
+    /// What becomes of a message when its parent fails.
+    pub(super) fn rule_of(&self, child: Position) -> ParentFailed {
+        let options = self.message(child).and_then(|message| message.options.as_ref());
+        options.map_or(ParentFailed::Wait, |options| options.parent_failed)
     }
 
     /// A child whose parent failed is given up in every group that has it blocked.
@@ -491,7 +494,7 @@ impl Queue {
         }
     }
 
-    /// Puts a lifted message somewhere, and writes that down. Serves whoever waits for it.
+    /// Puts a lifted message somewhere, and writes that down.
     pub(super) fn move_to(
         &mut self,
         group: u32,
@@ -513,7 +516,6 @@ impl Queue {
         self.place(group, position, counts, hold);
         if is_ready {
             self.notify(Happened::Ready, Some(position), group, 1);
-            self.serve(group, Some(position.partition));
         }
     }
 
@@ -525,20 +527,13 @@ impl Queue {
         self.leave(group, position, ending);
     }
 
-    /// Whether a message that comes back is past its time, and how it ends then.
-    pub(super) fn is_over(&self, message: &Message) -> Option<Ending> {
-        if message.sent_at.after(self.settings.retain_open) <= self.now {
-            return Some(Ending::Dropped("expired".into()));
-        }
-        message.expires_at.filter(|at| *at <= self.now).map(|_| self.expired())
+    /// Whether a message is past its time: it must not wait for a taker.
+    pub(super) fn is_over(&self, message: &Message) -> bool {
+        self.is_too_old(message) || message.expires_at.is_some_and(|at| at <= self.now)
     }
 
-    fn expired(&self) -> Ending {
-        if self.settings.dead_letter_expired {
-            Ending::Dead("expired".into())
-        } else {
-            Ending::Dropped("expired".into())
-        }
+    fn is_too_old(&self, message: &Message) -> bool {
+        message.sent_at.after(self.settings.retain_open) <= self.now
     }
 
     /// A leased message returns to its old place, perhaps after a wait. `is_changed`: what is written of it is no longer
@@ -551,10 +546,6 @@ impl Queue {
         until: Option<Timestamp>,
         is_changed: bool,
     ) {
-        let Some(message) = self.message(position).cloned() else { return };
-        if let Some(ending) = self.is_over(&message) {
-            return self.leave(group, position, ending);
-        }
         let Some(delivery) = self.lift(group, position) else { return };
         let until = until.filter(|until| *until > self.now);
         let standing = until.map_or(Standing::Ready, |until| Standing::Delayed { until });
@@ -584,7 +575,6 @@ impl Queue {
             let ending = Ending::Dropped(reason.unwrap_or("removed").into());
             self.ended(position, &ending, attempts, failures);
         }
-        self.forget_parents(position);
         self.remove(position);
     }
 
@@ -592,36 +582,35 @@ impl Queue {
         let Some(delivery) = self.lift(group, position) else { return };
         self.place(group, position, (delivery.attempts, delivery.failures), Hold::Ready);
         self.notify(Happened::Ready, Some(position), group, 1);
-        self.serve(group, Some(position.partition));
     }
 
     /// The class of a waiting message changes.
     pub(super) fn ages(&mut self, group: u32, position: Position) {
         let Some(delivery) = self.lift(group, position) else { return };
         self.place(group, position, (delivery.attempts, delivery.failures), delivery.hold);
-        self.serve(group, Some(position.partition));
     }
 
-    /// A message is no longer good: in every group that has not got it in its hands.
+    /// A message is past its time: in every group but those that have it in their hands.
     pub(super) fn expires(&mut self, position: Position) {
+        let Some(message) = self.message(position).cloned() else { return };
+        if !self.is_over(&message) {
+            return; // A replay set the timer, and then the settings changed.
+        }
+        let is_too_old = self.is_too_old(&message);
         for group in self.group_numbers() {
             match self.state(group, position) {
                 Some(State::Blocked | State::Delayed | State::Ready) => {
-                    let Some(message) = self.message(position) else { return };
-                    let ending = self.is_over(message).unwrap_or_else(|| self.expired());
-                    self.leave(group, position, ending);
+                    let is_kept = self.settings.dead_letter_expired && !is_too_old;
+                    let ending = if is_kept { Ending::Dead } else { Ending::Dropped };
+                    self.leave(group, position, ending("expired".into()));
                 }
+                Some(State::Dead) if is_too_old => self.leave_quietly(group, position),
                 Some(State::Leased | State::Dead | State::Done) | None => {}
             }
         }
-        self.serve_all();
     }
 
-    pub(super) fn dead_letter_ends(&mut self, group: u32, position: Position) {
-        self.leave_quietly(group, position);
-    }
-
-    /// A dead letter goes; nobody waits for it any more.
+    /// A dead letter has been kept long enough; nobody waits for it any more.
     pub(super) fn leave_quietly(&mut self, group: u32, position: Position) {
         if self.lift(group, position).is_none() {
             return;
@@ -636,15 +625,15 @@ impl Queue {
         self.settle_slot(position, self.now, None);
     }
 
-    /// The oldest messages of a partition are too old.
-    pub(super) fn drops_oldest(&mut self, partition: u32) {
+    /// The oldest messages of a partition are too old; not those that are so only later than `at`.
+    pub(super) fn drops_oldest(&mut self, partition: u32, at: Timestamp) {
         let retain = self.settings.retain_open;
         let Some(part) = self.partitions.get_mut(partition as usize) else { return };
         part.oldest_at = None;
         let mut gone = Vec::new();
         let mut oldest = part.oldest;
         for (offset, slot) in part.log.from(oldest) {
-            if slot.message.sent_at.after(retain) > self.now {
+            if slot.message.sent_at.after(retain) > at {
                 break;
             }
             oldest = offset + 1;
@@ -655,9 +644,7 @@ impl Queue {
             self.group_numbers().any(|group| self.state(group, *position) == Some(State::Leased))
         };
         let (leased, gone): (Vec<_>, Vec<_>) = gone.into_iter().partition(is_leased);
-        for position in leased {
-            self.leave_where_not_leased(position);
-        }
+        leased.into_iter().for_each(|position| self.expires(position));
         if !gone.is_empty() {
             self.totals.dropped += gone.len() as u64;
             self.notify(Happened::Dropped, None, WORK, gone.len() as u64);
@@ -665,20 +652,6 @@ impl Queue {
             gone.into_iter().for_each(|position| self.take_away(position, Some("expired")));
         }
         self.watch_oldest(partition);
-        self.serve_all();
-    }
-
-    /// A message that is too old: those who have it in their hands may finish it.
-    fn leave_where_not_leased(&mut self, position: Position) {
-        for group in self.group_numbers() {
-            match self.state(group, position) {
-                Some(State::Blocked | State::Delayed | State::Ready) => {
-                    self.leave(group, position, Ending::Dropped("expired".into()));
-                }
-                Some(State::Dead) => self.leave_quietly(group, position),
-                Some(State::Leased | State::Done) | None => {}
-            }
-        }
     }
 
     /// Arms the timer for the next message of a partition that gets too old.
@@ -734,7 +707,6 @@ impl Queue {
                     self.notify(Happened::Ready, Some(position), group, 1);
                 }
             }
-            self.serve(group, Some(partition));
         }
     }
 
@@ -754,6 +726,6 @@ impl Queue {
                 (Some(self.now.after(length)), bound.then_some(session))
             }
         };
-        Lease { generation, until, bound, receiver: None, pinned: None }
+        Lease { generation, until, bound, receiver: None, pinned: None, orphaned: false }
     }
 }

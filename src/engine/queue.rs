@@ -186,7 +186,7 @@ impl Queue {
             self.reply(from, result);
         }
         // What the command made due, and then whoever waits for what it brought.
-        self.pass_time(now);
+        self.happen(Some(self.now));
         self.record_settled();
         std::mem::swap(&mut self.effects, effects);
     }
@@ -296,23 +296,39 @@ impl Queue {
     /// Everything that is due by `now`, in the order of time.
     pub(super) fn pass_time(&mut self, now: Timestamp) {
         self.now = self.now.max(now);
-        let mut moment = None;
-        while let Some((at, timer)) = self.timers.pop_due(self.now) {
+        // Age and rate are those of now, however late it is for all else.
+        while let Some((group, position)) = self.timers.pop_ageing(self.now) {
+            self.ages(group, position);
+        }
+        if self.rate_timer.is_some_and(|at| at <= self.now) {
+            self.serve_all();
+        }
+        self.happen(None);
+    }
+
+    /// Everything that is due. What is due by a moment happens before anything is handed out at it.
+    fn happen(&mut self, mut moment: Option<Timestamp>) {
+        loop {
             // Whoever gives up at the very moment gets what comes at that moment.
-            let gives_up = matches!(timer, Timer::Await { .. } | Timer::Receiver { .. });
-            if moment.replace(at) != Some(at) || gives_up {
+            let is_later = match self.timers.first().filter(|(at, _)| *at <= self.now) {
+                None | Some((_, Timer::Await { .. } | Timer::Receiver { .. })) => true,
+                Some((at, _)) => moment.is_some_and(|moment| *at > moment),
+            };
+            if is_later && !self.unserved.is_empty() {
                 self.serve_marked();
+                continue; // That may have cleared the timer.
             }
+            let Some((at, timer)) = self.timers.pop_due(self.now) else { return };
+            moment = moment.max(Some(at));
             match timer {
                 Timer::Lease { group, position } => self.lease_ends(group, position),
                 Timer::Run { group, partition } => self.run_ends(group, partition),
                 Timer::Visible { group, position } => self.becomes_visible(group, position),
                 Timer::Window { partition } => self.close_window(partition),
-                Timer::Age { group, position } => self.ages(group, position),
                 Timer::Expiry { position } => self.expires(position),
-                Timer::Oldest { partition } => self.drops_oldest(partition),
+                Timer::Oldest { partition } => self.drops_oldest(partition, at),
                 Timer::Settled { position } => self.remove_for_good(&[position]),
-                Timer::Dead { group, position } => self.dead_letter_ends(group, position),
+                Timer::Dead { group, position } => self.leave_quietly(group, position),
                 Timer::Id { id } => {
                     if let Some(known) = self.known.ids.get(&id)
                         && known.forget_at == Some(at)
@@ -341,7 +357,6 @@ impl Queue {
                 }
             }
         }
-        self.serve_marked();
     }
 
     pub(super) fn group(&self, group: u32) -> Option<&Group> {
@@ -464,7 +479,6 @@ impl Queue {
         for group in self.group_numbers() {
             self.return_bound(group, session);
         }
-        self.serve_all();
     }
 
     /// Forgets those who wait for a result.

@@ -67,7 +67,7 @@ pub enum Record {
     /// A group has this number. Messages from `from` on are for it.
     GroupAdded { group: u32, name: GroupName, from: Sequence },
     /// The group is gone.
-    GroupRemoved { group: u32 },
+    GroupRemoved { group: u32, at: Timestamp },
     /// A message was added, and stands so in every group.
     Sent { message: Arc<Message>, standing: Standing },
     /// A message got another body and options, in its place.

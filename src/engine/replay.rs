@@ -35,7 +35,10 @@ impl Queue {
                     self.add_group(group, name, from);
                 }
             }
-            Record::GroupRemoved { group } => self.remove_group(group),
+            Record::GroupRemoved { group, at } => {
+                self.is_now(at);
+                self.remove_group(group);
+            }
             Record::Sent { message, standing } => self.replay_sent(message, &standing),
             Record::Replaced { message, standing } => {
                 let parents = self.parents_of(&message).unwrap_or_default();
@@ -56,7 +59,6 @@ impl Queue {
                     if self.state(WORK, position).is_some_and(|state| state != State::Done) {
                         self.replay_ended(position, Fate::Failed);
                     }
-                    self.forget_parents(position);
                     self.remove(position);
                 }
             }
@@ -105,17 +107,14 @@ impl Queue {
         if part.gathering.is_some_and(|open| open.closes_at <= message.sent_at) {
             self.close_window(partition);
         }
-        let parents = match standing {
-            Standing::Blocked => self.parents_of(&message).unwrap_or_default(),
-            _ => BTreeSet::new(),
-        };
+        let parents = self.parents_of(&message).unwrap_or_default();
         let (position, sent_at) = (message.position, message.sent_at);
         self.insert(message, standing, Some(&parents));
-        match standing {
-            Standing::Dead { .. } | Standing::Dropped { .. } => {
-                self.remember_fate(position, Fate::Failed);
-            }
-            _ => {}
+        if matches!(standing, Standing::Dead { .. } | Standing::Dropped { .. }) {
+            self.replay_ended(position, Fate::Failed);
+        }
+        if self.group(WORK).is_none() {
+            self.replay_ended(position, Fate::Done);
         }
         if self.has_no_group(position) {
             self.settle_slot(position, sent_at, None);
@@ -168,11 +167,7 @@ impl Queue {
             }
             Standing::Ready | Standing::Blocked | Standing::Delayed { .. } | Standing::Held => {
                 if self.lift(group, position).is_some() {
-                    self.forget_parents(position);
                     self.place(group, position, (0, failures), hold_of(&standing));
-                    if group == WORK {
-                        self.remember_fate(position, Fate::Live);
-                    }
                 }
             }
         }
@@ -191,17 +186,17 @@ impl Queue {
     /// What the end of a message means to those who know it or wait for it. What becomes of its children has records of
     /// its own.
     fn replay_ended(&mut self, position: Position, fate: Fate) {
-        self.remember_fate(position, fate);
-        self.forget_parents(position);
+        self.forget_settled_key(position);
         let parent = Parent::Position(position);
         if fate == Fate::Done {
             self.parent_is_done(&parent);
             return;
         }
         for child in self.children.get(&parent).cloned().unwrap_or_default() {
-            let rule = self.message(child).and_then(|message| message.options.as_ref());
-            if rule.is_some_and(|options| options.parent_failed == ParentFailed::Run) {
-                self.forget_parent(&parent, child);
+            match self.rule_of(child) {
+                ParentFailed::Wait => {}
+                ParentFailed::Run => drop(self.forget_parent(&parent, child)),
+                ParentFailed::Fail => self.forget_parents(child),
             }
         }
     }

@@ -14,6 +14,7 @@ use super::{
     message::{
         DedupKey, Message, NewMessage, OnDuplicate, Options, ParentFailed, Position, Sequence,
     },
+    moves::Ending,
     partition::Partition,
     queue::{Parent, Queue, WORK},
     record::{Record, RecordNumber, Standing},
@@ -45,14 +46,18 @@ enum Plan {
 }
 
 impl Queue {
-    /// The common case, without a detour: one message.
+    /// The common case, without a detour: one message, of which nothing is said, in a partition that is there.
     pub(super) fn send_one(&mut self, message: NewMessage) -> Result<Receipt, ErrorCode> {
-        if message.options.is_none() && self.prepared.is_empty() && self.status != Status::Closed {
-            let bytes = message.body.len();
-            if self.fits(1, bytes) {
-                self.come_into_being();
-                return self.add(message, None);
-            }
+        let has_partition = match &message.partition {
+            None => self.default_partition.is_some(),
+            Some(key) => self.by_key.contains_key(key),
+        };
+        if message.options.is_none()
+            && has_partition
+            && self.status == Status::Open
+            && self.check_room_strictly(1, message.body.len()).is_ok()
+        {
+            return self.add(message, None);
         }
         let mut receipts = self.send_all(vec![message])?;
         receipts.pop().ok_or(ErrorCode::Internal)
@@ -138,51 +143,56 @@ impl Queue {
         if self.status == Status::Closed {
             return Err(ErrorCode::QueueClosed);
         }
-        let mut in_batch: BTreeMap<(Option<&PartitionKey>, &Arc<str>), usize> = BTreeMap::new();
+        // Those of the batch that are added.
         let mut ids: BTreeMap<&Arc<str>, usize> = BTreeMap::new();
+        let mut keys: BTreeMap<(&PartitionKey, &Arc<str>), usize> = BTreeMap::new();
         let mut new_partitions: BTreeSet<&PartitionKey> = BTreeSet::new();
         let mut plans = Vec::with_capacity(messages.len());
         let default = PartitionKey::default();
         for (at, message) in messages.iter().enumerate() {
             let partition = message.partition.as_ref().unwrap_or(&default);
-            if !self.by_key.contains_key(partition) {
-                new_partitions.insert(partition);
-            }
             let Some(options) = &message.options else {
+                new_partitions.insert(partition);
                 plans.push(Plan::Add);
                 continue;
             };
             check_options(options)?;
             self.check_parents(options)?;
-            let earlier_id = options.id.as_ref().and_then(|id| ids.insert(id, at));
             let key = options.key.as_ref().filter(|key| self.remembers(key));
-            let earlier_key = key.and_then(|key| in_batch.insert((Some(partition), &key.text), at));
-            let plan = match self.first_of(partition, options, key.is_some(), &message.body)? {
-                Some(plan) => plan,
-                None => match earlier_id.or(earlier_key) {
-                    Some(first) => {
-                        let first_of_all = match plans.get(first) {
-                            Some(Plan::SameAs(first)) => *first,
-                            _ => first,
-                        };
-                        if self.settings.dedup_content
-                            && !is_same(messages.get(first_of_all), message)
-                        {
-                            return Err(ErrorCode::KeyConflict);
-                        }
-                        Plan::SameAs(first_of_all)
+            if let Some(plan) = self.first_of(partition, options, key.is_some(), &message.body)? {
+                plans.push(plan);
+                continue;
+            }
+            let key = key.map(|key| (partition, &key.text));
+            let same_id = options.id.as_ref().and_then(|id| ids.get(id));
+            let same = same_id.or_else(|| key.and_then(|key| keys.get(&key))).copied();
+            plans.push(match same {
+                Some(first) => {
+                    if self.settings.dedup_content && !is_same(messages.get(first), message) {
+                        return Err(ErrorCode::KeyConflict);
                     }
-                    None => Plan::Add,
-                },
-            };
-            plans.push(plan);
+                    Plan::SameAs(first)
+                }
+                None => {
+                    ids.extend(options.id.as_ref().map(|id| (id, at)));
+                    keys.extend(key.map(|key| (key, at)));
+                    new_partitions.insert(partition);
+                    Plan::Add
+                }
+            });
         }
-        let partitions = self.by_key.len() + new_partitions.len();
+        new_partitions.retain(|key| !self.by_key.contains_key(*key));
+        self.check_new_partitions(new_partitions.len())?;
+        Ok(plans)
+    }
+
+    fn check_new_partitions(&self, new: usize) -> Result<(), ErrorCode> {
+        let (partitions, max) = (self.by_key.len() + new, self.config.partitions_max);
         let lanes = partitions.saturating_mul(self.group_numbers().count());
-        if partitions > self.config.partitions_max || lanes > self.config.partitions_max * 10 {
+        if new > 0 && (partitions > max || lanes > max.saturating_mul(10)) {
             return Err(ErrorCode::TooManyPartitions);
         }
-        Ok(plans)
+        Ok(())
     }
 
     /// A parent that is named by its position must have been sent.
@@ -256,11 +266,6 @@ impl Queue {
             })
     }
 
-    /// Whether so much more may be kept and may be open.
-    fn fits(&self, count: usize, bytes: usize) -> bool {
-        self.check_room_strictly(count, bytes).is_ok()
-    }
-
     /// By how much the queue's own limits would be exceeded.
     fn excess(&self, count: usize, bytes: usize) -> (usize, usize) {
         let over = |limit: Option<u64>, now: usize| {
@@ -278,7 +283,8 @@ impl Queue {
     fn make_room(&mut self, count: usize, bytes: usize) -> Result<(), ErrorCode> {
         self.check_room(count, bytes)?;
         let (messages, surplus) = self.excess(count, bytes);
-        if (messages, surplus) == (0, 0) || self.settings.overflow != Overflow::DropOldest {
+        let fits = count == 0 || (messages, surplus) == (0, 0);
+        if fits || self.settings.overflow != Overflow::DropOldest {
             return Ok(());
         }
         let victims = self.victims(messages, surplus).ok_or(ErrorCode::QueueFull)?;
@@ -424,28 +430,26 @@ impl Queue {
         self.totals.sent += 1;
         self.insert(message, &standing, parents.as_ref().ok());
         self.notify(Happened::Sent, Some(position), WORK, 1);
-        if expires_at.is_some_and(|at| at <= self.now) {
-            self.timers.clear(expires_at.unwrap_or_default(), Timer::Expiry { position });
-            self.expires(position);
-            return Ok(Receipt { position, id, duplicate: false });
-        }
         match standing {
-            Standing::Dead { .. } => {
+            Standing::Dead { reason, .. } => {
                 self.totals.dead += 1;
                 self.notify(Happened::Dead, Some(position), WORK, 1);
-                self.remember_fate(position, Fate::Failed);
+                self.ended(position, &Ending::Dead(reason), 0, 0);
             }
-            Standing::Blocked if parents.is_err() => self.fail_child(position),
-            Standing::Ready => self.serve_after_send(number),
             Standing::Dropped { .. } => {
                 self.totals.dropped += 1;
                 self.notify(Happened::Dropped, Some(position), WORK, 1);
-                self.remember_fate(position, Fate::Failed);
+                self.ended(position, &Ending::Dropped("queue_full".into()), 0, 0);
             }
-            Standing::Blocked
+            Standing::Blocked if parents.is_err() => self.fail_child(position),
+            Standing::Ready
+            | Standing::Blocked
             | Standing::Held
             | Standing::Delayed { .. }
             | Standing::Done { .. } => {}
+        }
+        if self.group(WORK).is_none() {
+            self.ended(position, &Ending::Done(None), 0, 0);
         }
         if self.has_no_group(position) {
             self.settle_slot(position, sent_at, None);
@@ -458,14 +462,6 @@ impl Queue {
         let slot = self.partitions.get(position.partition as usize);
         let slot = slot.and_then(|part| part.log.get(position.offset));
         slot.is_some_and(|slot| slot.open == 0 && slot.dead == 0)
-    }
-
-    fn serve_after_send(&mut self, partition: u32) {
-        for number in 0..u32::try_from(self.groups.len()).unwrap_or(u32::MAX) {
-            if self.group(number).is_some_and(|group| !group.waiters.is_empty()) {
-                self.serve(number, Some(partition));
-            }
-        }
     }
 
     /// The times of a message as moments: when it is ready, if not at once, and when it is no longer good.
@@ -536,7 +532,7 @@ impl Queue {
     fn know(&mut self, message: &Message, options: &Options) {
         let position = message.position;
         if let Some(id) = &options.id {
-            let known = KnownId { position, fate: Fate::Live, forget_at: None };
+            let known = KnownId { position, forget_at: None };
             if let Some(before) = self.known.ids.insert(Arc::clone(id), known)
                 && let Some(at) = before.forget_at
             {
@@ -567,7 +563,6 @@ impl Queue {
             id: options.id.clone(),
             content,
             forget_at,
-            until_settled: key.until_settled,
         };
         self.known.keys.insert((partition, text), known);
     }
@@ -594,7 +589,9 @@ impl Queue {
     }
 
     fn fate_of(&self, id: &Arc<str>) -> (Parent, Fate) {
-        let position = match self.known.ids.get(id) {
+        // A replay forgets later.
+        let is_known = |known: &&KnownId| known.forget_at.is_none_or(|at| at > self.now);
+        let position = match self.known.ids.get(id).filter(is_known) {
             // It is no longer kept.
             Some(known) if known.forget_at.is_some() => {
                 return (Parent::Id(Arc::clone(id)), Fate::Done);
@@ -612,12 +609,16 @@ impl Queue {
             Some(State::Blocked | State::Delayed | State::Ready | State::Leased) => {
                 (parent, Fate::Live)
             }
-            None => {
-                let part = self.partitions.get(position.partition as usize);
-                let was_there = part.is_some_and(|part| position.offset < part.log.end());
-                (parent, if was_there { Fate::Done } else { Fate::Live })
-            }
+            None if self.was_used(position) => (parent, Fate::Done),
+            None => (parent, Fate::Live),
         }
+    }
+
+    /// Whether a message was ever here, kept or not. Of deleted partitions only the number is known.
+    fn was_used(&self, position: Position) -> bool {
+        let Some(part) = self.partitions.get(position.partition as usize) else { return false };
+        let is_deleted = self.by_key.get(&part.key) != Some(&position.partition);
+        is_deleted || position.offset < part.log.end()
     }
 
     /// The first message with this key gets another body and other options, in its old place.
@@ -660,10 +661,6 @@ impl Queue {
         if parents.is_err() {
             self.fail_child(position);
         }
-        if expires_at.is_some_and(|at| at <= self.now) {
-            self.expires(position);
-        }
-        self.serve_after_send(position.partition);
         Receipt { position, id, duplicate: true }
     }
 
@@ -738,7 +735,7 @@ pub(super) fn check_options(options: &Options) -> Result<(), ErrorCode> {
         && options.labels.iter().all(|(name, text)| is_text(name) && text.len() <= TEXT_MAX)
         && options.labels.windows(2).all(|two| two[0].0 < two[1].0)
         && options.depends_on.len() <= PARENTS_MAX
-        && options.depends_on.iter().all(|id| is_text(id))
+        && options.depends_on.iter().all(|id| is_text(id) && options.id.as_ref() != Some(id))
         && (-PRIORITY_MAX..=PRIORITY_MAX).contains(&options.priority)
         && options.backoff.is_none_or(|backoff| backoff.jitter <= 100);
     if fine { Ok(()) } else { Err(ErrorCode::InvalidRequest) }

@@ -96,8 +96,7 @@ impl Queue {
             return Settled::Lost;
         }
         let LeaseId { group, position, .. } = lease;
-        let failures = self.failures(group, position);
-        let settled = match verdict {
+        match verdict {
             Verdict::Done { result } => {
                 self.leave(group, position, Ending::Done(result));
                 Settled::Done
@@ -108,29 +107,26 @@ impl Queue {
             Verdict::Dead { reason } => self.bury(group, position, reason.as_deref()),
             Verdict::Release { delay } => {
                 let at = self.after(delay);
-                self.totals.released += 1;
-                self.notify(Happened::Released, Some(position), group, 1);
-                self.come_back(group, position, failures, at, false);
+                self.release(group, position, at);
                 Settled::Back { at }
             }
             Verdict::Cancel => {
                 self.cancel(&[position]);
                 Settled::Cancelled
             }
-        };
-        self.serve_freed(group, position.partition);
-        settled
+        }
+    }
+
+    /// A leased message goes back to its place untouched, perhaps after a wait.
+    pub(super) fn release(&mut self, group: u32, position: Position, until: Option<Timestamp>) {
+        self.totals.released += 1;
+        self.notify(Happened::Released, Some(position), group, 1);
+        self.come_back(group, position, self.failures(group, position), until, false);
     }
 
     fn failures(&self, group: u32, position: Position) -> u32 {
         let lane = self.lane_of(group, position.partition);
         lane.map_or(0, |lane| lane.counts_of(position.offset).1)
-    }
-
-    /// A lease has ended: with a cap on leases, any receiver of the group may have its turn.
-    pub(super) fn serve_freed(&mut self, group: u32, partition: u32) {
-        let hint = self.settings.concurrency.is_none().then_some(partition);
-        self.serve(group, hint);
     }
 
     fn after(&self, delay: Option<Millis>) -> Option<Timestamp> {
@@ -196,7 +192,6 @@ impl Queue {
         }
         self.append(Record::Removed { at: self.now, positions: positions.to_vec() });
         positions.iter().for_each(|position| self.take_away(*position, Some("cancelled")));
-        self.serve_all();
     }
 
     /// Some messages of a partition lease are settled.
@@ -228,7 +223,7 @@ impl Queue {
             if self.lane_of(group, partition).is_some_and(|lane| lane.run.is_none()) {
                 self.charge(group, partition, 0);
             }
-            return self.serve_freed(group, partition);
+            return;
         };
         let head_item = verdicts.remove(&head);
         verdicts.into_values().for_each(|(at, _)| tell(at, Settled::Back { at: None }));
@@ -247,7 +242,6 @@ impl Queue {
                 self.come_back(group, position, counted, None, false);
             }
         }
-        self.serve_freed(group, partition);
     }
 
     /// The first `count` messages of a partition lease are done.
@@ -313,9 +307,7 @@ impl Queue {
             }
             Verdict::Release { delay } => {
                 let at = self.after(*delay);
-                self.totals.released += 1;
-                self.notify(Happened::Released, Some(position), group, 1);
-                self.come_back(group, position, counted, at, false);
+                self.release(group, position, at);
                 Settled::Back { at }
             }
             Verdict::Done { .. } => Settled::Lost,
@@ -323,7 +315,7 @@ impl Queue {
     }
 
     /// Sets the failures of a partition under partition leases.
-    fn charge(&mut self, group: u32, partition: u32, failures: u32) {
+    pub(super) fn charge(&mut self, group: u32, partition: u32, failures: u32) {
         let Some(members) = self.group_mut(group) else { return };
         let Some(lane) = members.lanes.get_mut(partition as usize) else { return };
         if lane.failures != failures {
@@ -372,8 +364,7 @@ impl Queue {
         self.notify(Happened::LeaseExpired, Some(position), group, 1);
         let failures = self.failures(group, position);
         if !self.settings.expiry_is_failure {
-            self.come_back(group, position, failures, None, false);
-            return self.serve_freed(group, position.partition);
+            return self.come_back(group, position, failures, None, false);
         }
         let (attempts_max, failures) = (self.patience(position).0, failures.saturating_add(1));
         if attempts_max > 0 && failures >= attempts_max {
@@ -382,7 +373,6 @@ impl Queue {
         } else {
             self.come_back(group, position, failures, None, true);
         }
-        self.serve_freed(group, position.partition);
     }
 
     /// The lease of a partition runs out.
@@ -394,7 +384,6 @@ impl Queue {
         self.totals.leases_expired += 1;
         self.notify(Happened::LeaseExpired, None, group, 1);
         self.release_run(group, partition);
-        self.serve_freed(group, partition);
     }
 }
 
@@ -422,21 +411,15 @@ impl Queue {
     pub(super) fn end_overdue(&mut self, leases: &[LeaseId]) {
         for id in leases {
             let Some(lease) = self.named_lease(*id) else { continue };
-            let until = lease.until;
-            if until.is_none_or(|until| until > self.now) {
-                continue;
-            }
+            let (is_orphaned, is_over) =
+                (lease.orphaned, lease.until.is_some_and(|until| until <= self.now));
             let LeaseId { group, position, .. } = *id;
-            let is_orphan = until == Some(Timestamp(0));
-            match (self.live_lease(*id).is_some(), is_orphan) {
-                (true, true) => {
-                    let failures = self.failures(group, position);
-                    self.come_back(group, position, failures, None, false);
-                    self.serve_freed(group, position.partition);
-                }
-                (true, false) => self.lease_ends(group, position),
+            match (self.live_lease(*id).is_some(), is_orphaned) {
+                (true, true) => self.release(group, position, None),
                 (false, true) => self.release_run(group, position.partition),
-                (false, false) => self.run_ends(group, position.partition),
+                (true, false) if is_over => self.lease_ends(group, position),
+                (false, false) if is_over => self.run_ends(group, position.partition),
+                (true | false, false) => {}
             }
         }
     }

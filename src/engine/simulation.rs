@@ -86,11 +86,14 @@ impl Run {
         let mut queue = Queue::new(config.clone());
         let is_watched = random.chance(50);
         queue.set_watched(is_watched);
+        let (now, mut model) = (Timestamp(1_000_000), Model::new(config.clone()));
+        queue.expire(now, &mut Vec::new());
+        model.expire(now);
         Self {
             queue,
-            model: Model::new(config.clone()),
+            model,
             config,
-            now: Timestamp(1_000_000),
+            now,
             is_watched,
             is_told,
             trace: Trace::default(),
@@ -117,7 +120,11 @@ impl Run {
     }
 
     fn with_commands(&self, error: String) -> String {
-        if self.is_told { format!("{error}\n{}", self.trace.commands.join("\n")) } else { error }
+        if !self.is_told {
+            return error;
+        }
+        let (commands, state) = (self.trace.commands.join("\n"), self.queue.durable_state());
+        format!("{error}\n{commands}\nthe engine holds:\n  {}", state.join("\n  "))
     }
 
     /// The moment, and what is asked; nothing: only time goes by.
@@ -163,6 +170,11 @@ impl Run {
 
     fn step(&mut self, call: &(Timestamp, Option<(ReplyTo, Command)>)) -> Result<(), String> {
         let (at, command) = call;
+        if let Some((_, Command::Seek { .. })) = command {
+            // With it attempts begin anew, but not with what is due before.
+            self.step(&(*at, None))?;
+            self.trace.attempts.clear();
+        }
         if self.is_told {
             self.trace.commands.push(format!("  {} {command:?}", at.0));
         }
@@ -177,10 +189,7 @@ impl Run {
                 self.model.expire(*at)
             }
         };
-        if let Some((_, Command::Seek { .. })) = command {
-            // Attempts begin anew.
-            self.trace.attempts.clear();
-        }
+        if self.is_told { eprintln!("STEP {at:?}\n E {effects:?}\n M {expected:?}"); }
         let found = self.take_in(effects)?;
         if let Some((from, command)) = command
             && command.parks()
@@ -602,4 +611,10 @@ proptest! {
     ) {
         Run::new(seed, true).compare(steps.into_iter()).map_err(TestCaseError::fail)?;
     }
+}
+#[test]
+fn zz_debug() {
+    let steps: Vec<u64> = std::fs::read_to_string("/tmp/steps.txt").unwrap().lines().map(|l| l.parse().unwrap()).collect();
+    let seed = number("ANTEROOM_SEED").unwrap();
+    if let Err(error) = Run::new(seed, true).compare(steps.into_iter()) { panic!("{error}"); }
 }

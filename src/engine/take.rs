@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     error::ErrorCode,
-    types::{GroupName, PartitionKey, RequestId, SessionId, Timestamp},
+    types::{GroupName, PartitionKey, RequestId, SessionId},
 };
 
 /// Ready messages that are looked at for labels.
@@ -245,6 +245,7 @@ impl Queue {
                 for offset in members {
                     delivered.extend(self.lease(group, Position { partition, offset }, receiver));
                 }
+                self.charge(group, partition, 0);
                 continue;
             }
             let lease = match &lease {
@@ -307,6 +308,7 @@ impl Queue {
         if let Some(until) = run.lease.until {
             self.timers.clear(until, Timer::Run { group, partition });
         }
+        self.serve(group, Some(partition));
         Some(*run)
     }
 
@@ -369,7 +371,9 @@ impl Queue {
     /// Serves all groups that may have something to get (I3).
     pub(super) fn serve_marked(&mut self) {
         while let Some((group, partition)) = self.unserved.pop_first() {
-            while self.serve_next(group, partition) {}
+            if self.serve_next(group, partition) {
+                self.serve(group, partition);
+            }
         }
     }
 
@@ -603,19 +607,10 @@ impl Queue {
         let Some(lease) = lane.lease_mut(position.offset) else { return };
         if lease.pinned.is_some() {
             // Its transaction decides. If it is given up, the lease ends at once.
-            let (bound, until) = (lease.bound.take(), lease.until.replace(Timestamp(0)));
-            if let Some(session) = bound {
-                members.bound.remove(&(session, position));
-            }
-            if let Some(until) = until {
-                self.timers.clear(until, Timer::Lease { group, position });
-            }
+            lease.orphaned = true;
             return;
         }
-        let failures = lane.get(position.offset).map_or(0, |delivery| delivery.failures);
-        self.totals.released += 1;
-        self.notify(Happened::Released, Some(position), group, 1);
-        self.come_back(group, position, failures, None, false);
+        self.release(group, position, None);
     }
 
     fn orphan_run(&mut self, group: u32, partition: u32) {
@@ -626,13 +621,7 @@ impl Queue {
             return;
         };
         if run.lease.pinned.is_some() {
-            let (bound, until) = (run.lease.bound.take(), run.lease.until.replace(Timestamp(0)));
-            if let Some(session) = bound {
-                members.bound_runs.remove(&(session, partition));
-            }
-            if let Some(until) = until {
-                self.timers.clear(until, Timer::Run { group, partition });
-            }
+            run.lease.orphaned = true;
             return;
         }
         self.release_run(group, partition);
@@ -642,15 +631,8 @@ impl Queue {
     pub(super) fn release_run(&mut self, group: u32, partition: u32) {
         let Some(run) = self.end_run(group, partition) else { return };
         for offset in run.members {
-            let position = Position { partition, offset };
-            let lane = self.lane_of(group, partition);
-            let failures =
-                lane.and_then(|lane| lane.get(offset)).map_or(0, |delivery| delivery.failures);
-            self.totals.released += 1;
-            self.notify(Happened::Released, Some(position), group, 1);
-            self.come_back(group, position, failures, None, false);
+            self.release(group, Position { partition, offset }, None);
         }
-        self.serve(group, Some(partition));
     }
 }
 

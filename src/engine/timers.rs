@@ -16,8 +16,6 @@ pub(super) enum Timer {
     Visible { group: u32, position: Position },
     /// A window closes.
     Window { partition: u32 },
-    /// The class of a waiting message changes.
-    Age { group: u32, position: Position },
     /// A message is no longer good.
     Expiry { position: Position },
     /// The oldest messages of a partition are too old.
@@ -41,31 +39,47 @@ pub(super) enum Timer {
 }
 
 #[derive(Debug, Default)]
-pub(super) struct Timers(BTreeSet<(Timestamp, Timer)>);
+pub(super) struct Timers {
+    timers: BTreeSet<(Timestamp, Timer)>,
+    /// When the class of a message that waits in a group changes. That comes first, whatever else is due.
+    ageing: BTreeSet<(Timestamp, u32, Position)>,
+}
 
 impl Timers {
     pub(super) fn set(&mut self, at: Timestamp, timer: Timer) {
-        self.0.insert((at, timer));
+        self.timers.insert((at, timer));
     }
 
     pub(super) fn clear(&mut self, at: Timestamp, timer: Timer) {
-        self.0.remove(&(at, timer));
+        self.timers.remove(&(at, timer));
+    }
+
+    pub(super) fn set_ageing(&mut self, at: Timestamp, group: u32, position: Position) {
+        self.ageing.insert((at, group, position));
+    }
+
+    pub(super) fn clear_ageing(&mut self, at: Timestamp, group: u32, position: Position) {
+        self.ageing.remove(&(at, group, position));
+    }
+
+    pub(super) fn first(&self) -> Option<&(Timestamp, Timer)> {
+        self.timers.first()
     }
 
     pub(super) fn next(&self) -> Option<Timestamp> {
-        self.0.first().map(|(at, _)| *at)
+        let ageing = self.ageing.first().map(|(at, _, _)| *at);
+        self.first().map(|(at, _)| *at).into_iter().chain(ageing).min()
+    }
+
+    /// Removes and returns the first message that is to age.
+    pub(super) fn pop_ageing(&mut self, now: Timestamp) -> Option<(u32, Position)> {
+        self.ageing.first().filter(|(at, _, _)| *at <= now)?;
+        self.ageing.pop_first().map(|(_, group, position)| (group, position))
     }
 
     /// Removes and returns the first one that is due.
     pub(super) fn pop_due(&mut self, now: Timestamp) -> Option<(Timestamp, Timer)> {
-        if self.next()? > now {
-            return None;
-        }
-        self.0.pop_first()
-    }
-
-    #[cfg(test)]
-    pub(super) fn len(&self) -> usize {
-        self.0.len()
+        self.timers.first().filter(|(at, _)| *at <= now)?;
+        self.timers.pop_first()
     }
 }

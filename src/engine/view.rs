@@ -24,7 +24,8 @@ pub struct GroupView {
     pub counts: Counts,
     /// Its parked and standing receivers.
     pub receivers: u64,
-    /// When the oldest ready message was sent.
+    /// When the oldest ready message was sent; with another order than `Fifo`, the oldest of those that are
+    /// taken first from their partitions.
     pub oldest_ready: Option<Timestamp>,
 }
 

@@ -181,6 +181,12 @@ impl Waiters {
         all
     }
 
+    #[cfg(test)]
+    pub(super) fn receivers(&self) -> impl Iterator<Item = &Receiver> {
+        let sessions = self.lines.values().flat_map(|waiting| waiting.sessions.values());
+        sessions.flat_map(|parked| parked.receivers.values())
+    }
+
     /// # Panics
     /// When the lines and the index disagree.
     #[cfg(test)]

@@ -11,7 +11,7 @@ kinds!(Record {
     5 Configured { settings }
     6 PartitionAdded { partition, key }
     7 GroupAdded { group, name, from }
-    8 GroupRemoved { group }
+    8 GroupRemoved { group, at }
     9 Sent { message, standing }
     10 Replaced { message, standing }
     11 Settled { group, at, positions }

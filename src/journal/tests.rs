@@ -248,7 +248,7 @@ fn kinds() -> Vec<BoxedStrategy<Record>> {
         (n(), name(), sequence())
             .prop_map(|(group, name, from)| Record::GroupAdded { group, name, from })
             .boxed(),
-        n().prop_map(|group| Record::GroupRemoved { group }).boxed(),
+        (n(), at()).prop_map(|(group, at)| Record::GroupRemoved { group, at }).boxed(),
         (message(), standing())
             .prop_map(|(message, standing)| Record::Sent { message, standing })
             .boxed(),
@@ -438,7 +438,7 @@ fn the_bytes_are_these() {
             Record::GroupAdded { group: 1, name: "g".parse().unwrap(), from: Sequence(128) },
             &[7, 1, 1, b'g', 0x80, 1],
         ),
-        (Record::GroupRemoved { group: 1 }, &[8, 1]),
+        (Record::GroupRemoved { group: 1, at: Timestamp(5) }, &[8, 1, 5]),
         (
             Record::Sent {
                 message: message_with(Payload::from("[]"), None),

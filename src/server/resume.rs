@@ -168,11 +168,12 @@ impl Sessions {
     pub(super) async fn resume(
         &self,
         name: &str,
-        identity: &Identity,
+        identity: Identity,
         received: u64,
+        now: Millis,
     ) -> Result<Detached, ErrorCode> {
         for _ in 0..TAKE_OVER_TRIES {
-            if let Some(detached) = self.try_resume(name, identity, received)? {
+            if let Some(detached) = self.try_resume(name, &identity, received, now)? {
                 return Ok(detached);
             }
             actix_web::rt::time::sleep(TAKE_OVER_STEP).await;
@@ -186,6 +187,7 @@ impl Sessions {
         name: &str,
         identity: &Identity,
         received: u64,
+        now: Millis,
     ) -> Result<Option<Detached>, ErrorCode> {
         let Entry::Occupied(entry) = self.known.entry(name.to_owned()) else {
             return Err(ErrorCode::SessionLost);
@@ -198,14 +200,19 @@ impl Sessions {
                 link.cut();
                 return Ok(None);
             }
-            Connection::Detached(detached, _) if detached.kept.after(received).is_none() => {
-                return Err(ErrorCode::SessionLost);
-            }
             Connection::Detached(..) => {}
         }
-        match entry.remove().connection {
-            Connection::Detached(detached, _) => Ok(Some(*detached)),
-            Connection::Attached(_) => Ok(None),
+        let Connection::Detached(mut detached, until) = entry.remove().connection else {
+            return Ok(None);
+        };
+        // Its client hears that it is lost, and then it is: what it has goes back at once.
+        let can_go_on = until > now
+            && !detached.inbox.is_lost.load(Ordering::Relaxed)
+            && detached.kept.can_go_on_after(received);
+        if !can_go_on {
+            return Err(ErrorCode::SessionLost);
         }
+        detached.session.renew(identity.clone());
+        Ok(Some(*detached))
     }
 }

@@ -62,15 +62,13 @@ impl Model {
 
     pub(super) fn purge(&mut self, group: Option<&GroupName>, states: States) -> Answer {
         let group = self.group(group)?;
-        let mut count = 0;
-        for sequence in self.sequences() {
-            let state = self.state(group, sequence);
-            let is_meant = !matches!(state, State::Leased | State::Done);
-            if is_meant && states.contains(state) {
-                self.purge_one(group, sequence);
-                count += 1;
-            }
-        }
+        let mut meant = self.sequences();
+        meant.retain(|sequence| {
+            let state = self.state(group, *sequence);
+            !matches!(state, State::Leased | State::Done) && states.contains(state)
+        });
+        let count = meant.len() as u64;
+        meant.into_iter().for_each(|sequence| self.purge_one(group, sequence));
         self.sweep();
         Ok(Outcome::Purged { count })
     }
@@ -274,7 +272,7 @@ impl Model {
         let group = self.group(group)?;
         let only = partition.map(|key| self.partition(key));
         let is_meant = |number: u32| only.is_none_or(|only| only == Some(number));
-        for sequence in self.sequences() {
+        for sequence in self.by_position() {
             let kept = self.kept(sequence);
             let is_before = match to {
                 SeekTo::Start => false,
@@ -317,6 +315,17 @@ impl Model {
         counts
     }
 
+    /// Among those that come first in their partitions.
+    fn oldest_ready(&self, group: u32) -> Option<Timestamp> {
+        let first_of = |partition: &super::Partition| {
+            (self.messages.iter())
+                .filter(|kept| kept.partition() == partition.number)
+                .filter(|kept| kept.place(group).stand == Stand::Ready)
+                .min_by_key(|kept| self.rank(kept.sequence()))
+        };
+        self.partitions.iter().filter_map(first_of).map(|kept| kept.message.sent_at).min()
+    }
+
     fn receivers_of(&self, group: u32) -> u64 {
         self.receivers.iter().filter(|receiver| receiver.group == group).count() as u64
     }
@@ -328,10 +337,7 @@ impl Model {
                 name: group.name.clone(),
                 counts: self.counts(group.number),
                 receivers: self.receivers_of(group.number),
-                oldest_ready: (self.messages.iter())
-                    .filter(|kept| kept.place(group.number).stand == Stand::Ready)
-                    .map(|kept| kept.message.sent_at)
-                    .min(),
+                oldest_ready: self.oldest_ready(group.number),
             })
             .collect();
         groups.sort_by(|a, b| a.name.cmp(&b.name));

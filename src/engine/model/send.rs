@@ -71,6 +71,7 @@ impl Model {
             return Err(ErrorCode::QueueClosed);
         }
         self.check_bounds(&messages)?;
+        self.check_parents(&messages)?;
         let plans = self.plan(&messages)?;
         let added = added(&messages, &plans);
         self.check_partitions(&added)?;
@@ -108,7 +109,7 @@ impl Model {
         receipts
     }
 
-    pub(super) fn check_bounds(&self, messages: &[NewMessage]) -> Result<(), ErrorCode> {
+    fn check_bounds(&self, messages: &[NewMessage]) -> Result<(), ErrorCode> {
         let is_text = |text: &Arc<str>| (1..=255).contains(&text.len());
         let is_legal = |options: &Options| {
             options.id.as_ref().is_none_or(|id| is_text(id) && id.parse::<Position>().is_err())
@@ -116,10 +117,17 @@ impl Model {
                 && options.kind.as_ref().is_none_or(is_text)
                 && options.labels.iter().all(|(name, value)| is_text(name) && value.len() <= 255)
                 && (-PRIORITY_MAX..=PRIORITY_MAX).contains(&options.priority)
-                && options.depends_on.iter().all(|id| is_text(id) && !self.is_future(id))
+                && options.depends_on.iter().all(is_text)
+                && options.id.as_ref().is_none_or(|id| !options.depends_on.contains(id))
         };
         let all_legal = messages.iter().all(|message| is_legal(&options(message)));
         if all_legal { Ok(()) } else { Err(ErrorCode::InvalidRequest) }
+    }
+
+    fn check_parents(&self, messages: &[NewMessage]) -> Result<(), ErrorCode> {
+        let parents = messages.iter().flat_map(|message| options(message).depends_on);
+        let all_sent = parents.into_iter().all(|id| !self.is_future(&id));
+        if all_sent { Ok(()) } else { Err(ErrorCode::InvalidRequest) }
     }
 
     /// A position that was never used.
@@ -147,16 +155,16 @@ impl Model {
     fn known(&self, message: &NewMessage) -> Result<Option<Plan>, ErrorCode> {
         let Options { id, key, .. } = options(message);
         if let Some(kept) = id.and_then(|id| self.by_id(&id)).map(|found| self.kept(found)) {
-            self.check_content(&kept.content(), message)?;
+            self.check_content(Some(&kept.content()), message)?;
             return Ok(Some(Plan::Known(kept.receipt(true))));
         }
-        let Some(new) = key else { return Ok(None) };
+        let Some(new) = key.filter(|key| self.key_counts(key.window)) else { return Ok(None) };
         let Some(known) = self.key(&partition_of(message), &new.text) else { return Ok(None) };
         let receipt = Receipt { position: known.position, id: known.id.clone(), duplicate: true };
         if new.on_duplicate == OnDuplicate::Replace && self.may_be_replaced(known.sequence) {
             return Ok(Some(Plan::Replace(known.sequence, receipt)));
         }
-        self.check_content(&known.content, message)?;
+        self.check_content(known.content.as_ref(), message)?;
         Ok(Some(Plan::Known(receipt)))
     }
 
@@ -167,7 +175,8 @@ impl Model {
         plans: &[Plan],
         at: usize,
     ) -> Result<Plan, ErrorCode> {
-        let new = options(&messages[at]);
+        let mut new = options(&messages[at]);
+        new.key = new.key.filter(|key| self.key_counts(key.window));
         let added = |n: &usize| matches!(plans[*n], Plan::Add);
         let same_id = |n: &usize| new.id.is_some() && options(&messages[*n]).id == new.id;
         let same_key = |n: &usize| {
@@ -184,12 +193,16 @@ impl Model {
         let Some(first) = first.or_else(|| (0..at).filter(added).find(same_key)) else {
             return Ok(Plan::Add);
         };
-        self.check_content(&content(&messages[first]), &messages[at])?;
+        self.check_content(Some(&content(&messages[first])), &messages[at])?;
         Ok(Plan::Again(first))
     }
 
-    fn check_content(&self, first: &Content, message: &NewMessage) -> Result<(), ErrorCode> {
-        let differs = *first != content(message);
+    fn check_content(
+        &self,
+        first: Option<&Content>,
+        message: &NewMessage,
+    ) -> Result<(), ErrorCode> {
+        let differs = first.is_some_and(|first| *first != content(message));
         if self.settings.dedup_content && differs { Err(ErrorCode::KeyConflict) } else { Ok(()) }
     }
 
@@ -214,7 +227,8 @@ impl Model {
             place.attempts == 0 && matches!(stand, Stand::Ready | Stand::Delayed(_) | Stand::Held)
         };
         self.is_kept(sequence)
-            && self.kept(sequence).places.iter().all(|(_, place)| is_fresh(place))
+            && (self.kept(sequence).places.iter())
+                .all(|(group, place)| !self.is_there(*group) || is_fresh(place))
     }
 
     fn check_partitions(&self, added: &[NewMessage]) -> Result<(), ErrorCode> {
@@ -222,7 +236,8 @@ impl Model {
         new_partitions.retain(|key| self.partition(key).is_none());
         new_partitions.sort();
         new_partitions.dedup();
-        if self.partitions.len() + new_partitions.len() > self.config.partitions_max {
+        let count = self.partitions.len() + new_partitions.len();
+        if !new_partitions.is_empty() && count > self.config.partitions_max {
             return Err(ErrorCode::TooManyPartitions);
         }
         Ok(())
@@ -276,14 +291,18 @@ impl Model {
 
     /// Drops the oldest ready messages of the work group until the new ones fit.
     fn make_room(&mut self, added: &[NewMessage]) -> Result<(), ErrorCode> {
-        let is_ready = |kept: &&Kept| kept.place(WORK).stand == Stand::Ready;
-        let ready: Vec<_> = self.messages.iter().filter(is_ready).collect();
-        let ready_bytes = ready.iter().map(|kept| kept.bytes()).sum();
-        self.fits(added, ready.len() as u64, ready_bytes)?;
-        while self.own_limits(added).is_err() {
-            let oldest = self.messages.iter().find(is_ready).unwrap().sequence();
-            self.cancel(oldest, "queue_full");
+        let (mut victims, mut freed) = (Vec::new(), 0);
+        for kept in self.messages.iter().filter(|kept| kept.place(WORK).stand == Stand::Ready) {
+            if self.fits(added, victims.len() as u64, freed).is_ok() {
+                break;
+            }
+            victims.push(kept.sequence());
+            freed += kept.bytes();
         }
+        if self.fits(added, victims.len() as u64, freed).is_err() {
+            return self.own_limits(added);
+        }
+        victims.into_iter().for_each(|sequence| self.cancel(sequence, "queue_full"));
         Ok(())
     }
 
@@ -299,8 +318,12 @@ impl Model {
         let stand = self.first_stand(&kept);
         let is_held = stand == Stand::Held && !overflows;
         kept.places = self.groups.iter().map(|it| (it.number, Place::new(stand.clone()))).collect();
-        let (receipt, sequence) = (kept.receipt(false), kept.sequence());
+        let (receipt, sequence, position) =
+            (kept.receipt(false), kept.sequence(), kept.position());
         self.messages.push(kept);
+        if let Some(id) = &receipt.id {
+            self.is_meant_by(id, &position);
+        }
         self.remember_key(sequence, content);
         self.after_sending(sequence, overflows);
         if is_held {
@@ -312,13 +335,15 @@ impl Model {
     /// What happens to some messages at the very beginning.
     fn after_sending(&mut self, sequence: u64, overflows: bool) {
         if overflows {
-            for group in self.groups_with(sequence, |_| true) {
+            let mut groups = self.groups_with(sequence, |_| true);
+            groups.retain(|group| self.is_there(*group));
+            for group in groups {
                 self.give_up(group, sequence, "queue_full");
             }
         } else if self.must_fail(self.kept(sequence)) {
             self.fail_child(sequence);
         }
-        if !self.settings.work_group && !self.kept(sequence).place(WORK).stand.has_ended() {
+        if !self.is_there(WORK) && !self.kept(sequence).place(WORK).stand.has_ended() {
             self.done(WORK, sequence, None);
         }
     }
@@ -387,7 +412,17 @@ impl Model {
             None if id.parse::<Position>().is_ok() => false,
             None => !self.gone.iter().any(|(gone, until)| gone == id && self.now < *until),
         };
-        options.depends_on.into_iter().filter(is_open).collect()
+        let open = options.depends_on.into_iter().filter(is_open);
+        open.map(|id| self.by_id(&id).map_or(id, |parent| self.kept(parent).position())).collect()
+    }
+
+    /// Whoever waits for this id waits for this message from now on.
+    fn is_meant_by(&mut self, id: &str, position: &Arc<str>) {
+        for waiting in self.messages.iter_mut().flat_map(|kept| &mut kept.waits_for) {
+            if **waiting == *id {
+                *waiting = Arc::clone(position);
+            }
+        }
     }
 
     fn first_stand(&self, kept: &Kept) -> Stand {
@@ -438,7 +473,7 @@ impl Model {
             sequence,
             position: message.position,
             id: message.options.as_ref().and_then(|options| options.id.clone()),
-            content,
+            content: Some(content).filter(|_| self.settings.dedup_content),
             until: (!key.until_settled).then(|| self.now.after(window)),
         });
     }
@@ -465,12 +500,15 @@ impl Model {
         let kept = self.kept_mut(sequence);
         (kept.message, kept.ready_at, kept.waits_for) = (message, ready_at, waits_for);
         let stand = self.fresh_stand(self.kept(sequence));
-        for (_, place) in &mut self.kept_mut(sequence).places {
+        let has_work_group = self.settings.work_group;
+        let places = &mut self.kept_mut(sequence).places;
+        for (_, place) in places.iter_mut().filter(|(group, _)| has_work_group || *group != WORK) {
             let stays_held = place.stand == Stand::Held && stand == Stand::Ready;
             place.stand = if stays_held { Stand::Held } else { stand.clone() };
         }
+        let content = Some(content).filter(|_| self.settings.dedup_content);
         for key in self.keys.iter_mut().filter(|key| key.sequence == sequence) {
-            key.content = content.clone();
+            key.content.clone_from(&content);
         }
         if self.must_fail(self.kept(sequence)) {
             self.fail_child(sequence);
@@ -480,6 +518,7 @@ impl Model {
     /// What a transaction's messages must be: none known, and room for all.
     pub(super) fn check_sends(&self, messages: &[NewMessage]) -> Result<(), ErrorCode> {
         self.check_bounds(messages)?;
+        self.check_parents(messages)?;
         let plans = self.plan(messages)?;
         self.check_partitions(&added(messages, &plans))?;
         if plans.iter().any(|plan| !matches!(plan, Plan::Add)) {

@@ -77,19 +77,12 @@ impl Model {
     }
 
     fn waits_for(&self, child: u64, parent: u64) -> bool {
-        self.kept(child).waits_for.iter().any(|id| self.means(id, parent))
-    }
-
-    /// Whether an id that somebody depends on is this message's.
-    fn means(&self, id: &str, sequence: u64) -> bool {
-        let kept = self.kept(sequence);
-        kept.own_id() == Some(id) || kept.message.position.to_string() == id
+        self.kept(child).waits_for.contains(&self.kept(parent).position())
     }
 
     fn parent_is_done(&mut self, child: u64, parent: u64) {
-        let mut waits_for = self.kept(child).waits_for.clone();
-        waits_for.retain(|id| !self.means(id, parent));
-        self.kept_mut(child).waits_for = waits_for;
+        let parent = self.kept(parent).position();
+        self.kept_mut(child).waits_for.retain(|waiting| *waiting != parent);
         if !self.kept(child).waits_for.is_empty() {
             return;
         }
@@ -130,7 +123,8 @@ impl Model {
         }
         self.keys.retain(|key| key.sequence != sequence || key.until.is_some());
         let until = self.now.after(self.settings.dedup_window);
-        let id = self.kept(sequence).own_id().map(Arc::from);
+        let id: Option<Arc<str>> = self.kept(sequence).own_id().map(Arc::from);
+        self.gone.retain(|(gone, _)| Some(gone) != id.as_ref());
         self.gone.extend(id.map(|id| (id, until)));
         self.messages.retain(|kept| kept.sequence() != sequence);
     }
@@ -352,14 +346,15 @@ impl Model {
     }
 
     pub(super) fn lease_runs_out(&mut self, group: u32, sequence: u64) {
-        if self.lease(group, sequence).place.is_some() {
-            let partition = self.kept(sequence).partition();
-            for sequence in self.run(group, partition) {
-                self.put(group, sequence, Stand::Ready);
-            }
-        } else if self.settings.expiry_is_failure && self.count_failure(group, sequence) {
+        if self.settings.expiry_is_failure && self.count_failure(group, sequence) {
             self.give_up(group, sequence, "lease expired");
         } else {
+            self.put(group, sequence, Stand::Ready);
+        }
+    }
+
+    pub(super) fn run_runs_out(&mut self, group: u32, partition: u32) {
+        for sequence in self.run(group, partition) {
             self.put(group, sequence, Stand::Ready);
         }
     }
@@ -499,6 +494,7 @@ impl Model {
                 self.purge_one(WORK, sequence);
             }
         }
+        self.groups[0].failures.clear();
         self.sweep();
     }
 }

@@ -33,9 +33,9 @@ impl Model {
         if let Park::Standing { credit } = take.park {
             return self.park(from, group, take, Some(credit)).err().map(Err);
         }
-        let found = self.find_to_take(group, &take, take.max);
-        if !found.is_empty() {
-            return Some(Ok(Outcome::Delivered(self.deliver(from, group, &take, &found))));
+        let delivered = self.take_now(from, group, &take, take.max);
+        if !delivered.is_empty() {
+            return Some(Ok(Outcome::Delivered(delivered)));
         }
         match take.park {
             Park::Until(until) if until.is_none_or(|until| until > self.now) => {
@@ -168,25 +168,40 @@ impl Model {
         open.into_iter().take_while(is_ready).collect()
     }
 
-    fn deliver(
-        &mut self,
-        to: ReplyTo,
-        group: u32,
-        take: &Take,
-        found: &[Vec<u64>],
-    ) -> Vec<Delivered> {
-        let whole = matches!(take.unit, Unit::Partition { .. });
-        let leased = take.term != Term::Auto;
+    /// Hands out one lease after the other: what is done by being handed out may free the next. Messages with
+    /// labels are all chosen before.
+    fn take_now(&mut self, to: ReplyTo, group: u32, take: &Take, max: u32) -> Vec<Delivered> {
+        let (leased, mut rest) = (take.term != Term::Auto, take.clone());
+        rest.max = u32::try_from(self.room(group)).unwrap_or(u32::MAX).min(max);
         let mut delivered = Vec::new();
-        for run in found {
-            for (place, sequence) in run.iter().enumerate() {
-                delivered.push(self.hand(to, group, take, *sequence, whole.then_some(place)));
-                // All partitions of a take share one generation; of messages each has its own.
-                self.next_generation += u64::from(leased && !whole);
+        loop {
+            let mut found = self.find_to_take(group, &rest, rest.max);
+            if take.labels.is_empty() {
+                found.truncate(1);
+            }
+            let Some(first) = found.first() else { break };
+            let is_whole = match &mut rest.unit {
+                Unit::Message => false,
+                Unit::Partition { max } => {
+                    *max -= 1;
+                    true
+                }
+            };
+            rest.max -= if is_whole { first.len() } else { found.len() } as u32;
+            for run in &found {
+                for (place, sequence) in run.iter().enumerate() {
+                    delivered.push(self.hand(to, group, take, *sequence, is_whole.then_some(place)));
+                    // All partitions of a take share one generation; of messages each has its own.
+                    self.next_generation += u64::from(leased && !is_whole);
+                }
+            }
+            self.sweep();
+            if !take.labels.is_empty() {
+                break;
             }
         }
-        self.next_generation += u64::from(leased && whole);
-        self.sweep();
+        let is_whole = matches!(take.unit, Unit::Partition { .. });
+        self.next_generation += u64::from(leased && is_whole && !delivered.is_empty());
         delivered
     }
 
@@ -321,8 +336,7 @@ impl Model {
         let (group, take, standing) =
             (receiver.group, receiver.take.clone(), receiver.credit.is_some());
         let max = if standing { 1 } else { take.max };
-        let found = self.find_to_take(group, &take, max);
-        let mut delivered = self.deliver(to, group, &take, &found);
+        let mut delivered = self.take_now(to, group, &take, max);
         if standing {
             self.out.push(Output::Push(to, delivered.remove(0)));
             if self.has_credit(self.receiver(to).unwrap()) {

@@ -1,6 +1,6 @@
 //! What time does: each step looks at everything, and does what is due first.
 
-use super::{Kept, Model, ReplyTo, Stand, Timestamp, WORK};
+use super::{Kept, Model, Position, ReplyTo, Stand, Timestamp, WORK};
 use crate::{
     engine::{CatchUp, Outcome, Rate, schedule::MISSED_AFTER},
     types::Millis,
@@ -9,13 +9,14 @@ use crate::{
 /// What can be due. At the same moment: in the order of this list, then by group and position.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Due {
-    Lease(u32, u64),
-    Delay(u32, u64),
+    Lease(u32, Position),
+    Run(u32, u32),
+    Delay(u32, Position),
     Window(u32),
-    Ttl(u64),
-    RetainOpen(u64),
-    RetainDead(u32, u64),
-    RetainSettled(u64),
+    Ttl(Position),
+    RetainOpen(Position),
+    RetainDead(u32, Position),
+    RetainSettled(Position),
     Fire(usize),
 }
 
@@ -39,6 +40,20 @@ impl Model {
         }
     }
 
+    /// What a command made due, and then what can be handed out.
+    pub(super) fn catch_up(&mut self) {
+        let due_now = |model: &Self| model.due().filter(|(at, _)| *at <= model.now);
+        loop {
+            while let Some((_, due)) = due_now(self) {
+                self.happen(due);
+            }
+            self.hand_out();
+            if due_now(self).is_none() {
+                return;
+            }
+        }
+    }
+
     /// When time does something by itself next.
     pub(in crate::engine) fn next_due(&self) -> Option<Timestamp> {
         let next_due = self.due().map(|(at, _)| at);
@@ -57,33 +72,35 @@ impl Model {
     }
 
     fn due_of(&self, kept: &Kept) -> Vec<(Timestamp, Due)> {
-        let sequence = kept.sequence();
+        let position = kept.message.position;
         let mut due = Vec::new();
         for (group, place) in &kept.places {
             match &place.stand {
                 Stand::Leased(lease) if lease.ticket.is_none() => {
-                    due.extend(lease.until.map(|at| (at, Due::Lease(*group, sequence))));
+                    let ends = match lease.place {
+                        None => Due::Lease(*group, position),
+                        Some(_) => Due::Run(*group, position.partition),
+                    };
+                    due.extend(lease.until.map(|at| (at, ends)));
                 }
-                Stand::Delayed(until) => due.push((*until, Due::Delay(*group, sequence))),
+                Stand::Delayed(until) => due.push((*until, Due::Delay(*group, position))),
                 Stand::Dead { at, .. } => {
-                    due.push((
-                        at.after(self.settings.retain_dead),
-                        Due::RetainDead(*group, sequence),
-                    ));
+                    let until = at.after(self.settings.retain_dead);
+                    due.push((until, Due::RetainDead(*group, position)));
                 }
                 _ => {}
             }
         }
         let any_waits = kept.places.iter().any(|(_, place)| place.stand.waits());
         if let Some(at) = kept.message.expires_at.filter(|_| any_waits) {
-            due.push((at, Due::Ttl(sequence)));
+            due.push((at, Due::Ttl(position)));
         }
         let any_dead = kept.places.iter().any(|(_, it)| matches!(it.stand, Stand::Dead { .. }));
         if any_waits || any_dead || !kept.is_leased_anywhere() {
             let at = kept.message.sent_at.after(self.settings.retain_open);
-            due.push((at, Due::RetainOpen(sequence)));
+            due.push((at, Due::RetainOpen(position)));
         }
-        due.extend(self.settled_end(kept).map(|at| (at, Due::RetainSettled(sequence))));
+        due.extend(self.settled_end(kept).map(|at| (at, Due::RetainSettled(position))));
         due
     }
 
@@ -93,17 +110,20 @@ impl Model {
     }
 
     fn happen(&mut self, due: Due) {
+        let at = |position| self.messages.iter().find(|kept| kept.message.position == position);
+        let message = |position| at(position).unwrap().sequence();
         match due {
-            Due::Lease(group, sequence) => self.lease_runs_out(group, sequence),
-            Due::Delay(group, sequence) => self.put(group, sequence, Stand::Ready),
+            Due::Lease(group, position) => self.lease_runs_out(group, message(position)),
+            Due::Run(group, partition) => self.run_runs_out(group, partition),
+            Due::Delay(group, position) => self.put(group, message(position), Stand::Ready),
             Due::Window(partition) => self.close_window(partition),
-            Due::Ttl(sequence) => self.ttl_is_over(sequence),
-            Due::RetainOpen(sequence) => self.is_too_old(sequence),
-            Due::RetainDead(group, sequence) => {
-                let at = Some(self.now);
-                self.put(group, sequence, Stand::Done { at, result: None });
+            Due::Ttl(position) => self.ttl_is_over(message(position)),
+            Due::RetainOpen(position) => self.is_too_old(message(position)),
+            Due::RetainDead(group, position) => {
+                let done = Stand::Done { at: Some(self.now), result: None };
+                self.put(group, message(position), done);
             }
-            Due::RetainSettled(sequence) => self.remove(sequence),
+            Due::RetainSettled(position) => self.remove(message(position)),
             Due::Fire(index) => self.occurrence(index),
         }
         self.sweep();
