@@ -32,7 +32,7 @@ fn queues_are_opened_configured_paused_closed_and_deleted() {
     for part in [
         r#""lease_ms":90000"#,
         r#""ttl_ms":3600000"#,
-        r#""backoff":{"base_ms":1000,"cap_ms":300000,"jitter_percent":10,"kind":"fixed"}"#,
+        r#""backoff":{"base_ms":0,"cap_ms":300000,"jitter_percent":0,"kind":"fixed"}"#,
     ] {
         assert!(settings.contains(part), "{settings}");
     }
