@@ -137,7 +137,8 @@ impl Queue {
         let waits = matches!(hold, Hold::Ready | Hold::Delayed(_) | Hold::Held | Hold::Blocked);
         let (is_ready, is_dead) = (hold == Hold::Ready, matches!(hold, Hold::Dead { .. }));
         let too_old_at = message.sent_at.after(self.settings.retain_open);
-        let over_at = message.expires_at.filter(|_| waits).map_or(too_old_at, |at| at.min(too_old_at));
+        let over_at =
+            message.expires_at.filter(|_| waits).map_or(too_old_at, |at| at.min(too_old_at));
         if (waits || is_dead) && over_at <= self.now {
             // Its time has been over: that is the next thing to happen.
             self.timers.set(over_at, Timer::Expiry { position });
@@ -277,7 +278,8 @@ impl Queue {
     /// A message has ended in the work group: its key is free again, if it was remembered until then.
     pub(super) fn forget_settled_key(&mut self, position: Position) {
         let options = self.message(position).and_then(|message| message.options.as_ref());
-        let Some(key) = options.and_then(|it| it.key.as_ref()).filter(|key| key.until_settled) else {
+        let Some(key) = options.and_then(|it| it.key.as_ref()).filter(|key| key.until_settled)
+        else {
             return;
         };
         let place = (position.partition, Arc::clone(&key.text));

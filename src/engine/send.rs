@@ -558,12 +558,7 @@ impl Queue {
             self.timers.set(at, Timer::Key { partition, key: Arc::clone(&text) });
         }
         let content = self.settings.dedup_content.then(|| known::content_of(message));
-        let known = KnownKey {
-            position,
-            id: options.id.clone(),
-            content,
-            forget_at,
-        };
+        let known = KnownKey { position, id: options.id.clone(), content, forget_at };
         self.known.keys.insert((partition, text), known);
     }
 

@@ -318,8 +318,7 @@ impl Model {
         let stand = self.first_stand(&kept);
         let is_held = stand == Stand::Held && !overflows;
         kept.places = self.groups.iter().map(|it| (it.number, Place::new(stand.clone()))).collect();
-        let (receipt, sequence, position) =
-            (kept.receipt(false), kept.sequence(), kept.position());
+        let (receipt, sequence, position) = (kept.receipt(false), kept.sequence(), kept.position());
         self.messages.push(kept);
         if let Some(id) = &receipt.id {
             self.is_meant_by(id, &position);
