@@ -8,7 +8,8 @@ macro_rules! exit_codes {
   1  refused, with the reason on standard error
   2  wrong usage, configuration or input
   3  cannot connect, or the connection was lost
-  4  nothing to receive"
+  4  nothing to receive
+  130, 143  ended by SIGINT or SIGTERM"
     };
 }
 

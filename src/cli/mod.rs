@@ -103,6 +103,8 @@ enum Failure {
     Connect(String),
     /// There was nothing to receive.
     Nothing(String),
+    /// A signal ended it.
+    Stopped(i32),
 }
 
 impl From<ConfigError> for Failure {
@@ -151,6 +153,10 @@ pub fn main() -> ExitCode {
         Err(Failure::Nothing(reason)) => {
             text::complain(&reason);
             return ExitCode::from(4);
+        }
+        // As a shell says it.
+        Err(Failure::Stopped(signal)) => {
+            return ExitCode::from(u8::try_from(128 + signal).unwrap_or(u8::MAX));
         }
     };
     text::complain(&format!("error: {reason}"));

@@ -200,3 +200,37 @@ fn keys_by_id_rotate_and_public_keys_only_verify() {
         }
     });
 }
+
+/// The lines that `--dev` prints are pasted into a shell, in their order.
+#[test]
+fn what_dev_prints_to_paste_for_the_command_line_and_http_works() {
+    let server = Server::start(&["ANTEROOM_SECRET=", "--dev"]);
+    let said = server.log_with("meshagent room");
+    let part = |from: &str, to: &str| said.split(from).nth(1).unwrap().split(to).next().unwrap();
+    let run = |lines: &str| {
+        let export = part("# for all that follows\n", "\n\n");
+        let script = format!("{export}\n{lines}");
+        let output = Command::new("sh").args(["-ec", &script]).output().unwrap();
+        assert!(output.status.success(), "{script}\n{}", text(&output.stderr));
+        text(&output.stdout)
+    };
+    assert_eq!(run(part("# command line\n", "\n\n")), "0-0\n{\"hello\":0}");
+    if Command::new("curl").arg("--version").output().is_err() {
+        return crate::support::skip("curl is not installed");
+    }
+    let answers = run(part("# HTTP\n", "\n\n"));
+    assert!(
+        answers.starts_with(r#"{"id":"0-1","duplicate":false}{"messages":[{"id":"0-1","#),
+        "{answers}"
+    );
+    assert!(run(&format!("curl -fsS {}/v1/docs", server.url)).contains("<!doctype html>"));
+    let token = run(part("# a token of your own\n", "\n\n"));
+    assert_eq!(token.split('.').count(), 3, "{token}");
+    assert!(
+        said.contains(&format!(
+            "{}/v1/rooms/demo/ws\", [\"anteroom.v1\", \"bearer.TOKEN\"]",
+            server.url.replace("http", "ws")
+        )),
+        "{said}"
+    );
+}

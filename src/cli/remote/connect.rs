@@ -1,16 +1,29 @@
 //! Which server, which room, whose token.
 
-use std::{path::PathBuf, time::Duration};
+use std::{cell::RefCell, path::PathBuf, time::Duration};
 
 use super::values::url;
 use crate::{
     auth::KeyRing,
     cli::{Failure, token},
-    client::{Client, Error, Reconnect},
+    client::{Builder, Client, Error, Reconnect},
     clock::{Clock, SystemClock},
     config::{self, KeyArgs},
     types::{Millis, ParticipantName, RoomName},
 };
+
+thread_local! {
+    /// The connections of this command. One that is not closed with a word may come back, as far as the server
+    /// knows, which would keep its messages for it.
+    static OPEN: RefCell<Vec<Client>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Closes the connections of the command, however it ended.
+pub(super) async fn close_all() {
+    for client in OPEN.take() {
+        client.close().await;
+    }
+}
 
 /// Life of a token that is made for one command.
 const TOKEN_LIFE: Millis = Millis::from_secs(10 * 60);
@@ -68,18 +81,24 @@ impl ServerArgs {
         let token = self.find_token(room, TOKEN_LIFE)?;
         let reconnect =
             Reconnect { give_up_after: Some(Duration::from_secs(10)), ..Reconnect::default() };
-        self.builder(room, &token).reconnect(reconnect).connect().await.map_err(Failure::from)
+        join(self.builder(room, &token).reconnect(reconnect)).await
     }
 
     /// Connects for a command that runs until it is stopped, whatever the server does meanwhile.
     pub(super) async fn connect_for_long(&self, room: &RoomName) -> Result<Client, Failure> {
         let token = self.find_token(room, LONG_TOKEN_LIFE)?;
-        self.builder(room, &token).connect().await.map_err(Failure::from)
+        join(self.builder(room, &token)).await
     }
 
-    fn builder(&self, room: &RoomName, token: &str) -> crate::client::Builder {
+    fn builder(&self, room: &RoomName, token: &str) -> Builder {
         Client::builder(&self.url, room.as_str(), token)
     }
+}
+
+async fn join(builder: Builder) -> Result<Client, Failure> {
+    let client = builder.connect().await?;
+    OPEN.with_borrow_mut(|open| open.push(client.clone()));
+    Ok(client)
 }
 
 /// What to do about a refusal, by its code.

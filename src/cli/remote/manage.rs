@@ -196,7 +196,8 @@ impl Open {
     pub(super) async fn run(self) -> Result<(), Failure> {
         let (place, settings) = self.queue.read()?;
         let client = self.queue.server.connect(&place.room).await?;
-        let in_force = client.queue(place.queue.as_str()).open(settings).await?;
+        let queue = client.queue(place.queue.as_str());
+        let in_force = queue.open(complete(&queue, settings).await?).await?;
         match self.queue.output {
             Output::Json => self.queue.print(&in_force)?,
             Output::Table => print(&format!("{} is open", place.queue)),
@@ -255,7 +256,8 @@ async fn complete(queue: &Queue, settings: Settings) -> Result<Settings, Failure
     }
     let in_force = match queue.inspect().await {
         Ok(inspection) => inspection.settings,
-        Err(error) if error.code() == "queue_not_found" => SettingsInForce::default(),
+        // Made with the defaults, so that they are known.
+        Err(error) if error.code() == "queue_not_found" => queue.configure(Settings::new()).await?,
         Err(error) => return Err(error.into()),
     };
     let mut all = settings;

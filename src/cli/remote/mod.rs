@@ -141,12 +141,14 @@ impl QueueCommand {
 
 /// Does what a command on queues says.
 pub(super) fn run_queue(command: QueueCommand) -> Result<(), Failure> {
-    in_runtime(Box::pin(command.run()))
+    let hears_signals = matches!(command, QueueCommand::Consume(_));
+    in_runtime(Box::pin(command.run()), hears_signals)
 }
 
 /// Does what a short form says.
 pub(super) fn run_shortcut(command: Shortcut) -> Result<(), Failure> {
-    in_runtime(Box::pin(async {
+    let hears_signals = matches!(command, Shortcut::Consume(_));
+    let command = async {
         match command {
             Shortcut::Ls(arguments) => arguments.run().await,
             Shortcut::Send(arguments) => arguments.run().await,
@@ -158,13 +160,39 @@ pub(super) fn run_shortcut(command: Shortcut) -> Result<(), Failure> {
             Shortcut::Explain(arguments) => arguments.run().await,
             Shortcut::Top(arguments) => arguments.run().await,
         }
-    }))
+    };
+    in_runtime(Box::pin(command), hears_signals)
 }
 
-fn in_runtime(command: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
+/// `hears_signals`: the command has an idea of its own of what they mean.
+fn in_runtime(
+    command: impl Future<Output = Result<(), Failure>>,
+    hears_signals: bool,
+) -> Result<(), Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(|error| Failure::Refused(format!("cannot start: {error}")))?;
-    runtime.block_on(command)
+    runtime.block_on(async {
+        let result = tokio::select! {
+            result = command => result,
+            failure = signals(), if !hears_signals => Err(failure),
+        };
+        connect::close_all().await;
+        result
+    })
+}
+
+/// Waits for SIGINT or SIGTERM.
+async fn signals() -> Failure {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (Ok(mut interrupt), Ok(mut terminate)) =
+        (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
+    else {
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        _ = interrupt.recv() => Failure::Stopped(SignalKind::interrupt().as_raw_value()),
+        _ = terminate.recv() => Failure::Stopped(SignalKind::terminate().as_raw_value()),
+    }
 }

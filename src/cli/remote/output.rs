@@ -100,7 +100,11 @@ pub(super) fn short(millis: u64) -> String {
 pub(super) fn moment(at: Option<At>, now: Timestamp) -> String {
     match at {
         None => "-".to_owned(),
-        Some(At(at)) if at >= now.0 => format!("in {}", short(at - now.0)),
+        // To the nearest second: what is in 30 seconds is not in 29 because it took a moment to say so.
+        Some(At(at)) if at >= now.0 => {
+            let length = at - now.0;
+            format!("in {}", short(if length < 1000 { length } else { length + 500 }))
+        }
         Some(At(at)) => format!("{} ago", short(now.0 - at)),
     }
 }

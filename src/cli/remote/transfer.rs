@@ -217,7 +217,10 @@ fn json(line: &Line<'_>) -> Result<String, Failure> {
 }
 
 fn line(queue: &str, view: &View) -> Result<String, Failure> {
-    let message = view.message.to_message();
+    let mut message = view.message.to_message();
+    if let (State::Delayed, Some(until)) = (view.state, view.until) {
+        message = message.not_before(until);
+    }
     json(&Line {
         message: &message,
         from: Origin {
