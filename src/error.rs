@@ -122,6 +122,8 @@ codes! {
     Internal = 500 "internal", http 500, retry, maybe, stays, "the server failed";
     StoreFailed = 501 "store_failed", http 503, retry, maybe, stays, "the store did not take the change";
     ServerClosing = 502 "server_closing", http 503, retry, nothing, ends, "the server is shutting down";
+    StorageFull = 503 "storage_full", http 507, retry, nothing, stays, "there is no room on the server's disk: receive, settle or drain first";
+    ServerStarting = 504 "server_starting", http 503, retry, nothing, ends, "the server reads what it has stored";
 }
 
 impl ErrorCode {

@@ -11,11 +11,14 @@ mod messages;
 mod pump;
 mod queue;
 mod receipts;
+mod resting;
 mod room;
+mod saving;
 mod session;
 mod transaction;
 
 pub(crate) use messages::{Join, Leave, Quiesce, Submit};
+pub(crate) use resting::SaveQueue;
 pub use pump::{Pump, Pumped};
 pub use queue::QueueActor;
 pub use room::RoomActor;

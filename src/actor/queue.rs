@@ -7,7 +7,7 @@ use std::{
     collections::{HashMap, VecDeque},
     sync::{
         Arc,
-        atomic::{AtomicU64, AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     },
     task::Context as TaskContext,
 };
@@ -18,6 +18,7 @@ use tokio::sync::oneshot;
 use super::{
     messages::{Apply, Asked, Measure, Quiesce, Stored, Watch},
     pump::{Pump, Pumped},
+    saving::Saving,
     transaction::{Joint, JointAppended, Part, ROOM, ROOM_ASKS, about},
 };
 use crate::{
@@ -36,17 +37,40 @@ pub(super) struct Gauge {
     /// Ready messages and 1; 0: the queue is not there.
     size: AtomicUsize,
     batches: AtomicU64,
+    /// It was deleted, and the store knows.
+    gone: AtomicBool,
 }
 
 impl Gauge {
     fn publish(&self, engine: &Queue, batches: u64) {
         self.size.store(measure(engine).map_or(0, |size| size + 1), Ordering::Relaxed);
+        if engine.exists() {
+            self.gone.store(false, Ordering::Relaxed);
+        }
         self.batches.store(batches, Ordering::Release);
     }
 
     /// Whether the queue has done all of the `batches` that were sent to it.
     pub(super) fn has_done(&self, batches: u64) -> bool {
         self.batches.load(Ordering::Acquire) == batches
+    }
+
+    /// Of a queue that is not loaded yet.
+    pub(super) fn loading() -> Self {
+        Self { batches: AtomicU64::new(u64::MAX), ..Self::default() }
+    }
+
+    pub(super) fn is_gone(&self) {
+        self.gone.store(true, Ordering::Release);
+    }
+
+    pub(super) fn says_gone(&self) -> bool {
+        self.gone.load(Ordering::Relaxed)
+    }
+
+    /// Whether nothing is lost with the actor of this queue, if it has done `batches` and gets no more.
+    pub(super) fn can_go(&self, batches: u64) -> bool {
+        self.has_done(batches) && self.size().is_none() && self.gone.load(Ordering::Acquire)
     }
 
     /// Ready messages; none: the queue is not there.
@@ -59,31 +83,47 @@ fn measure(engine: &Queue) -> Option<usize> {
     engine.exists().then(|| engine.size())
 }
 
+fn config_of(shared: &Shared) -> QueueConfig {
+    let limits = &shared.limits;
+    QueueConfig {
+        messages_max: limits.messages_per_queue,
+        bytes_max: limits.bytes_per_queue,
+        parked_max: limits.parked_per_queue,
+        groups_max: limits.groups_per_queue,
+        partitions_max: limits.partitions_per_queue,
+        schedules_max: limits.schedules_per_queue,
+        open_is_idempotent: shared.open_is_idempotent,
+        // No queue hands out more than a thousand messages in every millisecond of its life.
+        first_generation: shared.clock.now().0.saturating_mul(1000),
+    }
+}
+
 /// A timer is never set further ahead: the wall clock it stands for may be moved.
 const TIMER_MAX: Millis = Millis::from_secs(60);
 
 /// See the module.
 pub struct QueueActor {
-    room: RoomName,
-    name: QueueName,
-    shared: Arc<Shared>,
-    engine: Queue,
+    pub(super) room: RoomName,
+    pub(super) name: QueueName,
+    pub(super) shared: Arc<Shared>,
+    pub(super) engine: Queue,
     /// Receivers parked or about to be, over all queues of the room.
     parked_in_room: Arc<AtomicUsize>,
-    gauge: Arc<Gauge>,
+    pub(super) gauge: Arc<Gauge>,
     /// Batches done.
     batches: u64,
     links: HashMap<SessionId, Slot>,
     effects: Vec<Effect>,
     unwritten: Vec<Record>,
     /// Replies in order, each with what it rests on.
-    held: VecDeque<Held>,
-    durable: RecordNumber,
-    failed: Option<StoreError>,
+    pub(super) held: VecDeque<Held>,
+    pub(super) durable: RecordNumber,
+    pub(super) failed: Option<StoreError>,
     waiting: Vec<oneshot::Sender<Result<(), StoreError>>>,
-    watchers: Vec<Watcher>,
+    pub(super) watchers: Vec<Watcher>,
     /// A joint with records of this queue is not yet appended: until then nothing else is.
-    joint_is_open: bool,
+    pub(super) joint_is_open: bool,
+    pub(super) saving: Saving,
     /// The answer to what the room asked on its own account.
     for_room: Option<Result<engine::Outcome, ErrorCode>>,
     timer: Option<SpawnHandle>,
@@ -97,7 +137,7 @@ struct Slot {
     staged: Vec<ToSession>,
 }
 
-struct Held {
+pub(super) struct Held {
     to: ReplyTo,
     what: Answer,
     rests_on: RecordNumber,
@@ -111,7 +151,7 @@ enum Answer {
 }
 
 /// A session that is told what happens.
-struct Watcher {
+pub(super) struct Watcher {
     link: Arc<Link>,
     watch: RequestId,
     /// Events left out since the last one that was not.
@@ -119,38 +159,20 @@ struct Watcher {
 }
 
 impl QueueActor {
-    /// Starts the actor of a queue on this arbiter.
+    /// Starts the actor of a queue on this arbiter. One that `is_stored` is loaded first.
     pub(super) fn begin(
         room: RoomName,
         name: QueueName,
         shared: Arc<Shared>,
         parked_in_room: Arc<AtomicUsize>,
         gauge: Arc<Gauge>,
+        is_stored: bool,
     ) -> Addr<Self> {
-        let limits = &shared.limits;
-        let config = QueueConfig {
-            messages_max: limits.messages_per_queue,
-            bytes_max: limits.bytes_per_queue,
-            parked_max: limits.parked_per_queue,
-            groups_max: limits.groups_per_queue,
-            partitions_max: limits.partitions_per_queue,
-            schedules_max: limits.schedules_per_queue,
-            open_is_idempotent: shared.open_is_idempotent,
-            // No queue hands out more than a thousand messages in every millisecond of its life.
-            first_generation: shared.clock.now().0.saturating_mul(1000),
-        };
-        let mut engine = Queue::new(config);
-        let loaded = shared.store.load(&room, &name);
-        let failed = match loaded {
-            Ok(stored) => {
-                stored.records.into_iter().for_each(|record| engine.replay(record));
-                None
-            }
-            Err(error) => Some(error),
-        };
-        let durable = engine.last_record();
-        gauge.publish(&engine, 0);
-        Self {
+        let engine = Queue::new(config_of(&shared));
+        if !is_stored {
+            gauge.publish(&engine, 0);
+        }
+        let mut queue = Self {
             room,
             name,
             shared,
@@ -162,23 +184,37 @@ impl QueueActor {
             effects: Vec::new(),
             unwritten: Vec::new(),
             held: VecDeque::new(),
-            durable,
-            failed,
+            durable: RecordNumber(0),
+            failed: None,
             waiting: Vec::new(),
             watchers: Vec::new(),
             joint_is_open: false,
+            saving: Saving::default(),
             for_room: None,
             timer: None,
             armed_for: None,
             staged_for: Vec::new(),
-        }
-        .start()
+        };
+        Self::create(move |ctx| {
+            if is_stored {
+                queue.load(config_of(&queue.shared), ctx);
+            }
+            queue
+        })
+    }
+
+    /// It is what the store knows.
+    pub(super) fn loaded(&mut self, engine: Queue) {
+        self.durable = engine.last_record();
+        self.engine = engine;
     }
 
     fn apply(&mut self, commands: Vec<Asked>) {
         let now = self.shared.clock.now();
         let parked_before = self.engine.parked();
+        let is_full = self.shared.store.is_full();
         let mut asked_to_park = 0;
+        self.saving.is_at_rest = false;
         for Asked { from, create, command } in commands {
             asked_to_park += usize::from(command.parks());
             if matches!(command, Command::Abandon) {
@@ -189,6 +225,7 @@ impl QueueActor {
             let refused = match () {
                 () if self.failed.is_some() => Some(ErrorCode::StoreFailed),
                 () if !create && !self.engine.exists() => Some(ErrorCode::QueueNotFound),
+                () if is_full && command.grows() => Some(ErrorCode::StorageFull),
                 () => None,
             };
             match refused {
@@ -231,7 +268,7 @@ impl QueueActor {
     }
 
     /// Does what time does.
-    fn expire(&mut self) {
+    pub(super) fn expire(&mut self) {
         if self.failed.is_some() {
             return;
         }
@@ -266,16 +303,18 @@ impl QueueActor {
         }
     }
 
-    fn end_turn(&mut self, ctx: &mut Context<Self>) {
+    pub(super) fn end_turn(&mut self, ctx: &mut Context<Self>) {
         self.gauge.publish(&self.engine, self.batches);
         self.write(ctx.address());
         self.release();
+        self.save(ctx);
         self.arm(ctx);
     }
 
     /// Keeps one timer armed for the engine's next deadline. A wake-up too many does no harm.
     fn arm(&mut self, ctx: &mut Context<Self>) {
-        let next = self.engine.next_deadline().filter(|_| self.failed.is_none());
+        let is_at_work = self.failed.is_none() && !self.saving.is_at_rest;
+        let next = self.engine.next_deadline().filter(|_| is_at_work);
         if next == self.armed_for {
             return;
         }
@@ -319,16 +358,18 @@ impl QueueActor {
     }
 
     /// Nothing of this queue becomes durable any more: every reply that waits becomes a refusal.
-    fn fail(&mut self, error: StoreError) {
+    pub(super) fn fail(&mut self, error: StoreError) {
         tracing::error!(room = %self.room, queue = %self.name, %error, "queue stopped");
         for held in &mut self.held {
-            if held.rests_on > self.durable {
-                held.what = Answer::Reply(Err(ErrorCode::StoreFailed));
+            if held.rests_on > self.durable
+                && let Answer::Reply(result) = &mut held.what
+            {
+                *result = Err(ErrorCode::StoreFailed);
                 held.rests_on = self.durable;
             }
         }
-        // What did not come to be is no news.
-        self.held.retain(|held| held.to.session != ROOM);
+        // What did not come to be is no news, and no message of a subscription.
+        self.held.retain(|held| held.rests_on <= self.durable);
         self.failed = Some(error);
     }
 
@@ -450,6 +491,7 @@ impl Handler<Watch> for QueueActor {
 
     fn handle(&mut self, Watch { link, watch, on }: Watch, _: &mut Self::Context) {
         let session = link.session();
+        self.saving.is_at_rest = false;
         self.watchers.retain(|known| known.link.session() != session || known.watch != watch);
         if on {
             self.watchers.push(Watcher { link, watch, missed: 0 });

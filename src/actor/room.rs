@@ -12,8 +12,8 @@ use std::{
 };
 
 use actix::{
-    Actor, ActorContext, ActorFutureExt, Addr, AsyncContext, Context, Handler, ResponseFuture,
-    WrapFuture,
+    Actor, ActorFutureExt, Addr, AsyncContext, Context, Handler, Message, ResponseFuture,
+    SpawnHandle, WrapFuture,
 };
 use futures_util::future::join_all;
 
@@ -32,12 +32,14 @@ use crate::{
 
 /// See the module.
 pub struct RoomActor {
-    name: RoomName,
-    shared: Arc<Shared>,
+    pub(super) name: RoomName,
+    pub(super) shared: Arc<Shared>,
     members: HashMap<SessionId, Member>,
     roster: Roster,
-    queues: BTreeMap<QueueName, usize>,
-    slots: Vec<QueueSlot>,
+    pub(super) queues: BTreeMap<QueueName, usize>,
+    pub(super) slots: Vec<QueueSlot>,
+    /// Places of queues that are no more.
+    vacant: Vec<usize>,
     watchers: Vec<Watcher>,
     /// Of transactions.
     tickets: u64,
@@ -49,7 +51,11 @@ pub struct RoomActor {
     /// Receivers parked or about to be, over all queues.
     parked: Arc<AtomicUsize>,
     /// Grows whenever a list of the queues could come out differently.
-    version: u64,
+    pub(super) version: u64,
+    /// When to look whether it is still idle.
+    pub(super) idle_check: Option<SpawnHandle>,
+    /// Its queues are asked to rest, or do.
+    pub(super) is_resting: bool,
     /// The last list and the version it shows.
     list: Option<(u64, Arc<[QueueSize]>)>,
 }
@@ -66,8 +72,8 @@ struct Member {
     later: Vec<Request>,
 }
 
-struct QueueSlot {
-    address: Addr<QueueActor>,
+pub(super) struct QueueSlot {
+    pub(super) address: Addr<QueueActor>,
     gauge: Arc<Gauge>,
     /// Batches sent to it.
     batches: u64,
@@ -96,6 +102,7 @@ impl RoomActor {
             roster: Roster::default(),
             queues: BTreeMap::new(),
             slots: Vec::new(),
+            vacant: Vec::new(),
             watchers: Vec::new(),
             tickets: 0,
             is_committing: false,
@@ -103,6 +110,8 @@ impl RoomActor {
             staged_for: Vec::new(),
             parked: Arc::new(AtomicUsize::new(0)),
             version: 0,
+            idle_check: None,
+            is_resting: false,
             list: None,
         }
         .start()
@@ -286,20 +295,63 @@ impl RoomActor {
     }
 
     fn begin_queue(&mut self, queue: &QueueName) -> Result<usize, Error> {
-        if self.slots.len() >= self.shared.limits.queues_per_room {
-            return Err(ErrorCode::TooManyQueues.into());
+        let at = self.place_for_queue()?;
+        let is_stored = self.shared.store.knows(&self.name, queue);
+        let slot = self.start_queue(queue, is_stored);
+        match self.slots.get_mut(at) {
+            Some(vacant) => *vacant = slot,
+            None => self.slots.push(slot),
         }
-        let (room, shared) = (self.name.clone(), Arc::clone(&self.shared));
-        let gauge = Arc::new(Gauge::default());
-        let (parked, shown) = (Arc::clone(&self.parked), Arc::clone(&gauge));
-        let address = QueueActor::begin(room, queue.clone(), shared, parked, shown);
-        let at = self.slots.len();
-        let mut slot = QueueSlot { address, gauge, batches: 0, staged: Vec::new() };
-        self.watchers.iter().for_each(|watcher| slot.watch(watcher, true));
-        self.slots.push(slot);
         self.queues.insert(queue.clone(), at);
         self.version += 1;
         Ok(at)
+    }
+
+    /// Where a new queue goes: at the end, or where one was that is no more.
+    fn place_for_queue(&mut self) -> Result<usize, Error> {
+        if self.slots.len() < self.shared.limits.queues_per_room {
+            return Ok(self.slots.len());
+        }
+        if self.vacant.is_empty() {
+            let (slots, vacant) = (&self.slots, &mut self.vacant);
+            self.queues.retain(|_, at| {
+                let can_go = slots.get(*at).is_some_and(QueueSlot::can_go);
+                if can_go {
+                    vacant.push(*at);
+                }
+                !can_go
+            });
+        }
+        self.vacant.pop().ok_or_else(|| ErrorCode::TooManyQueues.into())
+    }
+
+    fn start_queue(&self, queue: &QueueName, is_stored: bool) -> QueueSlot {
+        let (room, shared) = (self.name.clone(), Arc::clone(&self.shared));
+        let gauge = Arc::new(if is_stored { Gauge::loading() } else { Gauge::default() });
+        let (parked, shown) = (Arc::clone(&self.parked), Arc::clone(&gauge));
+        let address = QueueActor::begin(room, queue.clone(), shared, parked, shown, is_stored);
+        let mut slot = QueueSlot { address, gauge, batches: 0, staged: Vec::new() };
+        self.watchers.iter().for_each(|watcher| slot.watch(watcher, true));
+        slot
+    }
+
+    /// The queues that the store knows.
+    fn begin_stored(&mut self) {
+        match self.shared.store.queues(&self.name) {
+            Ok(queues) => {
+                for queue in queues {
+                    let slot = self.start_queue(&queue, true);
+                    self.queues.insert(queue, self.slots.len());
+                    self.slots.push(slot);
+                }
+            }
+            Err(error) => tracing::error!(room = %self.name, %error, "the queues cannot be read"),
+        }
+    }
+
+    /// Nobody is here, and nothing is under way.
+    pub(super) fn is_idle(&self) -> bool {
+        self.members.is_empty() && !self.is_committing && self.to_commit.is_empty()
     }
 
     /// Hands what is staged to the queues.
@@ -393,13 +445,6 @@ impl RoomActor {
         Some(Outcome::Done)
     }
 
-    /// Retires when nobody is here and nothing is kept.
-    fn rest(&self, ctx: &mut Context<Self>) {
-        let empty = self.members.is_empty() && self.slots.is_empty();
-        if empty && self.shared.directory.retire(&self.name) {
-            ctx.stop();
-        }
-    }
 }
 
 /// A queue that was asked for its size.
@@ -425,6 +470,20 @@ impl QueueSlot {
         self.address.do_send(Watch { link: Arc::clone(link), watch: *watch, on });
     }
 
+    /// Whether nothing is lost with it.
+    fn can_go(&self) -> bool {
+        self.staged.is_empty() && self.gauge.can_go(self.batches)
+    }
+
+    pub(super) fn post<M>(&self, message: M)
+    where
+        M: Message<Result = ()> + Send + 'static,
+        QueueActor: Handler<M>,
+    {
+        #[expect(clippy::disallowed_methods, reason = "one per save or rest; carries no message")]
+        self.address.do_send(message);
+    }
+
     fn tell(&mut self, batch: Apply) {
         self.batches += 1;
         #[expect(
@@ -437,12 +496,18 @@ impl QueueSlot {
 
 impl Actor for RoomActor {
     type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        self.begin_stored();
+        self.rest_later(ctx);
+    }
 }
 
 impl Handler<Join> for RoomActor {
     type Result = ();
 
-    fn handle(&mut self, Join { link, presence }: Join, _: &mut Self::Context) {
+    fn handle(&mut self, Join { link, presence }: Join, ctx: &mut Self::Context) {
+        self.rest_no_more(ctx);
         let session = link.session();
         if let Some((participant, may_list)) = presence {
             self.roster.join(session, participant, may_list);
@@ -472,7 +537,10 @@ impl Handler<Leave> for RoomActor {
         self.watchers.retain(|watcher| watcher.link.session() != session);
         let notices = self.roster.leave(session);
         self.notify(notices);
-        self.rest(ctx);
+        if self.slots.is_empty() {
+            self.rest(ctx);
+        }
+        self.rest_later(ctx);
     }
 }
 

@@ -39,6 +39,8 @@ pub struct Shared {
     pub limits: Limits,
     /// Opening an open queue succeeds.
     pub open_is_idempotent: bool,
+    /// A room that nobody uses stays in memory for so long.
+    pub idle_timeout: Millis,
     /// Where records go.
     pub store: Arc<dyn Store>,
     /// The time.

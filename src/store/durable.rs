@@ -338,6 +338,20 @@ impl Store for DurableStore {
         Ok(Appended::Pending)
     }
 
+    fn knows(&self, room: &RoomName, queue: &QueueName) -> bool {
+        let places = lock(&self.core.places);
+        if places.get(room).is_some_and(|queues| queues.contains_key(queue)) {
+            return true;
+        }
+        drop(places);
+        // Who cannot be asked is loaded, and says why then.
+        lock(&self.core.reader).knows(room, queue).unwrap_or(true)
+    }
+
+    fn lasts(&self) -> bool {
+        true
+    }
+
     fn queues(&self, room: &RoomName) -> Result<Vec<QueueName>, StoreError> {
         let mut queues: BTreeSet<_> =
             lock(&self.core.reader).queues_of(room)?.into_iter().collect();
@@ -393,6 +407,10 @@ impl Store for DurableStore {
 
     fn health(&self) -> Health {
         self.core.files.health()
+    }
+
+    fn is_full(&self) -> bool {
+        self.core.files.is_full()
     }
 }
 

@@ -91,6 +91,14 @@ impl Store for MemoryStore {
         }
     }
 
+    fn knows(&self, room: &RoomName, queue: &QueueName) -> bool {
+        self.kept().is_some_and(|kept| kept.logs.contains_key(&(room.clone(), queue.clone())))
+    }
+
+    fn lasts(&self) -> bool {
+        false
+    }
+
     fn queues(&self, room: &RoomName) -> Result<Vec<QueueName>, StoreError> {
         let Some(kept) = self.kept() else { return Ok(Vec::new()) };
         Ok(kept.logs.keys().filter(|(of, _)| of == room).map(|(_, queue)| queue.clone()).collect())
@@ -124,5 +132,9 @@ impl Store for MemoryStore {
 
     fn health(&self) -> Health {
         Health::Good
+    }
+
+    fn is_full(&self) -> bool {
+        false
     }
 }

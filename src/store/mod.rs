@@ -140,6 +140,12 @@ pub trait Store: Send + Sync + 'static {
     /// [`StoreError`] when they were not taken.
     fn append(&self, batches: &[Batch<'_>], done: Done) -> Result<Appended, StoreError>;
 
+    /// Whether anything of this queue is stored. Quick.
+    fn knows(&self, room: &RoomName, queue: &QueueName) -> bool;
+
+    /// Whether what is appended is kept for a later [`Self::load`], so that a queue that is saved need not be in memory.
+    fn lasts(&self) -> bool;
+
     /// The queues of a room, deleted ones included that it still knows.
     ///
     /// # Errors
@@ -163,4 +169,7 @@ pub trait Store: Send + Sync + 'static {
 
     /// How it is.
     fn health(&self) -> Health;
+
+    /// Whether only what gives room back should be asked of it.
+    fn is_full(&self) -> bool;
 }

@@ -173,6 +173,14 @@ impl State {
         transaction.commit().map_err(failed)
     }
 
+    /// Whether a queue is saved.
+    pub(super) fn knows(&self, room: &RoomName, queue: &QueueName) -> Result<bool, StoreError> {
+        self.connection
+            .prepare_cached("SELECT 1 FROM queue WHERE room = ? AND queue = ?")
+            .and_then(|mut statement| statement.exists([room.as_str(), queue.as_str()]))
+            .map_err(failed)
+    }
+
     /// The queues of a room.
     pub(super) fn queues_of(&self, room: &RoomName) -> Result<Vec<QueueName>, StoreError> {
         let read = || -> Result<Vec<String>, rusqlite::Error> {
