@@ -95,7 +95,7 @@ impl Queue {
         for message in messages {
             let position = message.position;
             let hold = self.hold_for_newcomer(&message);
-            let is_over = self.is_over(&message);
+            let is_over = self.over_at(&message) <= self.now;
             self.reopen(group, position);
             if hold == Hold::Ready && is_fifo && !is_over {
                 fresh.push(position);

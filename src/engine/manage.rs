@@ -218,7 +218,7 @@ impl Queue {
             let lanes = self.partitions.iter().map(|_| Lane::default()).collect();
             *work = Some(Group::new(None, lanes));
         }
-        self.now = old.now;
+        (self.now, self.moment) = (old.now, old.moment);
         self.last_sequence = old.last_sequence;
         self.last_record = old.last_record;
         self.next_generation = old.next_generation;

@@ -158,6 +158,8 @@ struct Waiting {
 pub(super) struct Model {
     config: QueueConfig,
     now: Timestamp,
+    /// As far as what is due has happened.
+    moment: Timestamp,
     status: Status,
     paused: bool,
     settings: QueueSettings,
@@ -189,6 +191,7 @@ impl Model {
     pub(super) fn new(config: QueueConfig) -> Self {
         Self {
             now: Timestamp(0),
+            moment: Timestamp(0),
             status: Status::Absent,
             paused: false,
             settings: QueueSettings::default(),
@@ -378,7 +381,7 @@ impl Model {
         }
         let fresh = Self::new(self.config.clone());
         let old = std::mem::replace(self, fresh);
-        self.now = old.now;
+        (self.now, self.moment) = (old.now, old.moment);
         self.last_sequence = old.last_sequence;
         self.next_generation = old.next_generation;
         self.partitions_made = old.partitions_made;

@@ -136,9 +136,10 @@ impl Queue {
         let Some(message) = self.message(position).cloned() else { return };
         let waits = matches!(hold, Hold::Ready | Hold::Delayed(_) | Hold::Held | Hold::Blocked);
         let (is_ready, is_dead) = (hold == Hold::Ready, matches!(hold, Hold::Dead { .. }));
-        let too_old_at = message.sent_at.after(self.settings.retain_open);
-        let over_at =
-            message.expires_at.filter(|_| waits).map_or(too_old_at, |at| at.min(too_old_at));
+        let over_at = match is_dead {
+            true => message.sent_at.after(self.settings.retain_open),
+            false => self.over_at(&message),
+        };
         if (waits || is_dead) && over_at <= self.now {
             // Its time has been over: that is the next thing to happen.
             self.timers.set(over_at, Timer::Expiry { position });
@@ -529,13 +530,10 @@ impl Queue {
         self.leave(group, position, ending);
     }
 
-    /// Whether a message is past its time: it must not wait for a taker.
-    pub(super) fn is_over(&self, message: &Message) -> bool {
-        self.is_too_old(message) || message.expires_at.is_some_and(|at| at <= self.now)
-    }
-
-    fn is_too_old(&self, message: &Message) -> bool {
-        message.sent_at.after(self.settings.retain_open) <= self.now
+    /// When a message must not wait for a taker any more.
+    pub(super) fn over_at(&self, message: &Message) -> Timestamp {
+        let too_old_at = message.sent_at.after(self.settings.retain_open);
+        message.expires_at.map_or(too_old_at, |at| at.min(too_old_at))
     }
 
     /// A leased message returns to its old place, perhaps after a wait. `is_changed`: what is written of it is no longer
@@ -592,13 +590,13 @@ impl Queue {
         self.place(group, position, (delivery.attempts, delivery.failures), delivery.hold);
     }
 
-    /// A message is past its time: in every group but those that have it in their hands.
-    pub(super) fn expires(&mut self, position: Position) {
-        let Some(message) = self.message(position).cloned() else { return };
-        if !self.is_over(&message) {
+    /// A message is past its time since `at`: it leaves every group but those that have it in their hands.
+    pub(super) fn expires(&mut self, position: Position, at: Timestamp) {
+        let Some(message) = self.message(position) else { return };
+        if self.over_at(message) > self.now {
             return; // A replay set the timer, and then the settings changed.
         }
-        let is_too_old = self.is_too_old(&message);
+        let is_too_old = message.sent_at.after(self.settings.retain_open) <= at;
         for group in self.group_numbers() {
             match self.state(group, position) {
                 Some(State::Blocked | State::Delayed | State::Ready) => {
@@ -646,7 +644,7 @@ impl Queue {
             self.group_numbers().any(|group| self.state(group, *position) == Some(State::Leased))
         };
         let (leased, gone): (Vec<_>, Vec<_>) = gone.into_iter().partition(is_leased);
-        leased.into_iter().for_each(|position| self.expires(position));
+        leased.into_iter().for_each(|position| self.expires(position, at));
         if !gone.is_empty() {
             self.totals.dropped += gone.len() as u64;
             self.notify(Happened::Dropped, None, WORK, gone.len() as u64);

@@ -111,6 +111,8 @@ pub struct Queue {
     pub(super) reserved_bytes: usize,
     pub(super) reserved_messages: usize,
     pub(super) now: Timestamp,
+    /// As far as what is due has happened: `now`, but while time passes.
+    pub(super) moment: Timestamp,
     pub(super) last_sequence: Sequence,
     pub(super) last_record: RecordNumber,
     pub(super) next_generation: u64,
@@ -159,6 +161,7 @@ impl Queue {
             reserved_bytes: 0,
             reserved_messages: 0,
             now: Timestamp(0),
+            moment: Timestamp(0),
             last_sequence: Sequence(0),
             last_record: RecordNumber(0),
             next_generation,
@@ -186,7 +189,7 @@ impl Queue {
             self.reply(from, result);
         }
         // What the command made due, and then whoever waits for what it brought.
-        self.happen(Some(self.now));
+        self.pass_time(now);
         self.record_settled();
         std::mem::swap(&mut self.effects, effects);
     }
@@ -293,39 +296,32 @@ impl Queue {
         }
     }
 
-    /// Everything that is due by `now`, in the order of time.
+    /// Everything that is due by `now`, in the order of time. What is due by a moment happens before anything is handed
+    /// out at it.
     pub(super) fn pass_time(&mut self, now: Timestamp) {
         self.now = self.now.max(now);
-        // Age and rate are those of now, however late it is for all else.
+        // An age is that of now, however late it is for all else.
         while let Some((group, position)) = self.timers.pop_ageing(self.now) {
             self.ages(group, position);
         }
-        if self.rate_timer.is_some_and(|at| at <= self.now) {
-            self.serve_all();
-        }
-        self.happen(None);
-    }
-
-    /// Everything that is due. What is due by a moment happens before anything is handed out at it.
-    fn happen(&mut self, mut moment: Option<Timestamp>) {
         loop {
             // Whoever gives up at the very moment gets what comes at that moment.
             let is_later = match self.timers.first().filter(|(at, _)| *at <= self.now) {
                 None | Some((_, Timer::Await { .. } | Timer::Receiver { .. })) => true,
-                Some((at, _)) => moment.is_some_and(|moment| *at > moment),
+                Some((at, _)) => *at > self.moment,
             };
             if is_later && !self.unserved.is_empty() {
                 self.serve_marked();
                 continue; // That may have cleared the timer.
             }
-            let Some((at, timer)) = self.timers.pop_due(self.now) else { return };
-            moment = moment.max(Some(at));
+            let Some((at, timer)) = self.timers.pop_due(self.now) else { break };
+            self.moment = self.moment.max(at);
             match timer {
                 Timer::Lease { group, position } => self.lease_ends(group, position),
                 Timer::Run { group, partition } => self.run_ends(group, partition),
                 Timer::Visible { group, position } => self.becomes_visible(group, position),
                 Timer::Window { partition } => self.close_window(partition),
-                Timer::Expiry { position } => self.expires(position),
+                Timer::Expiry { position } => self.expires(position, at),
                 Timer::Oldest { partition } => self.drops_oldest(partition, at),
                 Timer::Settled { position } => self.remove_for_good(&[position]),
                 Timer::Dead { group, position } => self.leave_quietly(group, position),
@@ -357,6 +353,7 @@ impl Queue {
                 }
             }
         }
+        self.moment = self.now;
     }
 
     pub(super) fn group(&self, group: u32) -> Option<&Group> {

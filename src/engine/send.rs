@@ -261,8 +261,8 @@ impl Queue {
             && self.group_numbers().all(|group| {
                 let Some(lane) = self.lane_of(group, position.partition) else { return false };
                 let state = lane.state(position.offset);
-                let attempts = lane.get(position.offset).map_or(0, |delivery| delivery.attempts);
-                matches!(state, State::Ready | State::Delayed) && attempts == 0
+                let is_new = lane.counts_of(position.offset) == (0, 0);
+                matches!(state, State::Ready | State::Delayed) && is_new
             })
     }
 
@@ -572,6 +572,9 @@ impl Queue {
         };
         for id in &options.depends_on {
             let (parent, fate) = self.fate_of(id);
+            if parent == Parent::Position(message.position) {
+                continue; // One that replaces another may name it.
+            }
             match (fate, options.parent_failed) {
                 (Fate::Done, _) | (Fate::Failed, ParentFailed::Run) => {}
                 (Fate::Failed, ParentFailed::Fail) => return Err(ParentIsFailed),

@@ -327,7 +327,7 @@ impl Queue {
     /// How many messages the rate still allows.
     pub(super) fn rate_left(&mut self) -> usize {
         let Some(rate) = self.settings.rate else { return usize::MAX };
-        while self.deliveries.front().is_some_and(|at| at.after(rate.per) <= self.now) {
+        while self.deliveries.front().is_some_and(|at| at.after(rate.per) <= self.moment) {
             self.deliveries.pop_front();
         }
         (rate.count as usize).saturating_sub(self.deliveries.len())

@@ -25,6 +25,7 @@ mod frames;
 mod grants;
 mod http;
 mod limits;
+mod messages;
 mod native;
 mod operations;
 mod resume;

@@ -70,8 +70,6 @@ impl Model {
         if self.status == Status::Closed {
             return Err(ErrorCode::QueueClosed);
         }
-        self.check_bounds(&messages)?;
-        self.check_parents(&messages)?;
         let plans = self.plan(&messages)?;
         let added = added(&messages, &plans);
         self.check_partitions(&added)?;
@@ -109,7 +107,7 @@ impl Model {
         receipts
     }
 
-    fn check_bounds(&self, messages: &[NewMessage]) -> Result<(), ErrorCode> {
+    fn check_bounds(&self, message: &NewMessage) -> Result<(), ErrorCode> {
         let is_text = |text: &Arc<str>| (1..=255).contains(&text.len());
         let is_legal = |options: &Options| {
             options.id.as_ref().is_none_or(|id| is_text(id) && id.parse::<Position>().is_err())
@@ -120,13 +118,11 @@ impl Model {
                 && options.depends_on.iter().all(is_text)
                 && options.id.as_ref().is_none_or(|id| !options.depends_on.contains(id))
         };
-        let all_legal = messages.iter().all(|message| is_legal(&options(message)));
-        if all_legal { Ok(()) } else { Err(ErrorCode::InvalidRequest) }
+        if is_legal(&options(message)) { Ok(()) } else { Err(ErrorCode::InvalidRequest) }
     }
 
-    fn check_parents(&self, messages: &[NewMessage]) -> Result<(), ErrorCode> {
-        let parents = messages.iter().flat_map(|message| options(message).depends_on);
-        let all_sent = parents.into_iter().all(|id| !self.is_future(&id));
+    fn check_parents(&self, message: &NewMessage) -> Result<(), ErrorCode> {
+        let all_sent = options(message).depends_on.iter().all(|id| !self.is_future(id));
         if all_sent { Ok(()) } else { Err(ErrorCode::InvalidRequest) }
     }
 
@@ -142,6 +138,8 @@ impl Model {
     fn plan(&self, messages: &[NewMessage]) -> Result<Vec<Plan>, ErrorCode> {
         let mut plans = Vec::new();
         for (at, message) in messages.iter().enumerate() {
+            self.check_bounds(message)?;
+            self.check_parents(message)?;
             let plan = match self.known(message)? {
                 Some(known) => known,
                 None => self.known_within(messages, &plans, at)?,
@@ -224,7 +222,8 @@ impl Model {
     fn may_be_replaced(&self, sequence: u64) -> bool {
         let is_fresh = |place: &Place| {
             let stand = &place.stand;
-            place.attempts == 0 && matches!(stand, Stand::Ready | Stand::Delayed(_) | Stand::Held)
+            (place.attempts, place.failures) == (0, 0)
+                && matches!(stand, Stand::Ready | Stand::Delayed(_) | Stand::Held)
         };
         self.is_kept(sequence)
             && (self.kept(sequence).places.iter())
@@ -412,7 +411,9 @@ impl Model {
             None => !self.gone.iter().any(|(gone, until)| gone == id && self.now < *until),
         };
         let open = options.depends_on.into_iter().filter(is_open);
-        open.map(|id| self.by_id(&id).map_or(id, |parent| self.kept(parent).position())).collect()
+        let place = |id: Arc<str>| self.by_id(&id).map_or(id, |parent| self.kept(parent).position());
+        // One that replaces another may name it.
+        open.map(place).filter(|parent| **parent != message.position.to_string()).collect()
     }
 
     /// Whoever waits for this id waits for this message from now on.
@@ -516,8 +517,6 @@ impl Model {
 
     /// What a transaction's messages must be: none known, and room for all.
     pub(super) fn check_sends(&self, messages: &[NewMessage]) -> Result<(), ErrorCode> {
-        self.check_bounds(messages)?;
-        self.check_parents(messages)?;
         let plans = self.plan(messages)?;
         self.check_partitions(&added(messages, &plans))?;
         if plans.iter().any(|plan| !matches!(plan, Plan::Add)) {
@@ -556,7 +555,7 @@ impl Model {
 
     pub(super) fn put_schedule(&mut self, name: ScheduleName, mut spec: ScheduleSpec) -> Answer {
         spec.timing.check().map_err(|_| ErrorCode::InvalidRequest)?;
-        self.check_bounds(std::slice::from_ref(&spec.message))?;
+        self.check_bounds(&spec.message)?;
         let known = self.schedules.iter().position(|schedule| schedule.name == name);
         if known.is_none() && self.schedules.len() >= self.config.schedules_max {
             return Err(ErrorCode::TooManySchedules);

@@ -23,18 +23,18 @@ enum Due {
 impl Model {
     /// Everything that is due by `now`, in the order of time; then what can be handed out.
     pub(super) fn advance(&mut self, now: Timestamp) {
-        let mut rate_frees = self.rate_frees_at();
         self.now = self.now.max(now);
         loop {
             let next_due = self.due().map(|(at, _)| at);
-            let steps = [next_due, rate_frees, self.next_time_out()];
+            let steps = [next_due, self.rate_frees_at(), self.next_time_out()];
             let Some(step) = steps.into_iter().flatten().min().filter(|at| *at <= self.now) else {
+                self.moment = self.now;
                 return self.hand_out();
             };
+            self.moment = self.moment.max(step);
             while let Some((_, due)) = self.due().filter(|(at, _)| *at <= step) {
                 self.happen(due);
             }
-            rate_frees = rate_frees.filter(|at| *at > step);
             self.hand_out();
             self.time_out(step);
         }
@@ -131,6 +131,10 @@ impl Model {
 
     fn ttl_is_over(&mut self, sequence: u64) {
         for group in self.groups_with(sequence, |stand| stand.waits()) {
+            // What its end in another group caused may have ended it here, too.
+            if !self.kept(sequence).place(group).stand.waits() {
+                continue;
+            }
             let at = self.now;
             let stand = if self.settings.dead_letter_expired {
                 Stand::Dead { at, reason: "expired".into() }
@@ -145,7 +149,9 @@ impl Model {
     fn is_too_old(&mut self, sequence: u64) {
         let done = Stand::Done { at: Some(self.now), result: None };
         for group in self.groups_with(sequence, |stand| stand.waits()) {
-            self.fail(group, sequence, done.clone(), "expired");
+            if self.kept(sequence).place(group).stand.waits() {
+                self.fail(group, sequence, done.clone(), "expired");
+            }
         }
         for group in self.groups_with(sequence, |stand| matches!(stand, Stand::Dead { .. })) {
             self.put(group, sequence, done.clone());
@@ -193,9 +199,9 @@ impl Model {
         Some(counted[first].after(per))
     }
 
-    /// Deliveries that count for the rate now.
+    /// Deliveries that count for the rate.
     pub(super) fn counted(&self, per: Millis) -> Vec<Timestamp> {
-        self.handed_out.iter().copied().filter(|at| at.after(per) > self.now).collect()
+        self.handed_out.iter().copied().filter(|at| at.after(per) > self.moment).collect()
     }
 
     fn next_time_out(&self) -> Option<Timestamp> {

@@ -108,13 +108,12 @@ fn complete_operation(path: &str, operation: &mut Object, schemas: &Value) {
     operation.insert("parameters".to_owned(), parameters.into());
     operation.insert("security".to_owned(), json!([{"bearer": []}, {"query": []}]));
     let has_body = operation.contains_key("requestBody");
-    if let Some(body) = operation.get_mut("requestBody") {
-        if let Some(schema) = body.pointer_mut("/content/application~1json/schema")
-            && without_null(schema)
-            && let Some(body) = body.as_object_mut()
-        {
-            body.insert("required".to_owned(), false.into());
-        }
+    if let Some(body) = operation.get_mut("requestBody")
+        && let Some(schema) = body.pointer_mut("/content/application~1json/schema")
+        && without_null(schema)
+        && let Some(body) = body.as_object_mut()
+    {
+        body.insert("required".to_owned(), false.into());
     }
     if let Some(content) =
         operation.get_mut("requestBody").and_then(|body| object(body, "/content"))

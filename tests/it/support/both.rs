@@ -90,16 +90,14 @@ fn fill_in(value: &mut Value, leases: &[String]) {
     }
 }
 
+/// Milliseconds since the epoch.
+const OF_THIS_AGE: std::ops::Range<u64> = 1_700_000_000_000..2_000_000_000_000;
+
 /// What differs from run to run is named: leases `$n`, times of this age `T`.
 fn show(value: &mut Value, leases: &mut Vec<String>) {
     match value {
-        Value::Number(number) => {
-            if number
-                .as_u64()
-                .is_some_and(|ms| (1_700_000_000_000..2_000_000_000_000).contains(&ms))
-            {
-                *value = json!("T");
-            }
+        Value::Number(number) if number.as_u64().is_some_and(|ms| OF_THIS_AGE.contains(&ms)) => {
+            *value = json!("T");
         }
         Value::Array(items) => items.iter_mut().for_each(|item| show(item, leases)),
         Value::Object(map) => {

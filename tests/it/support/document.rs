@@ -73,7 +73,8 @@ impl Document {
     pub fn validate(&self, schema: &Value, value: &Value) -> Result<(), String> {
         if let Some(reference) = schema["$ref"].as_str() {
             let target = self.0.pointer(reference.trim_start_matches('#'));
-            return self.validate(target.ok_or(format!("{reference} leads nowhere"))?, value);
+            return self
+                .validate(target.ok_or_else(|| format!("{reference} leads nowhere"))?, value);
         }
         if let Some(choices) = schema["oneOf"].as_array() {
             let tried: Vec<_> = choices.iter().map(|one| self.validate(one, value)).collect();
