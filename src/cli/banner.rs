@@ -37,7 +37,8 @@ impl Banner {
             r#"
 anteroom {version} with --dev: to try things out, not for others to use
 
-  HTTP       {http}/v1          docs: {http}/v1/docs
+  HTTP       {http}/v1
+  docs       {http}/v1/docs
   WebSocket  {ws}/v1/rooms/demo/ws   (anteroom.v1)
              {ws}/rooms/demo         (MeshAgent)
   API key    {api_key}

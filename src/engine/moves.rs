@@ -145,8 +145,6 @@ impl Queue {
             self.timers.set(over_at, Timer::Expiry { position });
         }
         let (class, ages_at) = if waits { self.class(&message) } else { (0, None) };
-        // What is held gets its class when the window closes.
-        let ages_at = ages_at.filter(|_| hold != Hold::Held);
         if let Some(at) = ages_at {
             self.timers.set_ageing(at, group, position);
         }
@@ -222,7 +220,7 @@ impl Queue {
             return;
         }
         let too_old_at = slot.message.sent_at.after(self.settings.retain_open);
-        if retain.0 == 0 || too_old_at <= self.now {
+        if retain.0 == 0 || too_old_at <= self.moment {
             return self.discard(position);
         }
         let ended = slot.settled.get_or_insert_with(|| Box::new(Ended { at, result: None }));

@@ -94,6 +94,7 @@ impl Queue {
     /// Time is only needed for what is remembered for a while.
     fn is_now(&mut self, at: Timestamp) {
         self.now = self.now.max(at);
+        self.moment = self.now;
     }
 
     fn replay_sent(&mut self, message: std::sync::Arc<Message>, standing: &Standing) {
@@ -110,11 +111,10 @@ impl Queue {
         let parents = self.parents_of(&message).unwrap_or_default();
         let (position, sent_at) = (message.position, message.sent_at);
         self.insert(message, standing, Some(&parents));
-        if matches!(standing, Standing::Dead { .. } | Standing::Dropped { .. }) {
-            self.replay_ended(position, Fate::Failed);
-        }
         if self.group(WORK).is_none() {
             self.replay_ended(position, Fate::Done);
+        } else if matches!(standing, Standing::Dead { .. } | Standing::Dropped { .. }) {
+            self.replay_ended(position, Fate::Failed);
         }
         if self.has_no_group(position) {
             self.settle_slot(position, sent_at, None);

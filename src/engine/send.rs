@@ -430,26 +430,31 @@ impl Queue {
         self.totals.sent += 1;
         self.insert(message, &standing, parents.as_ref().ok());
         self.notify(Happened::Sent, Some(position), WORK, 1);
-        match standing {
+        let ending = match standing {
             Standing::Dead { reason, .. } => {
                 self.totals.dead += 1;
                 self.notify(Happened::Dead, Some(position), WORK, 1);
-                self.ended(position, &Ending::Dead(reason), 0, 0);
+                Some(Ending::Dead(reason))
             }
             Standing::Dropped { .. } => {
                 self.totals.dropped += 1;
                 self.notify(Happened::Dropped, Some(position), WORK, 1);
-                self.ended(position, &Ending::Dropped("queue_full".into()), 0, 0);
+                Some(Ending::Dropped("queue_full".into()))
             }
-            Standing::Blocked if parents.is_err() => self.fail_child(position),
+            Standing::Blocked if parents.is_err() => {
+                self.fail_child(position);
+                None
+            }
             Standing::Ready
             | Standing::Blocked
             | Standing::Held
             | Standing::Delayed { .. }
-            | Standing::Done { .. } => {}
-        }
-        if self.group(WORK).is_none() {
-            self.ended(position, &Ending::Done(None), 0, 0);
+            | Standing::Done { .. } => None,
+        };
+        // Without a work group it is done, whatever becomes of it in others.
+        let without = self.group(WORK).is_none().then_some(Ending::Done(None));
+        if let Some(ending) = without.or(ending) {
+            self.ended(position, &ending, 0, 0);
         }
         if self.has_no_group(position) {
             self.settle_slot(position, sent_at, None);
@@ -670,6 +675,7 @@ impl Queue {
         parents: Option<&BTreeSet<Parent>>,
     ) {
         let position = message.position;
+        self.forget_parents(position);
         self.wait_for(position, parents);
         if let Some(key) = message.options.as_ref().and_then(|options| options.key.as_ref())
             && let Some(known) =

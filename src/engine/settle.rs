@@ -407,19 +407,27 @@ impl Queue {
         }
     }
 
-    /// Leases whose end had to wait for a transaction that was given up.
+    /// Leases whose end had to wait for a transaction that was given up: an end that is over is the next thing to happen.
     pub(super) fn end_overdue(&mut self, leases: &[LeaseId]) {
         for id in leases {
             let Some(lease) = self.named_lease(*id) else { continue };
-            let (is_orphaned, is_over) =
-                (lease.orphaned, lease.until.is_some_and(|until| until <= self.now));
+            let (is_orphaned, until) = (lease.orphaned, lease.until);
             let LeaseId { group, position, .. } = *id;
-            match (self.live_lease(*id).is_some(), is_orphaned) {
-                (true, true) => self.release(group, position, None),
-                (false, true) => self.release_run(group, position.partition),
-                (true, false) if is_over => self.lease_ends(group, position),
-                (false, false) if is_over => self.run_ends(group, position.partition),
-                (true | false, false) => {}
+            let partition = position.partition;
+            let timer = match self.live_lease(*id) {
+                Some(_) if is_orphaned => {
+                    self.release(group, position, None);
+                    continue;
+                }
+                None if is_orphaned => {
+                    self.release_run(group, partition);
+                    continue;
+                }
+                Some(_) => Timer::Lease { group, position },
+                None => Timer::Run { group, partition },
+            };
+            if let Some(until) = until {
+                self.timers.set(until, timer);
             }
         }
     }

@@ -108,7 +108,7 @@ fn a_created_token_does_what_it_says_and_inspect_says_it_in_words() {
                 "--name",
                 "ann",
                 "--send",
-                "job*",
+                "jobs:*",
                 "--manage",
                 "other",
                 "--no-receive",
@@ -121,20 +121,20 @@ fn a_created_token_does_what_it_says_and_inspect_says_it_in_words() {
         assert_eq!(made.status.code(), Some(0), "{}", text(&made.stderr));
         let token = text(&made.stdout);
         let mut peer = Peer::join(&server, "r", &token).await;
-        assert_eq!(peer.send("jobs", json!(1)).await.code(), 0);
+        assert_eq!(peer.send("jobs:a", json!(1)).await.code(), 0);
         assert_eq!(peer.send("other", json!(1)).await.code(), 1001);
         assert_eq!(peer.call("queues.open", json!({"name": "other"})).await.code(), 0);
-        assert_eq!(peer.take("jobs").await.code(), 1001);
+        assert_eq!(peer.take("jobs:a").await.code(), 1001);
         assert_eq!(peer.call("queues.list", json!({})).await.code(), 1001);
 
         let words = text(&anteroom(&["token", "inspect", &token], &secret).stdout);
-        for part in ["ann", "send       to job*", "manage     other", "room", "r"] {
+        for part in ["ann", "send       to jobs:*", "manage     other", "room", "r"] {
             assert!(words.contains(part), "{words}");
         }
         let machine = anteroom(&["token", "inspect", "--json", &token], &secret);
         let machine: Value = serde_json::from_slice(&machine.stdout).unwrap();
         assert_eq!(machine["name"], "ann");
-        assert_eq!(machine["queues"]["send"], json!(["job*"]));
+        assert_eq!(machine["queues"]["send"], json!(["jobs:*"]));
         assert_eq!(machine["queues"]["manage"], json!(["other"]));
         let other = [("ANTEROOM_SECRET", "another secret that has 32 bytes!!")];
         assert_eq!(anteroom(&["token", "inspect", &token], &other).status.code(), Some(1));

@@ -2,9 +2,10 @@
 
 use std::{process::Stdio, sync::Arc, time::Duration};
 
+use rustix::process::{Pid, Signal as KillSignal, kill_process_group};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
-    process::Command,
+    process::{Child, Command},
     signal::unix::{Signal, SignalKind, signal},
 };
 
@@ -179,6 +180,7 @@ impl Work {
             .process_group(0)
             .kill_on_drop(true);
         let mut child = command.spawn().map_err(|error| format!("cannot run sh: {error}"))?;
+        let mut group = Group::of(&child);
         let (stdin, stdout) = (child.stdin.take(), child.stdout.take());
         let write = async {
             if let Some(mut stdin) = stdin {
@@ -199,12 +201,31 @@ impl Work {
             return Err(format!("the result has more than {RESULT_BYTES_MAX} bytes"));
         }
         let status = child.wait().await.map_err(|error| format!("cannot wait: {error}"))?;
+        group.0 = None;
         match status.code() {
             Some(0) if self.is_result => Ok(result(&output)),
             Some(0) => Ok(Handled::Done(None)),
             Some(EXIT_DEAD) => Ok(Handled::dead(format!("exit code {EXIT_DEAD}"))),
             Some(code) => Err(format!("exit code {code}")),
             None => Err("ended by a signal".to_owned()),
+        }
+    }
+}
+
+/// A command and all that it began, which are ended together if nobody waits for the command any more.
+struct Group(Option<Pid>);
+
+impl Group {
+    fn of(child: &Child) -> Self {
+        Self(child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw))
+    }
+}
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        if let Some(leader) = self.0 {
+            // An error means that nothing of it is left.
+            let _ = kill_process_group(leader, KillSignal::KILL);
         }
     }
 }

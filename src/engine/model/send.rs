@@ -332,13 +332,17 @@ impl Model {
 
     /// What happens to some messages at the very beginning.
     fn after_sending(&mut self, sequence: u64, overflows: bool) {
+        let must_fail = self.must_fail(self.kept(sequence));
         if overflows {
+            if must_fail {
+                self.kept_mut(sequence).waits_for.clear();
+            }
             let mut groups = self.groups_with(sequence, |_| true);
             groups.retain(|group| self.is_there(*group));
             for group in groups {
                 self.give_up(group, sequence, "queue_full");
             }
-        } else if self.must_fail(self.kept(sequence)) {
+        } else if must_fail {
             self.fail_child(sequence);
         }
         if !self.is_there(WORK) && !self.kept(sequence).place(WORK).stand.has_ended() {
@@ -480,8 +484,8 @@ impl Model {
 
     /// Another body and other options, in the first one's place.
     fn replace(&mut self, sequence: u64, new: NewMessage) {
-        if !self.may_be_replaced(sequence) {
-            return;
+        if !self.is_kept(sequence) {
+            return; // It was dropped to make room.
         }
         let first = Arc::clone(&self.kept(sequence).message);
         let (id, key) = first.options.as_ref().map(|it| (it.id.clone(), it.key.clone())).unwrap();

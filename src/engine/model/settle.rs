@@ -139,8 +139,8 @@ impl Model {
 
     /// Removes what all groups are done with, when it was kept long enough.
     pub(super) fn sweep(&mut self) {
-        let is_over =
-            |kept: &&super::Kept| self.settled_end(kept).is_some_and(|end| end <= self.now);
+        let by = if self.settings.retain_settled.0 == 0 { self.now } else { self.moment };
+        let is_over = |kept: &&super::Kept| self.settled_end(kept).is_some_and(|end| end <= by);
         let over: Vec<_> =
             self.messages.iter().filter(is_over).map(super::Kept::sequence).collect();
         over.into_iter().for_each(|sequence| self.remove(sequence));

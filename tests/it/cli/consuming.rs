@@ -105,7 +105,9 @@ fn a_command_that_takes_too_long_is_ended_and_its_message_tried_again() {
     let shell = Shell::new();
     shell.out("anteroom queue open demo/jobs attempts_max=1");
     shell.out("anteroom send demo/jobs 1");
-    let said = shell.run("anteroom consume demo/jobs --exec 'sleep 60' --timeout 200ms --count 1");
+    let said = shell.run(
+        "anteroom consume demo/jobs --exec 'sleep 60 & sleep 60; wait' --timeout 200ms --count 1",
+    );
     assert_eq!((said.code, &*said.err), (Some(0), "0-0: the command took too long\n"));
     let dead = shell.out("anteroom queue dlq list demo/jobs --output json");
     assert!(dead.contains(r#""reason":"the command took too long""#), "{dead}");
@@ -154,6 +156,7 @@ fn the_first_signal_lets_commands_end_and_the_second_ends_them() {
         "ended at once: messages under way are given back\n"
     );
     assert_eq!(shell.out("cat log"), "begun");
+    // That there was an end of its output means that nothing the command began is left.
     assert_eq!(shell.out("anteroom receive demo/jobs"), "3", "it is back");
 }
 
