@@ -104,7 +104,7 @@ fn main() -> std::io::Result<()> {
             config.default_service(web::to(|| async { HttpResponse::NotFound().finish() }));
         };
         let board = Arc::new(Switchboard::new(1024));
-        let (server, address) = listen(address, 2, &board, &clock, routes)?;
+        let (server, address) = listen(bind(address)?, 2, &board, &clock, routes)?;
         println!("ready ws://{address}/");
         server.await
     })

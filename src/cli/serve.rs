@@ -57,7 +57,7 @@ fn long_help() -> String {
 }
 
 pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
-    let Loaded { config, keys, dev_api_key } = config::load(arguments.serve)?;
+    let Loaded { config, keys, encryption, dev_api_key } = config::load(arguments.serve)?;
     let filter = EnvFilter::try_new(&config.log)
         .map_err(|error| Failure::Usage(format!("log: `{}`: {error}", config.log)))?;
     // An error means that there is a subscriber already, and then that one it is.
@@ -66,13 +66,6 @@ pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
         .with_writer(std::io::stderr)
         .with_ansi(std::io::stderr().is_terminal())
         .try_init();
-    if !config.memory {
-        let data = config.data.display();
-        complain(&format!(
-            "warning: this version keeps messages in memory only, a restart loses them; no message is \
-             written to {data} yet"
-        ));
-    }
     let banner = match dev_api_key {
         Some(api_key) => Some(Banner::new(&keys, &api_key, SystemClock::new().now())?),
         None => None,
@@ -83,5 +76,5 @@ pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
         }
         print(&format!("ready {}", base_url("http", address)));
     };
-    server::run(config, keys, announce).map_err(|error| Failure::Refused(error.to_string()))
+    server::run(config, keys, encryption, announce).map_err(|error| Failure::Refused(error.to_string()))
 }

@@ -7,6 +7,7 @@ use std::{
 
 use super::{
     Config, KeyArgs, Layer, ServeArgs, dev,
+    encryption::{self, EncryptionKeys},
     keys::{self, KeyEntry},
     settings::Raw,
 };
@@ -33,6 +34,8 @@ pub struct Loaded {
     pub config: Config,
     /// The keys that check and sign tokens.
     pub keys: KeyRing,
+    /// The keys that encrypt what is stored, the newest first.
+    pub encryption: EncryptionKeys,
     /// With `dev`, an API key to show.
     pub dev_api_key: Option<ApiKey>,
 }
@@ -76,7 +79,8 @@ pub(super) fn load_from(outside: &dyn Outside, args: ServeArgs) -> Result<Loaded
         )));
     }
     let keys = keys::ring(outside, &config, given, &entries, config.dev)?;
-    Ok(Loaded { config, keys, dev_api_key })
+    let encryption = encryption::read_keys(outside, &config)?;
+    Ok(Loaded { config, keys, encryption, dev_api_key })
 }
 
 pub(super) fn load_keys_from(

@@ -26,12 +26,12 @@ const BACKLOG: i32 = 4096;
 /// A peer that connects has this long to send the head of its request.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Listens on `address` and serves the routes that `configure` sets up, on `workers` threads.
+/// Serves the routes that `configure` sets up, on `workers` threads.
 ///
 /// # Errors
-/// When the address cannot be had.
+/// When the socket cannot be had.
 pub fn listen<F>(
-    address: SocketAddr,
+    listener: TcpListener,
     workers: usize,
     board: &Arc<Switchboard>,
     clock: &Arc<dyn Clock>,
@@ -40,7 +40,6 @@ pub fn listen<F>(
 where
     F: Fn(&mut ServiceConfig) + Clone + Send + 'static,
 {
-    let listener = bind(address)?;
     let address = listener.local_addr()?;
     let (board, clock) = (Arc::clone(board), Arc::clone(clock));
     let factory = move || {
@@ -87,7 +86,11 @@ where
     Ok((server, address))
 }
 
-fn bind(address: SocketAddr) -> io::Result<TcpListener> {
+/// Listens on `address`.
+///
+/// # Errors
+/// When the address cannot be had.
+pub fn bind(address: SocketAddr) -> io::Result<TcpListener> {
     let socket =
         socket2::Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     socket.set_reuse_address(true)?;

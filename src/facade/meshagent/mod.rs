@@ -66,6 +66,8 @@ const fn client_code(code: ErrorCode) -> u16 {
         | ErrorCode::SlowConsumer
         | ErrorCode::Internal
         | ErrorCode::StoreFailed
-        | ErrorCode::ServerClosing => 1008, // operation failed
+        | ErrorCode::ServerClosing
+        | ErrorCode::StorageFull
+        | ErrorCode::ServerStarting => 1008, // operation failed
     }
 }
