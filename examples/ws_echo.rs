@@ -15,7 +15,7 @@ use actix_web::{
 use anteroom::{
     clock::{Clock, SystemClock},
     server::{
-        Switchboard, listen,
+        Switchboard, bind, listen,
         ws::{self, CHUNK_BYTES, Conversation, Ending},
     },
     service::{Outlet, ToSession},

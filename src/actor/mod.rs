@@ -18,8 +18,8 @@ mod session;
 mod transaction;
 
 pub(crate) use messages::{Join, Leave, Quiesce, Submit};
-pub(crate) use resting::SaveQueue;
 pub use pump::{Pump, Pumped};
 pub use queue::QueueActor;
+pub(crate) use resting::SaveQueue;
 pub use room::RoomActor;
 pub use session::{Session, SessionTimes, Verdict};

@@ -444,7 +444,6 @@ impl RoomActor {
         }
         Some(Outcome::Done)
     }
-
 }
 
 /// A queue that was asked for its size.

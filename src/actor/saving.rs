@@ -84,11 +84,13 @@ fn restore(
 impl QueueActor {
     /// Loads the queue; until then nothing else happens here.
     pub(super) fn load(&mut self, config: QueueConfig, ctx: &mut Context<Self>) {
-        let (store, room, queue) = (self.shared.store.clone(), self.room.clone(), self.name.clone());
+        let (store, room, queue) =
+            (self.shared.store.clone(), self.room.clone(), self.name.clone());
         let loading =
             tokio::task::spawn_blocking(move || restore(store.as_ref(), &room, &queue, config));
         ctx.wait(loading.into_actor(self).map(|loaded, queue, ctx| {
-            let panicked = |_| StoreError::Failed("the queue could not be made from its records".into());
+            let panicked =
+                |_| StoreError::Failed("the queue could not be made from its records".into());
             match loaded.map_err(panicked).and_then(|loaded| loaded) {
                 Ok(engine) => queue.loaded(engine),
                 Err(error) => queue.fail(error),

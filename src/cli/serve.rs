@@ -76,5 +76,6 @@ pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
         }
         print(&format!("ready {}", base_url("http", address)));
     };
-    server::run(config, keys, encryption, announce).map_err(|error| Failure::Refused(error.to_string()))
+    server::run(config, keys, encryption, announce)
+        .map_err(|error| Failure::Refused(error.to_string()))
 }

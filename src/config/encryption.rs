@@ -21,11 +21,12 @@ pub(super) fn read_keys(
     outside: &dyn Outside,
     config: &Config,
 ) -> Result<EncryptionKeys, ConfigError> {
-    let (source, text) = match (outside.env("ANTEROOM_ENCRYPTION_KEYS")?, &config.encryption_keys_file) {
-        (Some(text), _) => ("ANTEROOM_ENCRYPTION_KEYS".to_owned(), text),
-        (None, Some(file)) => (file.display().to_string(), read_text(outside, file)?),
-        (None, None) => return Ok(EncryptionKeys::default()),
-    };
+    let (source, text) =
+        match (outside.env("ANTEROOM_ENCRYPTION_KEYS")?, &config.encryption_keys_file) {
+            (Some(text), _) => ("ANTEROOM_ENCRYPTION_KEYS".to_owned(), text),
+            (None, Some(file)) => (file.display().to_string(), read_text(outside, file)?),
+            (None, None) => return Ok(EncryptionKeys::default()),
+        };
     let keys = text.split([',', '\n']).map(str::trim).filter(|line| !line.is_empty());
     let keys = keys.map(read_key).collect::<Option<Vec<_>>>().filter(|keys| !keys.is_empty());
     keys.map(EncryptionKeys).ok_or_else(|| {

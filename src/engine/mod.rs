@@ -170,3 +170,5 @@ pub use settings::{
 pub use view::{
     Counts, Explanation, GroupView, Inspection, PartitionView, ScheduleView, Status, Totals, Why,
 };
+mod image;
+pub use image::{BlockImage, Damaged, Image};

@@ -58,3 +58,15 @@ pub fn encode(record: &Record, out: &mut Vec<u8>) {
 pub fn decode(bytes: &mut Bytes, number: RecordNumber) -> Result<Record, NotARecord> {
     Record::get(&mut Reader { bytes, number })
 }
+pub fn encode_image(_: &crate::engine::Image) -> Vec<u8> {
+    Vec::new()
+}
+pub fn decode_image(_: Bytes) -> Result<crate::engine::Image, NotARecord> {
+    Err(NotARecord)
+}
+pub fn encode_block(_: &crate::engine::BlockImage) -> Vec<u8> {
+    Vec::new()
+}
+pub fn decode_block(_: u32, _: u64, _: Bytes) -> Result<crate::engine::BlockImage, NotARecord> {
+    Err(NotARecord)
+}

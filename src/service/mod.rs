@@ -18,9 +18,9 @@ use std::sync::{
     atomic::{AtomicU64, Ordering},
 };
 
+pub use crate::store::Health;
 pub use link::{EVENT_WEIGHT, Link, Outlet};
 pub use operation::*;
-pub use crate::store::Health;
 pub use seat::Seat;
 
 pub(crate) use directory::Directory;

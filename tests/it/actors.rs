@@ -9,7 +9,8 @@ use anteroom::{
     error::{Error, ErrorCode},
     service::{
         Command, Delivered, Happened, LeaseId, Link, NewMessage, Operation, Outcome, Outlet, Park,
-        Permit, QueueOutcome, Reply, Request, Seat, Service, Take, ToSession, Transaction, Verdict,
+        Permit, QueueOutcome, Reply, Request, Rules, Seat, Service, Take, ToSession, Transaction,
+        Verdict,
     },
     store::MemoryStore,
     types::{Limits, Millis, Payload, QueueName, RequestId},
@@ -135,7 +136,7 @@ fn delivered((id, result): (u64, Result<Outcome, Error>), expected: u64) -> Deli
 
 fn service(store: &Arc<MemoryStore>) -> Service {
     let store = Arc::clone(store);
-    Service::new(Limits::default(), false, store, Arc::new(ManualClock::default()))
+    Service::new(Rules::default(), store, Arc::new(ManualClock::default()))
 }
 
 fn in_system<F: Future>(test: F) -> F::Output {
@@ -364,7 +365,8 @@ fn a_session_is_not_read_while_its_requests_are_unanswered() {
         let store = Arc::new(MemoryStore::keeping());
         let limits = Limits { requests_in_flight: 2, ..Limits::default() };
         let clock = Arc::new(ManualClock::default());
-        let service = Service::new(limits, false, Arc::clone(&store) as _, clock);
+        let service =
+            Service::new(Rules { limits, ..Rules::default() }, Arc::clone(&store) as _, clock);
         let seat = service.enter(identity()).unwrap();
         let (sender, mut items) = unbounded_channel();
         let outlet = Collect { items: sender, cut: Arc::default() };
