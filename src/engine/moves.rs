@@ -277,7 +277,8 @@ impl Queue {
     /// A message has ended in the work group: its key is free again, if it was remembered until then.
     pub(super) fn forget_settled_key(&mut self, position: Position) {
         let options = self.message(position).and_then(|message| message.options.as_ref());
-        let Some(key) = options.and_then(|it| it.key.as_ref()).filter(|key| key.until_settled) else {
+        let Some(key) = options.and_then(|it| it.key.as_ref()).filter(|key| key.until_settled)
+        else {
             return;
         };
         let place = (position.partition, Arc::clone(&key.text));

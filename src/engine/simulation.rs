@@ -89,15 +89,7 @@ impl Run {
         let (now, mut model) = (Timestamp(1_000_000), Model::new(config.clone()));
         queue.expire(now, &mut Vec::new());
         model.expire(now);
-        Self {
-            queue,
-            model,
-            config,
-            now,
-            is_watched,
-            is_told,
-            trace: Trace::default(),
-        }
+        Self { queue, model, config, now, is_watched, is_told, trace: Trace::default() }
     }
 
     /// Runs the steps on both sides and fails at the first difference.
@@ -189,7 +181,6 @@ impl Run {
                 self.model.expire(*at)
             }
         };
-        if self.is_told { eprintln!("STEP {at:?}\n E {effects:?}\n M {expected:?}"); }
         let found = self.take_in(effects)?;
         if let Some((from, command)) = command
             && command.parks()
@@ -611,10 +602,4 @@ proptest! {
     ) {
         Run::new(seed, true).compare(steps.into_iter()).map_err(TestCaseError::fail)?;
     }
-}
-#[test]
-fn zz_debug() {
-    let steps: Vec<u64> = std::fs::read_to_string("/tmp/steps.txt").unwrap().lines().map(|l| l.parse().unwrap()).collect();
-    let seed = number("ANTEROOM_SEED").unwrap();
-    if let Err(error) = Run::new(seed, true).compare(steps.into_iter()) { panic!("{error}"); }
 }

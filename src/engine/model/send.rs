@@ -317,8 +317,7 @@ impl Model {
         let stand = self.first_stand(&kept);
         let is_held = stand == Stand::Held && !overflows;
         kept.places = self.groups.iter().map(|it| (it.number, Place::new(stand.clone()))).collect();
-        let (receipt, sequence, position) =
-            (kept.receipt(false), kept.sequence(), kept.position());
+        let (receipt, sequence, position) = (kept.receipt(false), kept.sequence(), kept.position());
         self.messages.push(kept);
         if let Some(id) = &receipt.id {
             self.is_meant_by(id, &position);
@@ -416,7 +415,8 @@ impl Model {
             None => !self.gone.iter().any(|(gone, until)| gone == id && self.now < *until),
         };
         let open = options.depends_on.into_iter().filter(is_open);
-        let place = |id: Arc<str>| self.by_id(&id).map_or(id, |parent| self.kept(parent).position());
+        let place =
+            |id: Arc<str>| self.by_id(&id).map_or(id, |parent| self.kept(parent).position());
         // One that replaces another may name it.
         open.map(place).filter(|parent| **parent != message.position.to_string()).collect()
     }

@@ -190,7 +190,13 @@ impl Model {
             rest.max -= if is_whole { first.len() } else { found.len() } as u32;
             for run in &found {
                 for (place, sequence) in run.iter().enumerate() {
-                    delivered.push(self.hand(to, group, take, *sequence, is_whole.then_some(place)));
+                    delivered.push(self.hand(
+                        to,
+                        group,
+                        take,
+                        *sequence,
+                        is_whole.then_some(place),
+                    ));
                     // All partitions of a take share one generation; of messages each has its own.
                     self.next_generation += u64::from(leased && !is_whole);
                 }
