@@ -8,11 +8,12 @@ const make = (tag, attributes = {}, ...children) => {
   return element;
 };
 
-// `code` and **bold** in a line of text.
-const inline = (text) => text.split(/(`` .+? ``|`[^`]+`|\*\*[^*]+\*\*)/).map((part) => {
+// `code`, **bold** and *what is stressed* in a line of text.
+const inline = (text) => text.split(/(`` .+? ``|`[^`]+`|\*\*[^*]+\*\*|\*[^*\s][^*]*\*)/).map((part) => {
   if (part.startsWith("`` ")) return make("code", {}, part.slice(3, -3));
   if (part.startsWith("`")) return make("code", {}, part.slice(1, -1));
   if (part.startsWith("**")) return make("b", {}, part.slice(2, -2));
+  if (/^\*.+\*$/.test(part)) return make("em", {}, part.slice(1, -1));
   return part;
 });
 

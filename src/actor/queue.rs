@@ -18,13 +18,13 @@ use tokio::sync::oneshot;
 use super::{
     messages::{Apply, Asked, Measure, Quiesce, Stored, Watch},
     pump::{Pump, Pumped},
-    transaction::{Joint, JointAppended, Part, ROOM, ROOM_ASKS},
+    transaction::{Joint, JointAppended, Part, ROOM, ROOM_ASKS, about},
 };
 use crate::{
     engine::{
         self, Command, Delivered, Effect, Event, Queue, QueueConfig, Record, RecordNumber, ReplyTo,
     },
-    error::{Error, ErrorCode},
+    error::ErrorCode,
     service::{EVENT_WEIGHT, Link, Outcome, Reply, Shared, ToSession},
     store::{Appended, Batch, StoreError},
     types::{Millis, QueueName, RequestId, RoomName, SessionId, Timestamp},
@@ -106,6 +106,8 @@ struct Held {
 enum Answer {
     Reply(Result<engine::Outcome, ErrorCode>),
     Push(Delivered),
+    /// To all watchers.
+    Event(Event),
 }
 
 /// A session that is told what happens.
@@ -237,6 +239,7 @@ impl QueueActor {
     }
 
     fn take_in(&mut self, parked_at_most: usize) {
+        let written = self.engine.last_record();
         for effect in self.effects.drain(..) {
             match effect {
                 Effect::Append(record) => self.unwritten.push(record),
@@ -250,9 +253,8 @@ impl QueueActor {
                     self.held.push_back(Held { to, what: Answer::Push(delivered), rests_on });
                 }
                 Effect::Notify(event) => {
-                    for watcher in &mut self.watchers {
-                        watcher.tell(&self.name, &event);
-                    }
+                    let (what, rests_on) = (Answer::Event(event), written);
+                    self.held.push_back(Held { to: ROOM_ASKS, what, rests_on });
                 }
             }
         }
@@ -317,29 +319,36 @@ impl QueueActor {
                 held.rests_on = self.durable;
             }
         }
+        // What did not come to be is no news.
+        self.held.retain(|held| held.to.session != ROOM);
         self.failed = Some(error);
     }
 
     fn release(&mut self) {
         while self.held.front().is_some_and(|held| held.rests_on <= self.durable) {
             let Some(Held { to, what, .. }) = self.held.pop_front() else { break };
-            let Some(slot) = self.links.get_mut(&to.session) else { continue };
-            if slot.staged.is_empty() {
-                self.staged_for.push(to.session);
-            }
             let queue = &self.name;
-            slot.staged.push(match what {
+            let item = match what {
+                Answer::Event(event) => {
+                    self.watchers.iter_mut().for_each(|watcher| watcher.tell(queue, &event));
+                    continue;
+                }
                 Answer::Push(delivered) => {
                     ToSession::Push { receiver: to.request, queue: queue.clone(), delivered }
                 }
                 Answer::Reply(result) => {
                     let result = match result {
                         Ok(outcome) => Ok(Outcome::Queue { queue: queue.clone(), outcome }),
-                        Err(code) => Err(Error::new(code, format!("{}: {queue}", code.meaning()))),
+                        Err(code) => Err(about(queue, code)),
                     };
                     ToSession::Reply(Reply { id: to.request, permit: to.permit, result })
                 }
-            });
+            };
+            let Some(slot) = self.links.get_mut(&to.session) else { continue };
+            if slot.staged.is_empty() {
+                self.staged_for.push(to.session);
+            }
+            slot.staged.push(item);
         }
         for session in self.staged_for.drain(..) {
             if let Some(slot) = self.links.get_mut(&session) {

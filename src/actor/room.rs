@@ -20,7 +20,7 @@ use futures_util::future::join_all;
 use super::{
     messages::{Apply, Asked, Join, Leave, Measure, Quiesce, Submit, Watch},
     queue::{Gauge, QueueActor},
-    transaction::PreparedTransaction,
+    transaction::{PreparedTransaction, about},
 };
 use crate::{
     engine::{Command, Notices, Permit, ReplyTo, Roster, Transaction},
@@ -182,10 +182,7 @@ impl RoomActor {
         let at = match self.queues.get(queue) {
             Some(at) => *at,
             None if asked.create => self.begin_queue(queue)?,
-            None => {
-                let text = format!("{}: {queue}", ErrorCode::QueueNotFound.meaning());
-                return Err(Error::new(ErrorCode::QueueNotFound, text));
-            }
+            None => return Err(about(queue, ErrorCode::QueueNotFound)),
         };
         if let Some(slot) = self.slots.get_mut(at) {
             if slot.staged.is_empty() {
@@ -206,7 +203,7 @@ impl RoomActor {
             let at = match self.queues.get(queue) {
                 Some(at) => *at,
                 None if transaction.sends.is_empty() => {
-                    return Err(ErrorCode::QueueNotFound.into());
+                    return Err(about(queue, ErrorCode::QueueNotFound));
                 }
                 None => self.begin_queue(queue)?,
             };
@@ -266,7 +263,8 @@ impl RoomActor {
         let told = Watcher { link: Arc::clone(&member.link), watch: to.request };
         match &queue {
             Some(queue) => {
-                let at = self.queues.get(queue).ok_or(ErrorCode::QueueNotFound)?;
+                let at = self.queues.get(queue);
+                let at = at.ok_or_else(|| about(queue, ErrorCode::QueueNotFound))?;
                 if let Some(slot) = self.slots.get_mut(*at) {
                     slot.watch(&told, true);
                 }

@@ -12,6 +12,7 @@ use std::{collections::VecDeque, sync::Arc};
 
 use super::receipts::Receipts;
 use crate::{
+    auth::Identity,
     engine::{self, Command},
     error::{Error, ErrorCode},
     service::{
@@ -228,6 +229,11 @@ impl Session {
             self.receipts.ping(now)
         });
         (ping, Verdict::Stay)
+    }
+
+    /// The same participant has shown another token: from now on that one counts.
+    pub fn renew(&mut self, identity: Identity) {
+        self.seat.renew(identity);
     }
 
     /// The session goes on with another connection: nothing is under way on it.

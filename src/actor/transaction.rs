@@ -167,6 +167,11 @@ pub(super) struct PreparedTransaction {
     to: ReplyTo,
 }
 
+/// A refusal that says which queue is the reason.
+pub(super) fn about(queue: &QueueName, code: ErrorCode) -> Error {
+    Error::new(code, format!("{}: {queue}", code.meaning()))
+}
+
 impl Handler<Prepare> for QueueActor {
     type Result = MessageResult<Prepare>;
 
@@ -222,14 +227,17 @@ impl RoomActor {
             .map(|(address, transaction)| address.send(Prepare { ticket, transaction }));
         let prepared = join_all(prepared.collect::<Vec<_>>());
         ctx.spawn(prepared.into_actor(self).map(move |answers, room, ctx| {
-            let refused = answers.into_iter().find_map(|answer| match answer {
-                Ok(Ok(_)) => None,
-                Ok(Err(code)) => Some(code),
-                Err(_) => Some(ErrorCode::Internal),
+            let refused = answers.into_iter().zip(&queues).find_map(|(answer, queue)| {
+                let code = match answer {
+                    Ok(Ok(_)) => return None,
+                    Ok(Err(code)) => code,
+                    Err(_) => ErrorCode::Internal,
+                };
+                Some(about(queue, code))
             });
             match refused {
                 None => room.commit(PreparedTransaction { ticket, queues, addresses, to }, ctx),
-                Some(code) => {
+                Some(error) => {
                     for address in &addresses {
                         #[expect(
                             clippy::disallowed_methods,
@@ -237,7 +245,7 @@ impl RoomActor {
                         )]
                         address.do_send(Abort { ticket });
                     }
-                    room.finish_transaction(to, Err(code.into()), ctx);
+                    room.finish_transaction(to, Err(error), ctx);
                 }
             }
         }));

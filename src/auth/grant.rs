@@ -215,7 +215,7 @@ impl Grants {
             Some(value) => {
                 let keys = value.as_object().ok_or("the grant `queues` must be an object")?;
                 let (send, receive) = (names(keys, "send")?, names(keys, "receive")?);
-                let manage = names(keys, "manage")?.unwrap_or_else(|| {
+                let manage = names_or_flag(keys, "manage")?.unwrap_or_else(|| {
                     QueueGrants::manage_unless_said(send.is_some() || receive.is_some())
                 });
                 Some(QueueGrants {
@@ -252,7 +252,11 @@ impl Grants {
             }
             // What its absence would mean depends on what was written so far.
             if queues.manage != QueueGrants::manage_unless_said(!keys.is_empty()) {
-                keys.insert("manage".to_owned(), json!(queues.manage.written()));
+                let manage = match queues.manage.is_all() {
+                    true => Value::Bool(true),
+                    false => json!(queues.manage.written()),
+                };
+                keys.insert("manage".to_owned(), manage);
             }
             insert_denied(&mut keys, "list", queues.list);
             scope.insert("queues".to_owned(), Value::Object(keys));
@@ -282,10 +286,18 @@ fn flag(keys: &Map<String, Value>, key: &str) -> Result<bool, &'static str> {
     }
 }
 
+/// Names, or true for every queue, or false for none. `None`: absent or null.
+fn names_or_flag(keys: &Map<String, Value>, key: &str) -> Result<Option<Names>, &'static str> {
+    match keys.get(key) {
+        Some(Value::Bool(true)) => Ok(Some(Names::all())),
+        Some(Value::Bool(false)) => Ok(Some(Names::none())),
+        _ => names(keys, key),
+    }
+}
+
 /// `None`: absent or null.
 fn names(keys: &Map<String, Value>, key: &str) -> Result<Option<Names>, &'static str> {
-    const WRONG: &str =
-        "`send`, `receive` and `manage` of the grant `queues` must be lists of names";
+    const WRONG: &str = "`send`, `receive` and `manage` of the grant `queues` must be lists of names, or `manage` true or false";
     match keys.get(key) {
         None | Some(Value::Null) => Ok(None),
         Some(Value::Array(items)) => {

@@ -4,13 +4,10 @@ use std::{collections::HashSet, sync::Arc};
 
 use crate::types::QueueName;
 
-/// What a name in a grant ends in to stand for all names that begin with what is before it.
-const ANY: char = '*';
-
 /// A set of queues, from the names in a grant: `jobs` is that queue, `jobs:*` is every queue whose name begins
-/// with `jobs:`, `*` is every queue. Only a last `*` means that; names are compared byte for byte.
+/// with `jobs:`. Any other `*` is a letter like all others, as MeshAgent has it; names are compared byte for byte.
 ///
-/// A queue whose own name ends in `*` can be granted only together with what begins like it.
+/// A queue whose own name ends in `:*` can be granted only together with what begins like it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Names {
     /// None of these begins with one of `prefixes`.
@@ -41,9 +38,8 @@ impl Names {
         let mut prefixes: Vec<Arc<str>> = Vec::new();
         for name in names {
             let name = name.as_ref();
-            match name.strip_suffix(ANY) {
+            match name.strip_suffix('*').filter(|prefix| prefix.ends_with(':')) {
                 None => exact.extend(name.parse::<QueueName>()),
-                Some("") => return Self::all(),
                 // What begins a legal name is a legal name.
                 Some(prefix) if prefix.parse::<QueueName>().is_ok() => prefixes.push(prefix.into()),
                 Some(_) => {}
@@ -72,11 +68,12 @@ impl Names {
         nearest.is_some_and(|prefix| name.starts_with(&**prefix)) || self.exact.contains(queue)
     }
 
-    /// The names as a grant has them, in order, and none that another one stands for.
+    /// The names as a grant has them, in order, and none that another one stands for; not for every queue, which
+    /// no list of names means.
     #[must_use]
     pub fn written(&self) -> Vec<String> {
         let exact = self.exact.iter().map(ToString::to_string);
-        let prefixes = self.prefixes.iter().map(|prefix| format!("{prefix}{ANY}"));
+        let prefixes = self.prefixes.iter().map(|prefix| format!("{prefix}*"));
         let mut names: Vec<_> = exact.chain(prefixes).collect();
         names.sort();
         names
@@ -89,21 +86,26 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn a_last_star_stands_for_all_that_begin_so() {
+    fn a_colon_and_a_star_stand_for_all_that_begin_so() {
         let long = "x".repeat(255);
-        let (longest, too_long) = (format!("{long}*"), format!("{long}x*"));
+        let (longest, too_long) = (format!("{}:*", &long[1..]), format!("{long}:*"));
         for (names, inside, outside) in [
             (&[][..], &[][..], &["a", "*"][..]),
             (&["a", "b"], &["a", "b"], &["A", "ab", "a ", "c", "*"]),
             (&["jobs:*"], &["jobs:", "jobs:1", "jobs:*"], &["jobs", "job", "Jobs:1", "jobs;"]),
-            (&["*"], &["a", "*", "é"], &[]),
-            (&["**"], &["*", "*a"], &["a"]),
-            (&["a*b"], &["a*b"], &["ab", "axb", "a*"]),
-            (&["*a"], &["*a"], &["a", "ba"]),
-            (&["ab*", "a", "abc", "x*"], &["a", "ab", "abd", "xy"], &["ac", "b", "w", "y"]),
-            (&["é*"], &["é", "éa"], &["e", "e\u{301}"]),
-            (&["", "a\n", "a\n*"], &[], &["a", " "]),
-            (&[&longest], &[&long], &["x"]),
+            (&["*"], &["*"], &["a", "é"]),
+            (&["a*"], &["a*"], &["a", "ab"]),
+            (&[":*"], &[":", ":a"], &["a", "*"]),
+            (&["a:*b"], &["a:*b"], &["a:b", "a:xb", "a:*"]),
+            (&["*:*"], &["*:", "*:a"], &["a:", "b"]),
+            (
+                &["a:b:*", "a", "a:b:c", "x:*"],
+                &["a", "a:b:", "a:b:d", "x:y"],
+                &["a:c", "b", "w", "y:"],
+            ),
+            (&["é:*"], &["é:", "é:a"], &["é", "e:", "e\u{301}:"]),
+            (&["", "a\n", "a\n:*"], &[], &["a", " ", ":"]),
+            (&[&longest], &[&longest[..255]], &["x", &long]),
             (&[&too_long], &[], &[&long]),
         ] {
             let set = Names::of(names);
@@ -120,16 +122,16 @@ mod tests {
     fn sets_that_mean_the_same_are_equal_and_written_shortly() {
         for (names, written) in [
             (&["b", "a", "b"][..], &["a", "b"][..]),
-            (&["a*", "ab", "ab*", "a", "b"], &["a*", "b"]),
-            (&["a", "*", "b*"], &["*"]),
+            (&["a:*", "a:b", "a:b:*", "a", "b"], &["a", "a:*", "b"]),
+            (&["*", "b*"], &["*", "b*"]),
             (&[], &[]),
         ] {
             let set = Names::of(names);
             assert_eq!(set.written(), written);
             assert_eq!(set, Names::of(written));
-            assert_eq!(set.is_all(), written == ["*"]);
+            assert!(!set.is_all());
         }
-        assert_eq!(Names::of(["*"]), Names::all());
+        assert!(Names::all().is_all());
         assert_eq!(Names::of([""; 0]), Names::none());
     }
 
@@ -137,11 +139,11 @@ mod tests {
         /// The same as looking at every name of the grant.
         #[test]
         fn the_compiled_set_is_what_the_names_say(
-            names in proptest::collection::vec("[ab]{0,4}\\*?", 0..8),
-            queue in "[ab*]{1,5}",
+            names in proptest::collection::vec("[ab:]{0,4}\\*?", 0..8),
+            queue in "[ab:*]{1,5}",
         ) {
-            let means = |name: &String| match name.strip_suffix('*') {
-                Some(prefix) => queue.starts_with(prefix),
+            let means = |name: &String| match name.strip_suffix(":*") {
+                Some(prefix) => queue.starts_with(&format!("{prefix}:")),
                 None => *name == queue,
             };
             let set = Names::of(&names);

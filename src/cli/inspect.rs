@@ -237,7 +237,7 @@ mod tests {
                 list: false,
                 send: Names::none(),
                 receive: Names::of(["b", "a"]),
-                manage: Names::of(["jobs:*", "a\u{202e}*"]),
+                manage: Names::of(["jobs:*", "a\u{202e}:*"]),
             }),
             messaging: Some(MessagingGrants { broadcast: false, ..MessagingGrants::default() }),
         };
@@ -249,7 +249,7 @@ name       ann
 role       agent\\u{202e}
 send       to no queue
 receive    from a, b
-manage     a\\u{202e}*, jobs:*
+manage     a\\u{202e}:*, jobs:*
 list       no
 messaging  send to a participant, see who is there
 expires    2030-03-17T18:46:40Z, in 1 hour
@@ -260,7 +260,7 @@ signature  right";
         let json = report.json();
         assert_eq!(json["queues"]["receive"], json!(["a", "b"]));
         assert_eq!(json["queues"]["send"], json!([]));
-        assert_eq!(json["queues"]["manage"], json!(["a\u{202e}*", "jobs:*"]));
+        assert_eq!(json["queues"]["manage"], json!(["a\u{202e}:*", "jobs:*"]));
         assert_eq!(json["expires_at"], "2030-03-17T18:46:40Z");
         assert_eq!(json["refused"], Value::Null);
     }

@@ -6,6 +6,7 @@
 //! network, but for starting a server and signing tokens.
 
 mod banner;
+mod help;
 mod inspect;
 mod remote;
 mod serve;
@@ -18,16 +19,34 @@ use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::{config::ConfigError, error::Error};
 
-const EXIT_CODES: &str = "Exit codes:
+use help::help;
+
+const HELP: &str = help!(
+    "  anteroom serve --dev --memory
+  anteroom send demo/jobs '{\"page\": 1}'
+  anteroom receive demo/jobs
+  anteroom queue list demo"
+);
+
+const QUEUE_HELP: &str = help!(
+    "  anteroom queue list demo
+  anteroom queue stats demo/jobs
+  anteroom room queue send --room demo --queue jobs --json '{\"page\": 1}'
+  anteroom room queue receive --room demo --queue jobs"
+);
+
+const TOKEN_HELP: &str = "Examples:
+  anteroom token create --room demo --name ann
+  anteroom token create --room demo --name ann | anteroom token inspect -
+
+Exit codes:
   0  done
   1  refused, with the reason on standard error
-  2  wrong usage or configuration
-  3  cannot connect, or the connection was lost
-  4  nothing to receive";
+  2  wrong usage or configuration";
 
 /// Rooms and queues over WebSockets for agents, browsers and services.
 #[derive(Debug, Parser)]
-#[command(name = "anteroom", version, after_help = EXIT_CODES, arg_required_else_help = true)]
+#[command(name = "anteroom", version, after_help = HELP, arg_required_else_help = true)]
 struct Arguments {
     #[command(subcommand)]
     command: Command,
@@ -38,13 +57,13 @@ enum Command {
     /// Run the server
     Serve(serve::Arguments),
     /// Make tokens and look into them
-    #[command(subcommand, after_help = EXIT_CODES)]
+    #[command(subcommand, after_help = TOKEN_HELP)]
     Token(TokenCommand),
     /// Work with what is in a room
-    #[command(subcommand, after_help = EXIT_CODES)]
+    #[command(subcommand, after_help = QUEUE_HELP)]
     Room(remote::RoomCommand),
     /// Work with queues (short for `room queue`)
-    #[command(subcommand, visible_alias = "q", after_help = EXIT_CODES)]
+    #[command(subcommand, visible_alias = "q", after_help = QUEUE_HELP)]
     Queue(remote::QueueCommand),
     #[command(flatten)]
     Shortcut(remote::Shortcut),
@@ -84,6 +103,8 @@ enum Failure {
     Connect(String),
     /// There was nothing to receive.
     Nothing(String),
+    /// A signal ended it.
+    Stopped(i32),
 }
 
 impl From<ConfigError> for Failure {
@@ -132,6 +153,10 @@ pub fn main() -> ExitCode {
         Err(Failure::Nothing(reason)) => {
             text::complain(&reason);
             return ExitCode::from(4);
+        }
+        // As a shell says it.
+        Err(Failure::Stopped(signal)) => {
+            return ExitCode::from(u8::try_from(128 + signal).unwrap_or(u8::MAX));
         }
     };
     text::complain(&format!("error: {reason}"));

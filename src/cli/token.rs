@@ -17,7 +17,7 @@ use crate::{
 pub(super) const NO_KEY: &str = "there is no secret at hand: set ANTEROOM_SECRET or ANTEROOM_API_KEYS, or \
     give --secret-file, --config, or the --data of a server that was started with --dev";
 
-const HELP: &str = "A QUEUE that ends in * stands for all queues whose names begin with what is before it. To manage a queue is to \
+const HELP: &str = "A QUEUE that ends in :* stands for all queues whose names begin with what is before the star. To manage a queue is to \
 change its settings, its groups and schedules, and by hand the messages in it.
 
 The token is signed with the secret that a server with the same --secret-file, --config \
@@ -74,6 +74,10 @@ pub(super) struct Arguments {
     /// receiving, else none
     #[arg(long, value_name = "QUEUE", conflicts_with = "no_manage")]
     manage: Vec<QueueName>,
+
+    /// It may manage every queue, whatever it may send to and receive from
+    #[arg(long, conflicts_with_all = ["manage", "no_manage"])]
+    manage_all: bool,
 
     /// It may manage no queue
     #[arg(long)]
@@ -185,7 +189,10 @@ fn claims(arguments: Arguments, keys: &KeyRing, now: Timestamp) -> Claims {
     let switches = arguments.switches;
     let send = names(&arguments.send, arguments.no_send);
     let receive = names(&arguments.receive, arguments.no_receive);
-    let manage = names(&arguments.manage, arguments.no_manage);
+    let manage = match arguments.manage_all {
+        true => Some(Names::all()),
+        false => names(&arguments.manage, arguments.no_manage),
+    };
     let is_restricted = send.is_some() || receive.is_some();
     claims.grants = Grants {
         queues: Some(QueueGrants {
@@ -271,15 +278,18 @@ mod tests {
                 messaging,
             ),
             ("--send a", "list send:a receive:a open:a", messaging),
-            ("--send b*", "list send:b receive:a open:a", messaging),
-            ("--send * --receive *", "list send:a send:b receive:a open:a", messaging),
+            ("--send b* --receive *", "list", messaging),
             ("--send a --send b --no-receive --no-messaging", "list send:a send:b open:a", ""),
             ("--no-send --no-receive --no-list --no-messaging", "", ""),
             ("--no-send --receive b --no-list --no-messaging", "", ""),
             ("--no-manage", "list send:a send:b receive:a open:a", messaging),
             ("--manage a", "list send:a send:b receive:a open:a manage:a", messaging),
             ("--no-send --no-receive --manage a", "list open:a manage:a", messaging),
-            ("--send b --no-receive --manage *", "list send:b open:a manage:a manage:b", messaging),
+            (
+                "--send b --no-receive --manage-all",
+                "list send:b open:a manage:a manage:b",
+                messaging,
+            ),
             (
                 "--no-send --no-receive --no-list --no-broadcast",
                 "",
@@ -327,6 +337,7 @@ mod tests {
             "--send a --no-send",
             "--receive a --no-receive",
             "--manage a --no-manage",
+            "--manage a --manage-all",
             "--for 1",
             "--for 0s",
             "--for ever",

@@ -1,6 +1,10 @@
 //! Consuming: a handler is called for each message, and what it returns settles it.
 
-use std::{fmt::Display, sync::Arc, time::Duration};
+use std::{
+    fmt::Display,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use serde_json::value::RawValue;
 use tokio::{
@@ -8,7 +12,7 @@ use tokio::{
     task::{JoinHandle, JoinSet},
 };
 
-use super::{Body, Error, Item, Outcome, Queue, Receive, Received};
+use super::{Body, Error, Item, Outcome, Queue, Receive, Received, subscription::Creditor};
 
 /// How messages are consumed.
 #[derive(Debug, Clone)]
@@ -17,6 +21,7 @@ pub struct Consume {
     prefetch: u32,
     lease: Duration,
     grace: Duration,
+    limit: Option<u64>,
     receive: Receive,
 }
 
@@ -27,6 +32,7 @@ impl Default for Consume {
             prefetch: 0,
             lease: Duration::from_secs(30),
             grace: Duration::from_secs(30),
+            limit: None,
             receive: Receive::new(),
         }
     }
@@ -66,6 +72,13 @@ impl Consume {
     #[must_use]
     pub fn grace(mut self, grace: Duration) -> Self {
         self.grace = grace;
+        self
+    }
+
+    /// Takes so many messages and no more; then the consumer ends by itself, see [`Consumer::wait`].
+    #[must_use]
+    pub fn limit(mut self, messages: u64) -> Self {
+        self.limit = Some(messages.max(1));
         self
     }
 
@@ -174,10 +187,13 @@ impl Consumer {
         E: Display + Send + 'static,
     {
         let credit = options.concurrency.saturating_add(options.prefetch);
+        let limit = options.limit.and_then(|limit| u32::try_from(limit).ok());
+        let credit = credit.min(limit.unwrap_or(u32::MAX));
         let receive = options.receive.clone().lease(options.lease);
         let subscription = queue.subscribe(credit, receive).await?;
         let (stopping, is_stopping) = watch::channel(false);
-        let task = tokio::spawn(work(subscription, options, handler, is_stopping));
+        let quota = options.limit.map(|left| Quota::new(left, credit, subscription.creditor()));
+        let task = tokio::spawn(work(subscription, options, quota, handler, is_stopping));
         Ok(Self { stopping, task })
     }
 
@@ -191,7 +207,8 @@ impl Consumer {
         finished((&mut self.task).await)
     }
 
-    /// Waits until the consumer ends by itself: the queue was closed or deleted, or the client was.
+    /// Waits until the consumer ends by itself: it has had as many messages as it may, the queue was closed
+    /// or deleted, or the client was.
     ///
     /// # Errors
     /// What ended it.
@@ -213,6 +230,7 @@ impl Drop for Consumer {
 async fn work<H, F, T, E>(
     mut subscription: super::Subscription,
     options: Consume,
+    quota: Option<Quota>,
     handler: H,
     mut is_stopping: watch::Receiver<bool>,
 ) -> Result<(), Error>
@@ -224,6 +242,7 @@ where
 {
     let permits = Arc::new(Semaphore::new(options.concurrency as usize));
     let handler = Arc::new(handler);
+    let quota = quota.map(Arc::new);
     let mut running = JoinSet::new();
     let result = loop {
         let next = async {
@@ -237,10 +256,15 @@ where
             (permit, message) = next => match message {
                 Some(Ok(message)) => {
                     let handler = Arc::clone(&handler);
+                    let quota = quota.clone();
+                    let is_last = quota.as_ref().is_some_and(|quota| quota.begin());
                     running.spawn(async move {
-                        handle(message, options.lease, &*handler).await;
+                        handle(message, options.lease, &*handler, quota.as_deref()).await;
                         drop(permit);
                     });
+                    if is_last {
+                        break Ok(());
+                    }
                 }
                 Some(Err(error)) => break Err(error),
                 None => break Ok(()),
@@ -249,16 +273,31 @@ where
     };
     // Nothing more comes, and what came and was not begun is given back.
     drop(subscription);
-    let rest = async { while running.join_next().await.is_some() {} };
-    if tokio::time::timeout(options.grace, rest).await.is_err() {
+    let has_ended = result.is_err();
+    let end_of_grace = async {
+        // Nobody is in a hurry until somebody asks for the end.
+        if !has_ended {
+            let _ = is_stopping.wait_for(|is| *is).await;
+        }
+        tokio::time::sleep(options.grace).await;
+    };
+    let is_late = tokio::select! {
+        () = async { while running.join_next().await.is_some() {} } => false,
+        () = end_of_grace => true,
+    };
+    if is_late {
         running.shutdown().await;
     }
     result
 }
 
 /// One message, from its handler to its end.
-async fn handle<H, F, T, E>(message: Received, lease_length: Duration, handler: &H)
-where
+async fn handle<H, F, T, E>(
+    message: Received,
+    lease_length: Duration,
+    handler: &H,
+    quota: Option<&Quota>,
+) where
     H: Fn(Arc<Received>) -> F + Sync,
     F: Future<Output = Result<T, E>> + Send + 'static,
     T: Into<Handled> + Send + 'static,
@@ -293,6 +332,9 @@ where
         }
     };
     guard.lease = None;
+    if let Some(quota) = quota {
+        quota.end().await;
+    }
     // Whatever comes of it: a message that cannot be settled comes back when its lease ends.
     let _ = settle(&queue, handled, &lease, epoch).await;
 }
@@ -313,6 +355,56 @@ async fn settle(queue: &Queue, handled: Handled, lease: &str, epoch: u64) -> Res
         }
     }
     Ok(())
+}
+
+/// Sees to it that no more messages come than may be begun: settling one lets the server send another, so
+/// before that the credit is lowered if need be.
+struct Quota {
+    state: Mutex<QuotaState>,
+    creditor: Creditor,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct QuotaState {
+    /// Messages that may still be begun.
+    left: u64,
+    unsettled: u64,
+    credit: u64,
+}
+
+impl QuotaState {
+    /// Takes note that one more is about to be settled. A credit to ask for before that.
+    fn end(&mut self) -> Option<u32> {
+        self.unsettled = self.unsettled.saturating_sub(1);
+        let most = self.unsettled + self.left;
+        (most < self.credit).then(|| {
+            self.credit = most;
+            u32::try_from(most).unwrap_or(u32::MAX)
+        })
+    }
+}
+
+impl Quota {
+    fn new(left: u64, credit: u32, creditor: Creditor) -> Self {
+        let state = QuotaState { left, unsettled: 0, credit: credit.into() };
+        Self { state: Mutex::new(state), creditor }
+    }
+
+    /// One more message is begun. Whether it is the last.
+    fn begin(&self) -> bool {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.left = state.left.saturating_sub(1);
+        state.unsettled += 1;
+        state.left == 0
+    }
+
+    async fn end(&self) {
+        let credit = self.state.lock().unwrap_or_else(PoisonError::into_inner).end();
+        if let Some(credit) = credit {
+            // If the client is closed nothing more comes anyway.
+            let _ = self.creditor.credit(credit).await;
+        }
+    }
 }
 
 /// Ends a handler that nobody waits for any more.
@@ -346,6 +438,20 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn the_credit_falls_so_that_no_more_come_than_may_be_begun() {
+        let mut state = QuotaState { left: 3, unsettled: 0, credit: 2 };
+        let mut said = Vec::new();
+        for _ in 0..3 {
+            state.left -= 1;
+            state.unsettled += 1;
+            said.push(state.end());
+        }
+        assert_eq!(said, [None, Some(1), Some(0)]);
+        let mut both = QuotaState { left: 0, unsettled: 2, credit: 2 };
+        assert_eq!((both.end(), both.end()), (Some(1), Some(0)));
+    }
 
     #[test]
     fn what_a_handler_says_becomes_the_end_of_the_lease() {

@@ -14,11 +14,9 @@ use tokio::sync::{broadcast, mpsc, watch};
 use tokio_tungstenite::tungstenite::{Error as WsError, Message, Utf8Bytes};
 
 use super::{
-    Builder, ConnectionEvent, Error, Hello, Notice,
+    Builder, COMMANDS_WAITING_MAX, ConnectionEvent, Error, Hello, Notice,
     frame::{self, Frame},
-    link::{
-        Abandoned, Board, Call, Command, Delivery, Pending, WatchItem, Watcher, leases, release,
-    },
+    link::{Abandoned, Board, Call, Command, Delivery, Pending, Watcher, leases, release},
     message::Wire,
     outbox::Outbox,
     socket::{self, Resume, SESSION_LOST, Socket},
@@ -164,7 +162,7 @@ impl Driver {
                     }
                     None => return Broken::Asked,
                 },
-                () = self.board.wake.notified() => self.clear_up(),
+                () = self.board.wake.notified(), if has_room => self.clear_up(),
                 () = async { drop(self.closing.wait_for(|is| *is).await) } => return Broken::Asked,
                 _ = ticks.tick() => {
                     self.state.silent += 1;
@@ -201,7 +199,15 @@ impl Driver {
 
     /// Does what handles that were dropped left behind.
     fn clear_up(&mut self) {
-        for abandoned in self.board.take() {
+        let all = self.board.take();
+        // What was dropped may have been asked for a moment ago, and then that comes first.
+        for _ in 0..COMMANDS_WAITING_MAX {
+            match self.commands.try_recv() {
+                Ok(command) => self.take(command),
+                Err(_) => break,
+            }
+        }
+        for abandoned in all {
             let text = match abandoned {
                 Abandoned::Release { queue, leases } => release(&queue, &leases),
                 Abandoned::Unwatch(id) => match self.state.pending.remove(&id) {
@@ -337,26 +343,16 @@ impl Driver {
     }
 
     fn watched(&mut self, id: u64, text: &str, missed: Option<u64>) {
-        let Some(Entry { pending: Pending::Watcher(watcher), .. }) =
-            self.state.pending.get_mut(&id)
+        let Some(Entry { pending: Pending::Watcher(watcher), .. }) = self.state.pending.get(&id)
         else {
             return;
         };
         if let Some(missed) = missed {
-            watcher.missed += missed;
-        } else if let Ok(event) = frame::event(text) {
-            if watcher.missed > 0
-                && watcher.events.try_send(WatchItem::Missed(watcher.missed)).is_ok()
-            {
-                watcher.missed = 0;
-            }
-            if watcher.missed > 0 || watcher.events.try_send(WatchItem::Event(event)).is_err() {
-                watcher.missed += 1;
-            }
-            return;
-        }
-        if watcher.events.try_send(WatchItem::Missed(watcher.missed)).is_ok() {
-            watcher.missed = 0;
+            watcher.missed.add(missed);
+        } else if let Ok(event) = frame::event(text)
+            && (watcher.missed.is_open() || watcher.events.try_send(event).is_err())
+        {
+            watcher.missed.add(1);
         }
     }
 

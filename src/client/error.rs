@@ -35,6 +35,12 @@ pub enum Error {
         /// Whether the call may have taken effect.
         may_have_happened: bool,
     },
+    /// The message of a [request](super::Queue::request) became a dead letter, so there is no reply.
+    #[error("the request was given up: {reason}")]
+    GivenUp {
+        /// What its taker said.
+        reason: String,
+    },
     /// What was given or what came is not what was asked for.
     #[error("{0}")]
     Invalid(String),
@@ -50,6 +56,8 @@ impl Error {
     pub const fn may_have_happened(&self) -> bool {
         match self {
             Self::Connect(_) | Self::Refused { .. } | Self::Invalid(_) => false,
+            // Its taker had it, perhaps more than once.
+            Self::GivenUp { .. } => true,
             Self::Server(error) => error.may_have_happened,
             Self::Closed { may_have_happened, .. } | Self::TimedOut { may_have_happened } => {
                 *may_have_happened
@@ -64,19 +72,23 @@ impl Error {
             Self::Connect(_) | Self::Closed { .. } | Self::TimedOut { .. } => true,
             Self::Refused { status, .. } => *status >= 500 || *status == 429,
             Self::Server(error) => error.retryable,
-            Self::Invalid(_) => false,
+            Self::GivenUp { .. } | Self::Invalid(_) => false,
         }
     }
 
-    /// The server's word for what is wrong: `queue_closed`, `permission_denied` …
+    /// The word for what is wrong, for programs. The server's (`queue_closed`, `permission_denied` …), or the
+    /// client's own: `cannot_connect`, `connection_refused` (by something that gives no code), `connection_closed`,
+    /// `timed_out`, `given_up`, `invalid`.
     #[must_use]
-    pub fn code(&self) -> Option<&str> {
+    pub fn code(&self) -> &str {
         match self {
-            Self::Server(error) => Some(&error.code),
-            Self::Refused { code, .. } => code.as_deref(),
-            Self::Connect(_) | Self::Closed { .. } | Self::TimedOut { .. } | Self::Invalid(_) => {
-                None
-            }
+            Self::Server(error) => &error.code,
+            Self::Refused { code, .. } => code.as_deref().unwrap_or("connection_refused"),
+            Self::Connect(_) => "cannot_connect",
+            Self::Closed { .. } => "connection_closed",
+            Self::TimedOut { .. } => "timed_out",
+            Self::GivenUp { .. } => "given_up",
+            Self::Invalid(_) => "invalid",
         }
     }
 }

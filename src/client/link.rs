@@ -8,6 +8,7 @@ use std::{
     time::Duration,
 };
 
+use futures_util::task::AtomicWaker;
 use serde::Serialize;
 use serde_json::value::RawValue;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, broadcast, mpsc, oneshot, watch};
@@ -61,9 +62,34 @@ pub(super) struct Delivery {
 pub(super) struct Watcher {
     /// Taken when the server has agreed.
     pub(super) reply: Option<oneshot::Sender<Answer>>,
-    pub(super) events: mpsc::Sender<WatchItem>,
-    /// Events that there was no room for.
-    pub(super) missed: u64,
+    pub(super) events: mpsc::Sender<QueueEvent>,
+    pub(super) missed: Arc<Missed>,
+}
+
+/// Events of a watch that there was no room for since its reader last heard of such.
+#[derive(Default)]
+pub(super) struct Missed {
+    count: AtomicU64,
+    reader: AtomicWaker,
+}
+
+impl Missed {
+    /// Adds some.
+    pub(super) fn add(&self, count: u64) {
+        self.count.fetch_add(count, Ordering::AcqRel);
+        self.reader.wake();
+    }
+
+    /// Whether the reader has not heard of some yet: then what comes now would be out of its order.
+    pub(super) fn is_open(&self) -> bool {
+        self.count.load(Ordering::Acquire) > 0
+    }
+
+    /// For the reader, which has read all that there was room for.
+    pub(super) fn take(&self, cx: &std::task::Context<'_>) -> Option<u64> {
+        self.reader.register(cx.waker());
+        Some(self.count.swap(0, Ordering::AcqRel)).filter(|count| *count > 0)
+    }
 }
 
 /// What a watch brings.

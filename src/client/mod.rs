@@ -158,6 +158,9 @@ pub enum ConnectionEvent {
 }
 
 /// A participant's connection to a room. Dropping all clones, and all that was made from them, leaves it.
+///
+/// A program that ends should [close](Self::close) it before: to the server, a connection that ends without a
+/// word is one that was cut, whose session it keeps for a while, with the messages that it has.
 #[derive(Clone)]
 pub struct Client {
     link: Arc<Link>,

@@ -228,7 +228,7 @@ impl Queue {
     /// Sends a message, waits for what comes of it, and returns that: a call by way of a queue.
     ///
     /// # Errors
-    /// [`Error`]; [`Error::Invalid`] if the message was given up, [`Error::TimedOut`] if it is still under
+    /// [`Error`]; [`Error::GivenUp`] if the message became a dead letter, [`Error::TimedOut`] if it is still under
     /// way after `wait`.
     pub async fn request(
         &self,
@@ -242,7 +242,7 @@ impl Queue {
             .ok_or(Error::TimedOut { may_have_happened: true })?;
         if view.state == super::State::Dead {
             let reason = view.reason.unwrap_or_else(|| "no reason was given".to_owned());
-            return Err(Error::Invalid(format!("the request was given up: {reason}")));
+            return Err(Error::GivenUp { reason });
         }
         Ok(view.result)
     }

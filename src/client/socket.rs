@@ -159,7 +159,7 @@ mod tests {
         let mut response = Response::new(Some(problem.to_vec()));
         *response.status_mut() = tokio_tungstenite::tungstenite::http::StatusCode::FORBIDDEN;
         let error = refusal(&response);
-        assert_eq!(error.code(), Some("wrong_room"));
+        assert_eq!(error.code(), "wrong_room");
         assert!(error.to_string().contains("another room"), "{error}");
     }
 }

@@ -11,8 +11,8 @@ use serde::Serialize;
 use tokio::sync::{mpsc, oneshot};
 
 use super::{
-    Client, Error, Queue, Receive, Received, frame,
-    link::{Abandoned, Command, Delivery, End, Pending, Receiver, WatchItem, Watcher},
+    Client, Error, Queue, QueueEvent, Receive, Received, frame,
+    link::{Abandoned, Command, Delivery, End, Missed, Pending, Receiver, WatchItem, Watcher},
 };
 
 /// Most messages that one subscription may hold unsettled.
@@ -105,7 +105,24 @@ impl Subscription {
     /// [`Error::Closed`].
     pub async fn credit(&self, credit: u32) -> Result<(), Error> {
         let most = u32::try_from(self.messages.max_capacity()).unwrap_or(CREDIT_MAX);
-        let fields = serde_json::json!({"receiver": self.id, "credit": credit.min(most)});
+        self.creditor().credit(credit.min(most)).await
+    }
+
+    /// Changes its credit from elsewhere.
+    pub(super) fn creditor(&self) -> Creditor {
+        Creditor { id: self.id, queue: self.queue.clone() }
+    }
+}
+
+/// Changes the credit of a subscription, no higher than what it began with.
+pub(super) struct Creditor {
+    id: u64,
+    queue: Queue,
+}
+
+impl Creditor {
+    pub(super) async fn credit(&self, credit: u32) -> Result<(), Error> {
+        let fields = serde_json::json!({"receiver": self.id, "credit": credit});
         let text = frame::request(None, "credit", Some(self.queue.name()), &fields)?;
         let link = &self.queue.client().link;
         link.commands.send(Command::Say(text.into())).await.map_err(|_| link.closed())
@@ -140,7 +157,8 @@ impl Drop for Subscription {
 pub struct Watch {
     id: u64,
     client: Client,
-    events: mpsc::Receiver<WatchItem>,
+    events: mpsc::Receiver<QueueEvent>,
+    missed: Arc<Missed>,
 }
 
 impl std::fmt::Debug for Watch {
@@ -156,11 +174,12 @@ impl Watch {
         let text = frame::request(Some(id), "watch", queue, &serde_json::json!({}))?;
         let (sender, events) = mpsc::channel(EVENTS_WAITING_MAX);
         let (reply, answer) = oneshot::channel();
-        let watcher = Watcher { reply: Some(reply), events: sender, missed: 0 };
+        let missed = Arc::new(Missed::default());
+        let watcher = Watcher { reply: Some(reply), events: sender, missed: Arc::clone(&missed) };
         let command =
             Command::Request { id, text: text.into(), pending: Pending::Watcher(watcher) };
         link.commands.send(command).await.map_err(|_| link.closed())?;
-        let watch = Self { id, client: client.clone(), events };
+        let watch = Self { id, client: client.clone(), events, missed };
         match tokio::time::timeout(link.timeout, answer).await {
             Ok(Ok(Ok(_))) => Ok(watch),
             Ok(Ok(Err(error))) => Err(error),
@@ -169,9 +188,20 @@ impl Watch {
         }
     }
 
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<WatchItem>> {
+        match self.events.poll_recv(cx) {
+            Poll::Ready(Some(event)) => Poll::Ready(Some(WatchItem::Event(event))),
+            // All that there was room for is read: what there was none for came after it.
+            rest @ (Poll::Ready(None) | Poll::Pending) => match self.missed.take(cx) {
+                Some(count) => Poll::Ready(Some(WatchItem::Missed(count))),
+                None => rest.map(|_| None),
+            },
+        }
+    }
+
     /// The next event. None: the client is closed.
     pub async fn next(&mut self) -> Option<WatchItem> {
-        self.events.recv().await
+        std::future::poll_fn(|cx| self.poll(cx)).await
     }
 }
 
@@ -179,7 +209,7 @@ impl Stream for Watch {
     type Item = WatchItem;
 
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<WatchItem>> {
-        self.get_mut().events.poll_recv(cx)
+        self.get_mut().poll(cx)
     }
 }
 

@@ -24,7 +24,7 @@ use crate::{
     error::ErrorCode,
     facade::Dialect,
     service::{Link, Outlet, ToSession},
-    types::{Limits, Millis},
+    types::{Limits, Millis, ParticipantName, RoomName},
     wire::Kept,
 };
 
@@ -94,9 +94,24 @@ pub(super) struct Detached {
     pub(super) kept: Kept,
 }
 
-enum Known {
-    /// It has a connection.
+/// Who may come back to a session.
+#[derive(PartialEq, Eq)]
+struct Owner(RoomName, ParticipantName);
+
+impl Owner {
+    fn of(identity: &Identity) -> Self {
+        Self(identity.room.clone(), identity.name.clone())
+    }
+}
+
+struct Known {
+    owner: Owner,
+    connection: Connection,
+}
+
+enum Connection {
     Attached(Arc<Link>),
+    /// None, until then.
     Detached(Box<Detached>, Millis),
 }
 
@@ -116,15 +131,18 @@ impl Sessions {
         Arc::new(Self { known: DashMap::new(), keep_for, bytes_max: limits.resume_bytes })
     }
 
-    pub(super) fn attached(&self, name: &str, link: &Arc<Link>) {
-        self.known.insert(name.to_owned(), Known::Attached(Arc::clone(link)));
+    pub(super) fn attached(&self, name: &str, identity: &Identity, link: &Arc<Link>) {
+        let connection = Connection::Attached(Arc::clone(link));
+        self.known.insert(name.to_owned(), Known { owner: Owner::of(identity), connection });
     }
 
     /// The connection of a session has ended; it may be resumed until `now` and a while.
     pub(super) fn detached(&self, name: &str, detached: Detached, now: Millis) {
         detached.inbox.detach();
         let until = Millis(now.0.saturating_add(self.keep_for.0));
-        self.known.insert(name.to_owned(), Known::Detached(Box::new(detached), until));
+        let owner = Owner::of(detached.session.seat().identity());
+        let connection = Connection::Detached(Box::new(detached), until);
+        self.known.insert(name.to_owned(), Known { owner, connection });
     }
 
     pub(super) fn forget(&self, name: &str) {
@@ -133,9 +151,9 @@ impl Sessions {
 
     /// Drops sessions whose time is over, and those that were cut.
     pub(super) fn sweep(&self, now: Millis) {
-        self.known.retain(|_, known| match known {
-            Known::Attached(_) => true,
-            Known::Detached(detached, until) => {
+        self.known.retain(|_, known| match &known.connection {
+            Connection::Attached(_) => true,
+            Connection::Detached(detached, until) => {
                 *until > now && !detached.inbox.is_lost.load(Ordering::Relaxed)
             }
         });
@@ -143,18 +161,19 @@ impl Sessions {
 
     /// Drops all that have no connection.
     pub(super) fn clear(&self) {
-        self.known.retain(|_, known| matches!(known, Known::Attached(_)));
+        self.known.retain(|_, known| matches!(known.connection, Connection::Attached(_)));
     }
 
     /// A session for the client that has `received` text frames of it. One that still has a connection loses it first.
     pub(super) async fn resume(
         &self,
         name: &str,
-        identity: &Identity,
+        identity: Identity,
         received: u64,
+        now: Millis,
     ) -> Result<Detached, ErrorCode> {
         for _ in 0..TAKE_OVER_TRIES {
-            if let Some(detached) = self.try_resume(name, identity, received)? {
+            if let Some(detached) = self.try_resume(name, &identity, received, now)? {
                 return Ok(detached);
             }
             actix_web::rt::time::sleep(TAKE_OVER_STEP).await;
@@ -168,26 +187,32 @@ impl Sessions {
         name: &str,
         identity: &Identity,
         received: u64,
+        now: Millis,
     ) -> Result<Option<Detached>, ErrorCode> {
         let Entry::Occupied(entry) = self.known.entry(name.to_owned()) else {
             return Err(ErrorCode::SessionLost);
         };
-        match entry.get() {
-            Known::Attached(link) => {
+        if entry.get().owner != Owner::of(identity) {
+            return Err(ErrorCode::SessionLost);
+        }
+        match &entry.get().connection {
+            Connection::Attached(link) => {
                 link.cut();
                 return Ok(None);
             }
-            Known::Detached(detached, _) => {
-                let owner = detached.session.seat().identity();
-                let is_owner = owner.room == identity.room && owner.name == identity.name;
-                if !is_owner || detached.kept.after(received).is_none() {
-                    return Err(ErrorCode::SessionLost);
-                }
-            }
+            Connection::Detached(..) => {}
         }
-        match entry.remove() {
-            Known::Detached(detached, _) => Ok(Some(*detached)),
-            Known::Attached(_) => Ok(None),
+        let Connection::Detached(mut detached, until) = entry.remove().connection else {
+            return Ok(None);
+        };
+        // Its client hears that it is lost, and then it is: what it has goes back at once.
+        let can_go_on = until > now
+            && !detached.inbox.is_lost.load(Ordering::Relaxed)
+            && detached.kept.can_go_on_after(received);
+        if !can_go_on {
+            return Err(ErrorCode::SessionLost);
         }
+        detached.session.renew(identity.clone());
+        Ok(Some(*detached))
     }
 }

@@ -23,7 +23,7 @@ const CONFIRM_BYTES: u64 = 64 * 1024;
 /// How a client comes in.
 pub(super) enum Entry {
     /// To a new session.
-    New(Seat, Box<dyn Dialect>),
+    New(Box<Seat>, Box<dyn Dialect>),
     /// Back to its own; it has so many text frames of it.
     Back(Box<Detached>, u64),
 }
@@ -37,7 +37,8 @@ pub(super) struct RoomConversation {
     sessions: Arc<Sessions>,
     times: SessionTimes,
     clock: Arc<dyn Clock>,
-    place: Place,
+    /// Until the connection is gone.
+    place: Option<Place>,
 }
 
 struct Speaking {
@@ -56,7 +57,7 @@ impl RoomConversation {
             sessions: Arc::clone(&context.sessions),
             times: context.times,
             clock: Arc::clone(&context.clock),
-            place,
+            place: Some(place),
         }
     }
 
@@ -122,15 +123,17 @@ impl Conversation for RoomConversation {
     fn opened(&mut self, outlet: Box<dyn Outlet>, frames: &mut Frames) {
         let speaking = match self.entry.take() {
             None => return,
-            Some(Entry::New(seat, dialect)) => self.begin(seat, dialect, outlet, frames),
+            Some(Entry::New(seat, dialect)) => self.begin(*seat, dialect, outlet, frames),
             Some(Entry::Back(detached, received)) => {
                 self.go_on(*detached, received, outlet, frames)
             }
         };
         let link = speaking.session.link();
-        self.place.announce(link);
+        if let Some(place) = &self.place {
+            place.announce(link);
+        }
         if let Some(name) = speaking.dialect.session() {
-            self.sessions.attached(name, link);
+            self.sessions.attached(name, speaking.session.seat().identity(), link);
         }
         self.speaking = Some(speaking);
     }
@@ -222,14 +225,27 @@ impl Conversation for RoomConversation {
     fn gone(&mut self, by_word: bool, frames: Frames) {
         let Some(Speaking { mut session, dialect, inbox }) = self.speaking.take() else { return };
         let Some(name) = dialect.session().map(str::to_owned) else { return };
+        // Given back before the session can be taken over: it goes under the session's number.
+        let is_closing = self.place.take().is_none_or(|place| place.is_closing());
         match (inbox, frames.into_kept()) {
-            (Some(inbox), Some(kept)) if !by_word && !self.place.is_closing() => {
+            (Some(inbox), Some(kept)) if !by_word && !is_closing => {
                 // What was read counts as received.
                 session.submit();
                 let detached = Detached { session, dialect, inbox, kept };
                 self.sessions.detached(&name, detached, self.clock.elapsed());
             }
             _ => self.sessions.forget(&name),
+        }
+    }
+}
+
+impl Drop for RoomConversation {
+    /// A client that came back and was gone before its connection was open may come once more.
+    fn drop(&mut self) {
+        if let Some(Entry::Back(detached, _)) = self.entry.take()
+            && let Some(name) = detached.dialect.session().map(str::to_owned)
+        {
+            self.sessions.detached(&name, *detached, self.clock.elapsed());
         }
     }
 }

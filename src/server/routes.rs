@@ -122,7 +122,7 @@ fn admit(
     let place = context.connections.take_place()?;
     let seat = context.service.enter(identity)?;
     let dialect = dialect(request, handshake, &seat);
-    Ok(RoomConversation::new(Entry::New(seat, Box::new(dialect)), context, place))
+    Ok(RoomConversation::new(Entry::New(Box::new(seat), Box::new(dialect)), context, place))
 }
 
 fn dialect(request: &HttpRequest, handshake: &Handshake, seat: &Seat) -> MeshagentDialect {

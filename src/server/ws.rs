@@ -146,6 +146,7 @@ fn open<C: Conversation>(
         handled: Cell::new(0),
         turn: Arc::new(Turn::new(TURN_BYTES)),
         tripped: Cell::new(None),
+        broken: Cell::new(false),
         reading: Cell::new(true),
         reader: Cell::new(None),
     });
@@ -175,6 +176,8 @@ struct Pipe {
     handled: Cell<u64>,
     turn: Arc<Turn>,
     tripped: Cell<Option<ErrorCode>>,
+    /// Reading from TCP has failed.
+    broken: Cell<bool>,
     reading: Cell<bool>,
     reader: Cell<Option<Waker>>,
 }
@@ -215,12 +218,16 @@ impl Stream for Ingress {
         }
         ready!(self.pipe.turn.poll(cx));
         let polled = Pin::new(&mut self.payload).poll_next(cx);
-        if let Poll::Ready(Some(Ok(chunk))) = &polled {
-            self.pipe.turn.take(chunk.len());
-            if let Err(code) = self.pipe.guard.borrow_mut().inspect(chunk) {
-                self.pipe.tripped.set(Some(code));
-                return Poll::Ready(Some(Err(PayloadError::Overflow)));
+        match &polled {
+            Poll::Ready(Some(Ok(chunk))) => {
+                self.pipe.turn.take(chunk.len());
+                if let Err(code) = self.pipe.guard.borrow_mut().inspect(chunk) {
+                    self.pipe.tripped.set(Some(code));
+                    return Poll::Ready(Some(Err(PayloadError::Overflow)));
+                }
             }
+            Poll::Ready(Some(Err(_))) => self.pipe.broken.set(true),
+            Poll::Ready(None) | Poll::Pending => {}
         }
         polled
     }
@@ -342,17 +349,19 @@ impl<C: Conversation> Connection<C> {
         self.conversation.received(message).map_err(Ending::Close)
     }
 
-    /// The codec says what is wrong but not how to close.
-    fn close_for(&self, error: &ProtocolError) -> Close {
-        match (self.pipe.tripped.get(), error) {
+    /// The codec says what is wrong but not how to end.
+    fn ending_for(&self, error: &ProtocolError) -> Ending {
+        Ending::Close(match (self.pipe.tripped.get(), error) {
             (Some(code), _) => code.into(),
             (None, ProtocolError::Overflow) => ErrorCode::FrameTooLarge.into(),
             // Text that is not UTF-8 arrives as an I/O error with a sentence.
             (None, ProtocolError::Io(error)) if error.to_string().contains("utf-8") => {
                 Close::NOT_UTF8
             }
+            // TCP has failed, and the peer has said nothing wrong.
+            _ if self.pipe.broken.get() => return Ending::Cut,
             _ => Close::PROTOCOL,
-        }
+        })
     }
 }
 
@@ -398,7 +407,7 @@ impl<C: Conversation> StreamHandler<Result<Frame, ProtocolError>> for Connection
         self.pipe.handled.set(self.pipe.handled.get() + 1);
         let result = match frame {
             Ok(frame) => self.frame(frame),
-            Err(error) => Err(Ending::Close(self.close_for(&error))),
+            Err(error) => Err(self.ending_for(&error)),
         };
         if let Err(ending) = result {
             self.end(ending, ctx);

@@ -47,6 +47,12 @@ impl Seat {
         &self.identity
     }
 
+    /// The same participant has shown another token: its grants and its end count from now on.
+    pub fn renew(&mut self, identity: Identity) {
+        debug_assert_eq!(self.identity.room, identity.room);
+        self.identity = identity;
+    }
+
     /// The participant's id, as others see it.
     #[must_use]
     pub fn participant_id(&self) -> &str {

@@ -98,10 +98,16 @@ impl Kept {
         (self.taken + pending as u64).saturating_sub(last.bytes)
     }
 
+    /// Whether what a peer that has the first `received` text frames has not got is all here.
+    #[must_use]
+    pub const fn can_go_on_after(&self, received: u64) -> bool {
+        self.base.texts <= received && received <= self.texts
+    }
+
     /// The text frames after the first `received`, whole, for a peer that has only those. `None`: some are gone.
     #[must_use]
     pub fn after(&self, received: u64) -> Option<Vec<Bytes>> {
-        if received < self.base.texts || received > self.texts {
+        if !self.can_go_on_after(received) {
             return None;
         }
         let mut stream = BytesMut::with_capacity(self.bytes);
@@ -190,6 +196,22 @@ mod tests {
         frames.confirm(1);
         assert_eq!(again(&mut frames, 3).unwrap(), ["four"]);
         assert_eq!(again(&mut frames, 2), None, "confirmed, and gone");
+    }
+
+    #[test]
+    fn a_ping_needs_no_other_ping() {
+        let mut frames = Frames::default();
+        frames.keep(1 << 20, 0);
+        assert_eq!(frames.unmarked(), 0);
+        say(&mut frames, "one");
+        assert_eq!(frames.unmarked(), 5);
+        frames.marked_ping(1);
+        assert_eq!(frames.unmarked(), 0);
+        drain(&mut frames);
+        assert_eq!(frames.unmarked(), 0);
+        frames.confirm(1);
+        assert_eq!(frames.unmarked(), 0);
+        assert_eq!(again(&mut frames, 1).unwrap(), [""; 0]);
     }
 
     #[test]

@@ -284,10 +284,11 @@ impl Frames {
 
     /// A ping whose pong confirms everything before it.
     pub fn marked_ping(&mut self, number: u64) {
+        self.ping(&number.to_be_bytes());
+        // Behind the ping: what is only a ping needs no other one.
         if let Some(kept) = &mut self.kept {
             kept.mark(number, self.len);
         }
-        self.ping(&number.to_be_bytes());
     }
 
     /// The pong of a ping came.

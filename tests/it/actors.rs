@@ -8,8 +8,8 @@ use anteroom::{
     clock::ManualClock,
     error::{Error, ErrorCode},
     service::{
-        Command, Delivered, Link, NewMessage, Operation, Outcome, Outlet, Park, Permit,
-        QueueOutcome, Reply, Request, Seat, Service, Take, ToSession, Verdict,
+        Command, Delivered, Happened, LeaseId, Link, NewMessage, Operation, Outcome, Outlet, Park,
+        Permit, QueueOutcome, Reply, Request, Seat, Service, Take, ToSession, Transaction, Verdict,
     },
     store::MemoryStore,
     types::{Limits, Millis, Payload, QueueName, RequestId},
@@ -61,6 +61,13 @@ impl Member {
         }
     }
 
+    async fn event(&mut self) -> Happened {
+        match within("an event", self.items.recv()).await {
+            Some(ToSession::Event { event, .. }) => event.what,
+            other => panic!("{other:?}"),
+        }
+    }
+
     /// Lets the actors work; nothing must come of it.
     async fn expect_nothing(&mut self) {
         for _ in 0..50 {
@@ -86,6 +93,14 @@ fn ask(command: Command) -> Operation {
 
 fn send(text: &'static str) -> Operation {
     Operation::send(queue(), NewMessage::from(Payload::from(text)), true)
+}
+
+/// A message to each of two queues.
+fn both(first: &'static str, second: &'static str) -> Operation {
+    let sends = |text| vec![NewMessage::from(Payload::from(text))];
+    let part = |text| Transaction { settles: Vec::new(), sends: sends(text) };
+    let other = "other".parse().unwrap();
+    Operation::Transact { parts: vec![(queue(), part(first)), (other, part(second))] }
 }
 
 fn receive(wait: bool) -> Operation {
@@ -159,6 +174,99 @@ fn nothing_is_delivered_that_a_power_cut_could_undo() {
         store.resume();
         delivered(receiver.reply().await, 1);
         assert_sent(sender.reply().await, 1);
+    });
+}
+
+#[test]
+fn what_is_not_durable_yet_is_no_news() {
+    in_system(async {
+        let store = Arc::new(MemoryStore::keeping());
+        let service = service(&store);
+        let mut sender = Member::enter(&service);
+        let mut watcher = Member::enter(&service);
+        sender.ask(1, send("1"));
+        assert_sent(sender.reply().await, 1);
+        watcher.ask(1, Operation::Watch { queue: Some(queue()) });
+        assert_eq!(watcher.reply().await, (1, Ok(Outcome::Done)));
+        store.stall();
+        sender.ask(2, send("2"));
+        watcher.expect_nothing().await;
+        store.resume();
+        assert_eq!(watcher.event().await, Happened::Sent);
+        assert_sent(sender.reply().await, 2);
+        store.stall();
+        sender.ask(3, send("3"));
+        watcher.expect_nothing().await;
+        store.fail();
+        assert_eq!(sender.reply().await.1.unwrap_err().code, ErrorCode::StoreFailed);
+        watcher.expect_nothing().await;
+    });
+}
+
+#[test]
+fn a_transaction_of_several_queues_is_one_entry_and_waits_for_it() {
+    in_system(async {
+        let store = Arc::new(MemoryStore::keeping());
+        let before = service(&store);
+        let mut member = Member::enter(&before);
+        store.stall();
+        member.ask(1, both("1", "2"));
+        // Later requests of the same session wait for it, and see it done.
+        member.ask(2, receive(false));
+        member.expect_nothing().await;
+        store.resume();
+        let (id, done) = member.reply().await;
+        let Ok(Outcome::Transacted { parts }) = done else { panic!("{done:?}") };
+        assert_eq!((id, parts.len()), (1, 2));
+        assert_eq!(delivered(member.reply().await, 2).message.body, Payload::from("1"));
+
+        let after = service(&store); // The same records, as after a crash.
+        let mut member = Member::enter(&after);
+        for (name, text) in [("q", "1"), ("other", "2")] {
+            let take = Command::Take(Box::new(Take::one(Park::No)));
+            let queue = name.parse().unwrap();
+            member.ask(1, Operation::Queue { queue, create: true, command: take });
+            assert_eq!(delivered(member.reply().await, 1).message.body, Payload::from(text));
+        }
+        store.stall();
+        member.ask(2, both("3", "4"));
+        member.expect_nothing().await;
+        store.fail();
+        let (id, refused) = member.reply().await;
+        assert_eq!((id, refused.unwrap_err().code), (2, ErrorCode::StoreFailed));
+        member.ask(3, both("5", "6"));
+        assert_eq!(member.reply().await.1.unwrap_err().code, ErrorCode::StoreFailed);
+    });
+}
+
+#[test]
+fn a_part_that_cannot_be_done_leaves_all_others_undone() {
+    in_system(async {
+        let store = Arc::new(MemoryStore::keeping());
+        let service = service(&store);
+        let mut member = Member::enter(&service);
+        member.ask(1, send("1"));
+        assert_sent(member.reply().await, 1);
+        member.ask(2, receive(false));
+        let lease = delivered(member.reply().await, 2).lease.unwrap();
+        let settles = vec![(lease, Verdict::Done { result: None })];
+        let part = |sends: &[&'static str], settles: &[(LeaseId, Verdict)]| {
+            let sends = sends.iter().map(|text| NewMessage::from(Payload::from(*text))).collect();
+            Transaction { settles: settles.to_vec(), sends }
+        };
+        let other: QueueName = "other".parse().unwrap();
+        let parts = vec![(queue(), part(&[], &settles)), (other.clone(), part(&["2"], &[]))];
+        member.ask(3, Operation::Transact { parts: parts.clone() });
+        assert!(member.reply().await.1.is_ok());
+        // The lease is used up: nothing is sent either.
+        member.ask(4, Operation::Transact { parts });
+        assert_eq!(member.reply().await.1.unwrap_err().code, ErrorCode::LeaseLost);
+        member.ask(5, Operation::Queue { queue: other, create: false, command: Command::Inspect });
+        let (_, inspected) = member.reply().await;
+        let Ok(Outcome::Queue { outcome: QueueOutcome::Inspected(view), .. }) = inspected else {
+            panic!("{inspected:?}")
+        };
+        assert_eq!(view.messages, 1, "{view:?}");
     });
 }
 

@@ -8,7 +8,7 @@ use std::{
 
 use serde_json::{Value, json};
 
-use crate::support::{Http, PATIENCE, Server, exchange, full, now, run, sign, token};
+use crate::support::{Document, Http, PATIENCE, Server, exchange, full, now, run, sign, token};
 
 /// Asks until it is so: what a closed connection causes takes its time.
 fn until(what: &str, mut is_so: impl FnMut() -> bool) {
@@ -418,93 +418,100 @@ fn a_server_that_stops_refuses_those_who_wait() {
     assert_eq!(server.wait(), Some(0));
 }
 
-fn document(server: &Server) -> Value {
-    let mut stream = TcpStream::connect(server.address()).unwrap();
-    exchange(&mut stream, "GET /v1/openapi.json HTTP/1.1\r\nHost: x\r\n\r\n").ok()
-}
-
-/// The example of a schema, as the page finds it.
-fn example_of(api: &Value, schema: &Value) -> Option<Value> {
-    if let Some(example) = schema.get("example") {
-        return Some(example.clone());
-    }
-    if let Some(reference) = schema.get("$ref") {
-        let name = reference.as_str().unwrap().rsplit('/').next().unwrap();
-        return example_of(api, &api["components"]["schemas"][name]);
-    }
-    schema.get("oneOf")?.as_array()?.iter().find_map(|one| example_of(api, one))
-}
-
+/// Each is sent as it stands; those of answers and of schemas that nobody sends fit their schemas.
 #[test]
 fn every_example_of_the_document_is_accepted() {
     let server = Server::start(&[]);
     let http = Http::new(&server, "r");
-    let api = document(&server);
+    let document = Document::of(&server);
     http.put("/queues/q", json!({})).ok();
     let mut tried = 0;
-    for (path, item) in api["paths"].as_object().unwrap() {
+    for (path, item) in document.0["paths"].as_object().unwrap() {
         for (method, operation) in item.as_object().unwrap() {
             let schema = &operation["requestBody"]["content"]["application/json"]["schema"];
-            let Some(example) = example_of(&api, schema) else {
-                assert!(schema.is_null(), "{method} {path} has a body and no example");
+            let Some(example) = document.example_of(schema) else {
+                let is_free = path.ends_with("/raw") || schema.is_null();
+                assert!(is_free, "{method} {path} has a body and no example");
                 continue;
             };
             let below = path.strip_prefix("/v1/rooms/{room}").unwrap();
             let below =
                 below.replace("{queue}", "q").replace("{group}", "g").replace("{name}", "n");
-            let answer = http.call(&method.to_uppercase(), &below, &example.to_string());
+            let (method, body) = (method.to_uppercase(), example.to_string());
+            let answer = http.call(&method, &below, &body);
             assert_eq!(answer.status, 200, "{method} {path} {example}: {answer:?}");
+            document.check(&method, &below, &body, &answer);
             tried += 1;
         }
     }
     assert!(tried >= 12, "{tried}");
+    let examples = document.all("example");
+    assert!(examples.len() > 20, "{}", examples.len());
+    for (place, example) in examples {
+        let schema = document.0.pointer(&place).unwrap();
+        assert_eq!(document.validate(schema, example), Ok(()), "{place}");
+    }
 }
 
 /// Every reference leads somewhere, and every operation says what it must.
 #[test]
 fn the_document_is_whole() {
-    fn references<'a>(value: &'a Value, found: &mut Vec<&'a str>) {
-        match value {
-            Value::Object(map) => {
-                found.extend(map.get("$ref").and_then(Value::as_str));
-                map.values().for_each(|value| references(value, found));
-            }
-            Value::Array(items) => items.iter().for_each(|value| references(value, found)),
-            _ => {}
-        }
-    }
     let server = Server::start(&[]);
-    let api = document(&server);
+    let document = Document::of(&server);
+    let api = &document.0;
     assert!(api["openapi"].as_str().unwrap().starts_with("3.1"));
-    let mut found = Vec::new();
-    references(&api, &mut found);
-    for reference in found {
-        let pointer = reference.strip_prefix('#').unwrap();
-        assert!(api.pointer(pointer).is_some(), "{reference}");
+    assert_eq!(api["servers"][0]["url"], "/");
+    let references = document.all("$ref");
+    assert!(references.len() > 50);
+    for (place, reference) in references {
+        let pointer = reference.as_str().unwrap().strip_prefix('#').unwrap();
+        assert!(api.pointer(pointer).is_some(), "{place}: {reference}");
     }
+    for name in api["components"]["schemas"].as_object().unwrap().keys() {
+        let reference = json!(format!("#/components/schemas/{name}"));
+        let is_used = document.all("$ref").iter().any(|(_, used)| **used == reference);
+        assert!(is_used || name == "Subscribe", "{name} is not used");
+    }
+    let codes: Vec<&str> = anteroom::error::ErrorCode::ALL.iter().map(|code| code.name()).collect();
+    assert_eq!(api["components"]["schemas"]["Problem"]["properties"]["code"]["enum"], json!(codes));
     let mut ids = std::collections::BTreeSet::new();
     for (path, item) in api["paths"].as_object().unwrap() {
         for (method, operation) in item.as_object().unwrap() {
             assert!(ids.insert(operation["operationId"].as_str().unwrap()), "{method} {path}");
             assert!(operation["summary"].is_string() && operation["description"].is_string());
-            let named: Vec<&str> = (operation["parameters"].as_array().into_iter().flatten())
+            let parameters = operation["parameters"].as_array().into_iter().flatten();
+            let named: Vec<&str> = (parameters.clone())
                 .filter(|parameter| parameter["in"] == "path")
                 .map(|parameter| parameter["name"].as_str().unwrap())
                 .collect();
             let parts =
                 path.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'));
             assert_eq!(named, parts.collect::<Vec<_>>(), "{method} {path}");
-            for (status, answer) in operation["responses"].as_object().unwrap() {
+            for parameter in parameters {
+                assert!(!parameter["description"].as_str().unwrap().is_empty());
+                assert!(!parameter["schema"].to_string().contains("null"), "{path}: {parameter}");
+            }
+            let answers = operation["responses"].as_object().unwrap();
+            for (status, answer) in answers {
                 assert!(
                     !answer["description"].as_str().unwrap().is_empty(),
                     "{method} {path} {status}"
                 );
             }
+            if path.contains("{room}") {
+                assert_eq!(operation["security"], json!([{"bearer": []}, {"query": []}]));
+                let granted = &answers[if path.ends_with("/ws") { "101" } else { "200" }];
+                assert!(granted["description"].as_str().unwrap().len() > 5, "{method} {path}");
+                for status in ["400", "401", "403", "500", "503", "default"] {
+                    let body = &answers[status]["content"]["application/problem+json"]["schema"];
+                    assert_eq!(body["$ref"], "#/components/schemas/Problem", "{path} {status}");
+                }
+            }
         }
     }
     let text = api["info"]["description"].as_str().unwrap();
-    for code in anteroom::error::ErrorCode::ALL {
-        assert!(text.contains(&format!("`{}`", code.name())), "{}", code.name());
+    for code in codes {
+        assert!(text.contains(&format!("`{code}`")), "{code}");
     }
     for op in anteroom::wire::native::OPS {
         assert!(text.contains(&format!("`{op}`")), "{op}");
@@ -515,16 +522,20 @@ fn the_document_is_whole() {
 fn the_page_needs_nothing_from_elsewhere() {
     run(async {
         let server = Server::start(&[]);
-        for (path, kind) in
-            [("/docs", "text/html"), ("/docs.js", "text/javascript"), ("/docs.css", "text/css")]
-        {
+        for (path, kind) in [
+            ("/docs", "text/html"),
+            ("/docs.js", "text/javascript"),
+            ("/docs.css", "text/css"),
+            ("/docs.svg", "image/svg+xml"),
+        ] {
             let mut stream = TcpStream::connect(server.address()).unwrap();
             let answer =
                 exchange(&mut stream, &format!("GET /v1{path} HTTP/1.1\r\nHost: x\r\n\r\n"));
             assert_eq!(answer.status, 200);
             assert!(answer.header("content-type").unwrap().starts_with(kind));
             assert_eq!(answer.header("content-security-policy"), Some("default-src 'self'"));
-            assert!(!answer.text.contains("http://") && !answer.text.contains("https://"));
+            let text = answer.text.replace("http://www.w3.org/2000/svg", ""); // A name, not an address.
+            assert!(!text.contains("http://") && !text.contains("https://"));
             assert!(!answer.text.contains("style=") && !answer.text.contains("onclick"));
         }
     });

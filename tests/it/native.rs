@@ -139,7 +139,7 @@ fn what_is_wrong_is_refused_under_its_id_and_the_rest_goes_on() {
 #[test]
 fn the_token_decides_and_its_end_is_the_end() {
     run(async {
-        let server = Server::start(&["--ping-interval", "200ms"]);
+        let server = Server::start(&["ANTEROOM_PING_INTERVAL=200ms"]);
         let receive_only = token("r", "p", json!({"queues": {"send": [], "list": false}}));
         let mut peer = Native::join(&server, "r", &receive_only).await;
         assert_eq!(
@@ -216,7 +216,7 @@ fn a_receive_waits_until_there_is_something_or_the_time_is_over_or_it_is_cancell
 #[test]
 fn a_session_that_ends_gives_back_what_is_bound_to_it() {
     run(async {
-        let server = Server::start(&[]);
+        let server = Server::start(&["ANTEROOM_RESUME_TIMEOUT=0s"]);
         let mut peer = Native::join(&server, "r", &full("r")).await;
         let mut other = Native::join(&server, "r", &full("r")).await;
         let bodies = json!([{"body": 0}, {"body": 1}, {"body": 2}]);
@@ -264,7 +264,7 @@ fn events_tell_what_happens() {
 #[test]
 fn participants_see_each_other_and_talk() {
     run(async {
-        let server = Server::start(&[]);
+        let server = Server::start(&["ANTEROOM_RESUME_TIMEOUT=0s"]);
         let mut a = Native::join(&server, "r", &full("r")).await;
         let mut b = Native::join(&server, "r", &full("r")).await;
         let (a_id, b_id) = (a.hello["participant"].clone(), b.hello["participant"].clone());
@@ -330,5 +330,206 @@ fn a_message_sent_by_one_protocol_is_received_by_another() {
             .await;
         let expected = r#"{"base64":"AAE=","content_type":"x/y"}"#;
         assert_eq!(peer.take("q").await, crate::support::Answer::Json(expected.to_owned()));
+    });
+}
+
+/// The next push: which receiver, and the bodies.
+async fn pushed(peer: &mut Native) -> (u64, Vec<Value>) {
+    let push = peer.next().await;
+    let messages = push["messages"].as_array().unwrap_or_else(|| panic!("{push}"));
+    let bodies = messages.iter().map(|message| message["body"].clone()).collect();
+    (push["receiver"].as_u64().unwrap(), bodies)
+}
+
+#[test]
+fn subscriptions_choose_share_and_end() {
+    run(async {
+        let server = Server::start(&[]);
+        let mut peer = Native::join(&server, "r", &full("r")).await;
+        let mut other = Native::join(&server, "r", &full("r")).await;
+        let send = |messages: Value| json!({"op": "send", "queue": "q", "messages": messages});
+        // By label, partition and group; without a lease there is nothing to settle, and credit is never used up.
+        let labelled = peer.ask(json!({"op": "subscribe", "queue": "q", "labels": {"a": "1"}, "credit": 1, "lease": "none"})).await;
+        let of_partition =
+            peer.ask(json!({"op": "subscribe", "queue": "q", "partition": "p"})).await;
+        let grouped = peer
+            .ask(json!({"op": "subscribe", "queue": "q", "group": "g", "from": "new", "credit": 3}))
+            .await;
+        peer.ok(json!({"op": "ping"})).await;
+        other.ok(json!({"op": "list"})).await;
+        while other.ok(json!({"op": "inspect", "queue": "q"})).await["groups"]
+            .as_array()
+            .unwrap()
+            .len()
+            < 2
+        {}
+        let a = json!({"a": "1"});
+        other.ok(send(json!([{"body": 1, "labels": a}, {"body": 2, "partition": "p"}, {"body": 3, "labels": a}]))).await;
+        let mut got = std::collections::BTreeMap::<u64, Vec<Value>>::new();
+        while got.values().map(Vec::len).sum::<usize>() < 6 {
+            let (receiver, bodies) = pushed(&mut peer).await;
+            got.entry(receiver).or_default().extend(bodies);
+        }
+        assert_eq!(got[&labelled], [1, 3]);
+        assert_eq!(got[&of_partition], [2]);
+        assert_eq!(got[&grouped].len(), 3, "every message");
+        // Nothing for anybody: it waits, as the group's credit is used up.
+        other.ok(send(json!([{"body": 4}]))).await;
+        assert_eq!(
+            other.ok(json!({"op": "explain", "queue": "q", "group": "g"})).await["counts"]["ready"],
+            1
+        );
+        peer.ok(json!({"op": "credit", "queue": "q", "receiver": grouped, "credit": 4})).await;
+        assert_eq!(pushed(&mut peer).await, (grouped, vec![json!(4)]));
+        peer.ok(json!({"op": "credit", "queue": "q", "receiver": grouped, "credit": 0})).await;
+        other.ok(send(json!([{"body": 5}]))).await;
+        assert_eq!(
+            other.ok(json!({"op": "explain", "queue": "q", "group": "g"})).await["counts"]["ready"],
+            1
+        );
+        // A cancelled one leaves its leases; a group that is deleted, and a queue, end theirs with an error.
+        peer.ok(json!({"op": "cancel", "queue": "q", "receiver": of_partition})).await;
+        assert_eq!(peer.reply(of_partition).await, json!({"id": of_partition, "ok": {}}));
+        assert_eq!(other.ok(json!({"op": "explain", "queue": "q"})).await["counts"]["leased"], 1);
+        for op in ["cancel", "credit"] {
+            let mut request = json!({"op": op, "queue": "q", "receiver": of_partition});
+            if op == "credit" {
+                request["credit"] = json!(5);
+            }
+            assert_eq!(peer.refused(request).await, "receiver_not_found");
+        }
+        other.ok(json!({"op": "group_delete", "queue": "q", "group": "g"})).await;
+        assert_eq!(peer.reply(grouped).await["error"]["code"], "group_not_found");
+        other.ok(json!({"op": "delete", "queue": "q"})).await;
+        assert_eq!(peer.reply(labelled).await["error"]["code"], "queue_not_found");
+        let nowhere = json!({"op": "subscribe", "queue": "none", "create": false});
+        assert_eq!(peer.refused(nowhere).await, "queue_not_found");
+        // Two connections take turns.
+        for member in [&mut peer, &mut other] {
+            member.ask(json!({"op": "subscribe", "queue": "shared"})).await;
+            member.ok(json!({"op": "list"})).await;
+        }
+        let messages = json!((0..10).map(|n| json!({"body": n})).collect::<Vec<_>>());
+        let mut third = Native::join(&server, "r", &full("r")).await;
+        third.ok(json!({"op": "send", "queue": "shared", "messages": messages})).await;
+        for (member, expected) in [(&mut peer, [0, 2, 4, 6, 8]), (&mut other, [1, 3, 5, 7, 9])] {
+            let mut got = Vec::new();
+            while got.len() < 5 {
+                got.extend(pushed(member).await.1);
+            }
+            assert_eq!(got, expected);
+        }
+    });
+}
+
+/// Leases that end by time, and by another connection, give credit back, too.
+#[test]
+fn credit_comes_back_however_a_lease_ends() {
+    run(async {
+        let server = Server::start(&[]);
+        let mut peer = Native::join(&server, "r", &full("r")).await;
+        let mut other = Native::join(&server, "r", &full("r")).await;
+        let subscribe =
+            json!({"op": "subscribe", "queue": "q", "credit": 1, "lease": "timed", "lease_ms": 50});
+        let id = peer.ask(subscribe).await;
+        peer.ok(json!({"op": "send", "queue": "q", "messages": [{"body": 1, "attempts_max": 1}, {"body": 2}]})).await;
+        assert_eq!(pushed(&mut peer).await, (id, vec![json!(1)]));
+        // Its lease runs out, which is a failure, and the next one comes.
+        let push = peer.next().await;
+        assert_eq!(push["messages"][0]["body"], 2);
+        let lease = &push["messages"][0]["lease"];
+        other.ok(json!({"op": "extend", "queue": "q", "leases": [lease], "by_ms": 600_000})).await;
+        other.ok(json!({"op": "send", "queue": "q", "body": 3})).await;
+        let settled = other.ok(json!({"op": "settle", "queue": "q", "lease": lease})).await;
+        if settled["results"][0]["status"] == "done" {
+            assert_eq!(pushed(&mut peer).await, (id, vec![json!(3)]));
+        }
+        assert_eq!(
+            other.ok(json!({"op": "find", "queue": "q", "message": "0-0"})).await["reason"],
+            "lease expired"
+        );
+    });
+}
+
+/// All that can happen in a queue, in its order.
+#[test]
+fn every_event_is_told() {
+    run(async {
+        let server = Server::start(&[]);
+        let mut peer = Native::join(&server, "r", &full("r")).await;
+        let mut other = Native::join(&server, "r", &full("r")).await;
+        other.ok(json!({"op": "watch"})).await;
+        let settle = |lease: &Value, outcome: &str| json!({"op": "settle", "queue": "q", "lease": lease, "outcome": outcome});
+        let take = json!({"op": "receive", "queue": "q"});
+        let lease = |got: &Value| got["messages"][0]["lease"].clone();
+        peer.ok(json!({"op": "open", "queue": "q"})).await;
+        peer.ok(json!({"op": "configure", "queue": "q", "settings": {"attempts_max": 2}})).await;
+        peer.ok(json!({"op": "group_open", "queue": "q", "group": "g", "from": "new"})).await;
+        peer.ok(json!({"op": "seek", "queue": "q", "group": "g", "to": "end"})).await;
+        peer.ok(json!({"op": "group_delete", "queue": "q", "group": "g"})).await;
+        peer.ok(json!({"op": "send", "queue": "q", "body": 1, "message_id": "one"})).await;
+        let got = peer.ok(take.clone()).await;
+        peer.ok(settle(&lease(&got), "retry")).await;
+        let got = peer.ok(take.clone()).await;
+        peer.ok(settle(&lease(&got), "release")).await;
+        let got = peer.ok(take.clone()).await;
+        peer.ok(settle(&lease(&got), "dead")).await;
+        peer.ok(json!({"op": "change", "queue": "q", "action": "redrive", "ids": ["one"]})).await;
+        let got = peer.ok(take.clone()).await;
+        peer.ok(settle(&lease(&got), "done")).await;
+        peer.ok(json!({"op": "send", "queue": "q", "body": 2, "delay_ms": 20})).await;
+        let got = peer.ok(json!({"op": "receive", "queue": "q", "wait_ms": 20_000})).await;
+        peer.ok(settle(&lease(&got), "cancel")).await;
+        peer.ok(json!({"op": "schedule_put", "queue": "q", "name": "s", "every_ms": 3_600_000, "message": {"body": 3, "ttl_ms": 600_000}})).await;
+        peer.ok(json!({"op": "schedule_fire", "queue": "q", "name": "s"})).await;
+        peer.ok(json!({"op": "drain", "queue": "q"})).await;
+        for op in ["pause", "resume", "close", "open", "delete"] {
+            peer.ok(json!({"op": op, "queue": "q"})).await;
+        }
+        let mut told = Vec::new();
+        while told.last().is_none_or(|last: &String| !last.starts_with("deleted")) {
+            let event = other.next().await;
+            assert_eq!(event["queue"], "q");
+            let (message, group) = (&event["message"], &event["group"]);
+            let part =
+                |value: &Value| value.as_str().map_or(String::new(), |text| format!(" {text}"));
+            told.push(format!(
+                "{}{}{} {}",
+                event["event"].as_str().unwrap(),
+                part(message),
+                part(group),
+                event["count"]
+            ));
+        }
+        let expected = [
+            "opened 0",
+            "configured 0",
+            "group_opened g 0",
+            "sought g 0",
+            "group_deleted g 0",
+            "sent one 1",
+            "delivered one 1",
+            "retried one 1",
+            "delivered one 1",
+            "released one 1",
+            "delivered one 1",
+            "dead one 1",
+            "ready one 1",
+            "delivered one 1",
+            "done one 1",
+            "sent 0-1 1",
+            "ready 0-1 1",
+            "delivered 0-1 1",
+            "cancelled 0-1 1",
+            "sent 0-2 1",
+            "fired 0-2 1",
+            "purged 1",
+            "paused 0",
+            "resumed 0",
+            "closed 0",
+            "opened 0",
+            "deleted 0",
+        ];
+        assert_eq!(told, expected);
     });
 }

@@ -44,18 +44,17 @@ fn each_capability_is_allowed_by_exactly_the_grant_sets_that_name_it() {
         (r#"{"queues":{"send":["a"],"receive":[]}}"#, "list send open close"),
         (r#"{"queues":{"send":["b"],"receive":["a"]}}"#, "list receive drain open close"),
         (r#"{"queues":{"send":["b"],"receive":["b","a"]}}"#, "list receive drain open close"),
-        // Nothing but the same bytes is the same name, and only a last `*` stands for others.
+        // Nothing but the same bytes is the same name, and only `:*` stands for others.
         (
             r#"{"queues":{"send":["A","*a","","a ","../a","a/../a","\u0430"],"receive":["a?","a**"]}}"#,
             "list",
         ),
-        (r#"{"queues":{"send":["a*"],"receive":[]}}"#, "list send open close"),
-        (r#"{"queues":{"send":["b*"],"receive":["*"]}}"#, "list receive drain open close"),
-        (r#"{"queues":{"send":["*"]}}"#, "list send receive drain open close"),
-        (r#"{"queues":{"send":["*"],"receive":["*"]}}"#, "list send receive drain open close"),
+        (r#"{"queues":{"send":["*"]}}"#, "list receive drain open close"),
+        (r#"{"queues":{"send":["*","a*"],"receive":[":*"]}}"#, "list"),
         // To manage is to open, to close and to drain, but neither to send nor to receive.
         (r#"{"queues":{"manage":null}}"#, QUEUES),
-        (r#"{"queues":{"manage":["*"]}}"#, QUEUES),
+        (r#"{"queues":{"manage":true}}"#, QUEUES),
+        (r#"{"queues":{"manage":false}}"#, "list send receive drain open close"),
         (r#"{"queues":{"manage":["a"]}}"#, QUEUES),
         (r#"{"queues":{"manage":[]}}"#, "list send receive drain open close"),
         (r#"{"queues":{"manage":["b*","A"]}}"#, "list send receive drain open close"),
@@ -65,13 +64,10 @@ fn each_capability_is_allowed_by_exactly_the_grant_sets_that_name_it() {
             "drain open close manage",
         ),
         (
-            r#"{"queues":{"manage":["a*"],"send":["a"],"receive":["b"]}}"#,
+            r#"{"queues":{"manage":["a"],"send":["a"],"receive":["b"]}}"#,
             "list send drain open close manage",
         ),
-        (
-            r#"{"queues":{"manage":["*"],"send":["b"],"receive":[]}}"#,
-            "list drain open close manage",
-        ),
+        (r#"{"queues":{"manage":true,"send":["b"],"receive":[]}}"#, "list drain open close manage"),
         (r#"{"queues":{"send":["a\n","a"],"receive":[]}}"#, "list send open close"),
         (r#"{"messaging":{}}"#, MESSAGING),
         (r#"{"messaging":{"send":false}}"#, "messaging message_broadcast message_list"),
@@ -114,7 +110,8 @@ fn a_scope_of_the_wrong_type_is_refused() {
         r#"{"queues":{"send":["a",null]}}"#,
         r#"{"queues":{"receive":"*"}}"#,
         r#"{"queues":{"manage":"*"}}"#,
-        r#"{"queues":{"manage":true}}"#,
+        r#"{"queues":{"receive":true}}"#,
+        r#"{"queues":{"manage":1}}"#,
         r#"{"queues":{"manage":["a",1]}}"#,
         r#"{"queues":{"list":1}}"#,
         r#"{"queues":{"list":null}}"#,
@@ -138,15 +135,14 @@ fn unrestricted_grants_are_written_without_their_defaults() {
 fn manage_is_written_where_its_absence_would_say_something_else() {
     for (read, written) in [
         (r#"{"manage":null}"#, r#"{}"#),
-        (r#"{"manage":["*"]}"#, r#"{}"#),
+        (r#"{"manage":true}"#, r#"{}"#),
+        (r#"{"manage":false}"#, r#"{"manage":[]}"#),
         (r#"{"manage":[]}"#, r#"{"manage":[]}"#),
-        (r#"{"manage":["b*","a","bc"]}"#, r#"{"manage":["a","b*"]}"#),
+        (r#"{"manage":["b:*","a","b:c"]}"#, r#"{"manage":["a","b:*"]}"#),
         (r#"{"send":["a"]}"#, r#"{"send":["a"]}"#),
         (r#"{"send":["a"],"manage":[]}"#, r#"{"send":["a"]}"#),
-        (r#"{"send":["a"],"manage":["*"]}"#, r#"{"manage":["*"],"send":["a"]}"#),
+        (r#"{"send":["a"],"manage":true}"#, r#"{"manage":true,"send":["a"]}"#),
         (r#"{"receive":[],"manage":["a"]}"#, r#"{"manage":["a"],"receive":[]}"#),
-        (r#"{"send":["*"],"receive":["*"]}"#, r#"{"manage":[]}"#),
-        (r#"{"send":["*"],"manage":["*"]}"#, r#"{}"#),
     ] {
         let scope = format!(r#"{{"queues":{read}}}"#);
         let grants = Grants::from_scope(&serde_json::from_str(&scope).unwrap()).unwrap();

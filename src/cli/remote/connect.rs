@@ -1,15 +1,29 @@
 //! Which server, which room, whose token.
 
-use std::{path::PathBuf, time::Duration};
+use std::{cell::RefCell, path::PathBuf, time::Duration};
 
+use super::values::url;
 use crate::{
     auth::KeyRing,
     cli::{Failure, token},
-    client::{Client, Error, Reconnect},
+    client::{Builder, Client, Error, Reconnect},
     clock::{Clock, SystemClock},
     config::{self, KeyArgs},
     types::{Millis, ParticipantName, RoomName},
 };
+
+thread_local! {
+    /// The connections of this command. One that is not closed with a word may come back, as far as the server
+    /// knows, which would keep its messages for it.
+    static OPEN: RefCell<Vec<Client>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Closes the connections of the command, however it ended.
+pub(super) async fn close_all() {
+    for client in OPEN.take() {
+        client.close().await;
+    }
+}
 
 /// Life of a token that is made for one command.
 const TOKEN_LIFE: Millis = Millis::from_secs(10 * 60);
@@ -22,7 +36,7 @@ const LONG_TOKEN_LIFE: Millis = Millis::from_secs(24 * 3600);
 #[command(next_help_heading = "Server")]
 pub(super) struct ServerArgs {
     /// Address of the server
-    #[arg(long, env = "ANTEROOM_URL", default_value = "http://127.0.0.1:8080", value_name = "URL")]
+    #[arg(long, env = "ANTEROOM_URL", default_value = "http://127.0.0.1:8080", value_name = "URL", value_parser = url)]
     pub(super) url: String,
 
     /// Token; others on this machine can read a command line, so better set ANTEROOM_TOKEN
@@ -67,18 +81,24 @@ impl ServerArgs {
         let token = self.find_token(room, TOKEN_LIFE)?;
         let reconnect =
             Reconnect { give_up_after: Some(Duration::from_secs(10)), ..Reconnect::default() };
-        self.builder(room, &token).reconnect(reconnect).connect().await.map_err(Failure::from)
+        join(self.builder(room, &token).reconnect(reconnect)).await
     }
 
     /// Connects for a command that runs until it is stopped, whatever the server does meanwhile.
     pub(super) async fn connect_for_long(&self, room: &RoomName) -> Result<Client, Failure> {
         let token = self.find_token(room, LONG_TOKEN_LIFE)?;
-        self.builder(room, &token).connect().await.map_err(Failure::from)
+        join(self.builder(room, &token)).await
     }
 
-    fn builder(&self, room: &RoomName, token: &str) -> crate::client::Builder {
+    fn builder(&self, room: &RoomName, token: &str) -> Builder {
         Client::builder(&self.url, room.as_str(), token)
     }
+}
+
+async fn join(builder: Builder) -> Result<Client, Failure> {
+    let client = builder.connect().await?;
+    OPEN.with_borrow_mut(|open| open.push(client.clone()));
+    Ok(client)
 }
 
 /// What to do about a refusal, by its code.
@@ -90,20 +110,23 @@ fn next_step(code: &str) -> Option<&'static str> {
         "wrong_room" => "make a token for this room with `anteroom token create --room ROOM`",
         "permission_denied" => "see what the token allows with `anteroom token inspect`",
         "queue_not_found" => {
-            "see which there are with `anteroom queue list`, or make it with `anteroom queue open`"
+            "see which there are with `anteroom queue list ROOM`, or make it with `anteroom queue open ROOM/QUEUE`"
         }
         "queue_exists" => {
             "it is open already, so there is nothing to do; settings are changed by `anteroom queue configure`"
         }
-        "queue_closed" => "open it again with `anteroom queue open`",
-        "queue_paused" => "let it go on with `anteroom queue resume`",
+        "queue_closed" => "open it again with `anteroom queue open ROOM/QUEUE`",
+        "queue_paused" => "let it go on with `anteroom queue resume ROOM/QUEUE`",
         "queue_full" | "queue_bytes_full" => {
             "receive or purge messages, or raise the limit with `anteroom queue configure`"
         }
-        "group_not_found" => "see which there are with `anteroom queue group list`",
+        "group_not_found" => "see which there are with `anteroom queue group list ROOM/QUEUE`",
+        "group_exists" => "there is nothing to do; `anteroom queue group seek` moves it",
         "group_required" => "name a group with --group",
-        "schedule_not_found" => "see which there are with `anteroom queue schedule list`",
-        "message_not_found" => "see which there are with `anteroom queue peek`",
+        "schedule_not_found" => {
+            "see which there are with `anteroom queue schedule list ROOM/QUEUE`"
+        }
+        "message_not_found" => "see which there are with `anteroom queue peek ROOM/QUEUE`",
         "invalid_settings" => {
             "see the settings in force with `anteroom queue configure ROOM/QUEUE`"
         }
@@ -136,7 +159,7 @@ impl From<Error> for Failure {
                 )),
             },
             Error::Server(refusal) => Self::Refused(text(&refusal.code, &refusal.message)),
-            Error::Invalid(reason) => Self::Refused(reason.clone()),
+            Error::GivenUp { .. } | Error::Invalid(_) => Self::Refused(error.to_string()),
         }
     }
 }

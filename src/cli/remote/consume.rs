@@ -2,16 +2,15 @@
 
 use std::{process::Stdio, sync::Arc, time::Duration};
 
+use rustix::process::{Pid, Signal as KillSignal, kill_process_group};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
-    process::Command,
+    process::{Child, Command},
     signal::unix::{Signal, SignalKind, signal},
-    sync::mpsc,
 };
 
 use super::{
     connect::ServerArgs,
-    help::help,
     messages::Which,
     target::{Place, TargetArgs},
     values::duration,
@@ -19,6 +18,7 @@ use super::{
 use crate::{
     cli::{
         Failure,
+        help::help,
         text::{complain, shown},
     },
     client::{Body, Consume as Options, Handled, Received},
@@ -97,13 +97,15 @@ struct Work {
     place: Place,
     is_result: bool,
     timeout: Option<Duration>,
-    /// Messages that may still be begun.
-    left: tokio::sync::Semaphore,
-    ends: mpsc::Sender<()>,
 }
 
 fn on(kind: SignalKind) -> Result<Signal, Failure> {
     signal(kind).map_err(|error| Failure::Refused(format!("cannot wait for signals: {error}")))
+}
+
+fn at_once() -> Result<(), crate::client::Error> {
+    complain("ended at once: messages under way are given back");
+    Ok(())
 }
 
 impl Consume {
@@ -114,49 +116,39 @@ impl Consume {
             (on(SignalKind::interrupt())?, on(SignalKind::terminate())?);
         let client = self.server.connect_for_long(&place.room).await?;
         let queue = client.queue(place.queue.as_str());
-        let (ends, mut ended) = mpsc::channel(1024);
-        let count = self.count.unwrap_or(u64::MAX);
-        let most = tokio::sync::Semaphore::MAX_PERMITS;
         let work = Arc::new(Work {
             command: self.exec,
             place,
             is_result: self.result,
             timeout: self.timeout,
-            left: tokio::sync::Semaphore::new(usize::try_from(count).map_or(most, |n| n.min(most))),
-            ends,
         });
-        let options = Options::new()
+        let mut options = Options::new()
             .concurrency(self.concurrency)
             .lease(self.lease)
             .grace(self.grace)
             .receive(self.which.receive());
+        if let Some(count) = self.count {
+            options = options.limit(count);
+        }
         let mut consumer = queue
             .consume(options, move |message| {
                 let work = Arc::clone(&work);
                 async move { work.handle(&message).await }
             })
             .await?;
-        let mut done = 0_u64;
-        let result = loop {
-            tokio::select! {
-                result = consumer.wait() => break result,
-                _ = interrupt.recv() => break Ok(()),
-                _ = terminate.recv() => break Ok(()),
-                Some(()) = ended.recv() => {
-                    done += 1;
-                    if done >= count {
-                        break Ok(());
-                    }
-                }
-            }
+        let result = tokio::select! {
+            result = consumer.wait() => Some(result),
+            _ = interrupt.recv() => None,
+            _ = terminate.recv() => None,
         };
-        if result.is_ok() {
-            tokio::select! {
-                result = consumer.stop() => result?,
-                _ = interrupt.recv() => complain("ended at once: messages under way are given back"),
-                _ = terminate.recv() => complain("ended at once: messages under way are given back"),
-            }
-        }
+        let result = match result {
+            Some(result) => result,
+            None => tokio::select! {
+                result = consumer.stop() => result,
+                _ = interrupt.recv() => at_once(),
+                _ = terminate.recv() => at_once(),
+            },
+        };
         client.close().await;
         result.map_err(Failure::from)
     }
@@ -164,9 +156,6 @@ impl Consume {
 
 impl Work {
     async fn handle(&self, message: &Received) -> Result<Handled, String> {
-        // With --count, one more than that is not begun.
-        let Ok(permit) = self.left.try_acquire() else { return Ok(Handled::Release) };
-        permit.forget();
         let handled = match self.timeout {
             None => self.exec(message).await,
             Some(limit) => match tokio::time::timeout(limit, self.exec(message)).await {
@@ -177,8 +166,6 @@ impl Work {
         if let Err(reason) = &handled {
             complain(&format!("{}: {}", shown(&message.id), shown(reason)));
         }
-        // Nobody counts any more when the command is being stopped.
-        let _ = self.ends.try_send(());
         handled
     }
 
@@ -193,6 +180,7 @@ impl Work {
             .process_group(0)
             .kill_on_drop(true);
         let mut child = command.spawn().map_err(|error| format!("cannot run sh: {error}"))?;
+        let mut group = Group::of(&child);
         let (stdin, stdout) = (child.stdin.take(), child.stdout.take());
         let write = async {
             if let Some(mut stdin) = stdin {
@@ -213,12 +201,31 @@ impl Work {
             return Err(format!("the result has more than {RESULT_BYTES_MAX} bytes"));
         }
         let status = child.wait().await.map_err(|error| format!("cannot wait: {error}"))?;
+        group.0 = None;
         match status.code() {
             Some(0) if self.is_result => Ok(result(&output)),
             Some(0) => Ok(Handled::Done(None)),
             Some(EXIT_DEAD) => Ok(Handled::dead(format!("exit code {EXIT_DEAD}"))),
             Some(code) => Err(format!("exit code {code}")),
             None => Err("ended by a signal".to_owned()),
+        }
+    }
+}
+
+/// A command and all that it began, which are ended together if nobody waits for the command any more.
+struct Group(Option<Pid>);
+
+impl Group {
+    fn of(child: &Child) -> Self {
+        Self(child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw))
+    }
+}
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        if let Some(leader) = self.0 {
+            // An error means that nothing of it is left.
+            let _ = kill_process_group(leader, KillSignal::KILL);
         }
     }
 }

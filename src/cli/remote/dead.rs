@@ -2,19 +2,26 @@
 
 use super::{
     connect::ServerArgs,
-    help::help,
     messages::OtherFilterArgs,
     output::{Output, confirm, print_json, print_views},
     target::TargetArgs,
     values::per_second,
 };
 use crate::{
-    cli::{Failure, text::print},
+    cli::{
+        Failure,
+        help::help,
+        text::{counted, print},
+    },
     client::{Action, State, Which},
 };
 
+const HELP: &str =
+    help!("  anteroom queue dlq list demo/jobs", "  anteroom queue dlq redrive demo/jobs --yes");
+
 /// `dlq`.
 #[derive(Debug, clap::Subcommand)]
+#[command(after_help = HELP)]
 pub(in crate::cli) enum DeadCommand {
     /// Show dead letters
     #[command(visible_alias = "ls")]
@@ -136,7 +143,14 @@ impl Redrive {
         let action = Action::Redrive { per_second: self.rate };
         if !self.yes && !self.dry_run {
             let count = queue.change(action.clone(), which.clone(), group, true).await?.count;
-            confirm(&format!("redrive {count} dead letters of {}?", place.queue), false)?;
+            confirm(
+                &format!(
+                    "redrive {} of {}?",
+                    counted(count, "dead letter", "dead letters"),
+                    place.queue
+                ),
+                false,
+            )?;
         }
         let changed = queue.change(action, which, group, self.dry_run).await?;
         match (self.output, self.dry_run) {

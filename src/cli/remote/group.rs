@@ -2,19 +2,25 @@
 
 use super::{
     connect::ServerArgs,
-    help::help,
     messages::from,
-    output::{Output, age, now, print_json, table},
+    output::{Output, age, now, print_json, print_table},
     target::{NamedArgs, TargetArgs},
     values::moment,
 };
 use crate::{
-    cli::{Failure, text::print},
+    cli::{Failure, help::help, text::print},
     client::{From, SeekTo},
 };
 
+const HELP: &str = help!(
+    "  anteroom queue group list demo/jobs",
+    "  anteroom queue group open demo/jobs audit --from all",
+    "  anteroom receive demo/jobs --group audit"
+);
+
 /// `group`.
 #[derive(Debug, clap::Subcommand)]
+#[command(after_help = HELP)]
 pub(in crate::cli) enum GroupCommand {
     /// Show the groups of a queue
     #[command(visible_alias = "ls")]
@@ -80,7 +86,7 @@ impl List {
                     [name, ready, leased, dead, receivers, age(group.oldest_ready_at, now)]
                 });
                 let columns = ["group", "#ready", "#leased", "#dead", "#receivers", "#oldest"];
-                print(&table(columns, rows.collect()));
+                print_table(columns, rows.collect());
             }
         }
         client.close().await;
@@ -92,7 +98,7 @@ impl List {
 #[derive(Debug, clap::Args)]
 struct GroupArgs {
     /// The queue, and the group's name
-    #[arg(value_name = "ROOM/QUEUE] [GROUP", num_args = 1..=2, required = true)]
+    #[arg(value_names = ["ROOM/QUEUE", "GROUP"], num_args = 0..=2)]
     words: Vec<String>,
 
     #[command(flatten)]

@@ -4,14 +4,17 @@ use serde_json::json;
 
 use super::{
     connect::ServerArgs,
-    help::help,
     messages::state,
-    output::{Output, age, confirm, now, print_json, table},
+    output::{Output, age, confirm, now, print_json, print_table, table},
     target::{RoomArgs, TargetArgs},
     values::{pair, settings},
 };
 use crate::{
-    cli::{Failure, text::print},
+    cli::{
+        Failure,
+        help::help,
+        text::{counted, print},
+    },
     client::{Inspection, Queue, Settings, SettingsInForce, State},
 };
 
@@ -41,7 +44,7 @@ impl List {
             Output::Json => queues.iter().try_for_each(print_json)?,
             Output::Table => {
                 let rows = queues.iter().map(|queue| [queue.name.clone(), queue.size.to_string()]);
-                print(&table(["queue", "#size"], rows.collect()));
+                print_table(["queue", "#size"], rows.collect());
             }
         }
         client.close().await;
@@ -82,12 +85,40 @@ macro_rules! verb {
     };
 }
 
-verb!(Size, SIZE_HELP, "size", "Prints the number of ready messages.", |queue, place| {
-    let size = queue.inspect().await?.group(None).map_or(0, |group| group.counts.ready);
-    let _ = &place;
-    print(&size.to_string());
-    Ok(())
-});
+const SIZE_HELP: &str = help!(
+    "  anteroom queue size demo/jobs",
+    "  anteroom room queue size --room demo --queue jobs --output json"
+);
+
+/// `size`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = SIZE_HELP)]
+pub(in crate::cli) struct Size {
+    #[command(flatten)]
+    target: TargetArgs,
+
+    /// Print as
+    #[arg(long, value_name = "FORMAT", default_value = "table")]
+    output: Output,
+
+    #[command(flatten)]
+    server: ServerArgs,
+}
+
+impl Size {
+    pub(super) async fn run(self) -> Result<(), Failure> {
+        let place = self.target.place()?;
+        let client = self.server.connect(&place.room).await?;
+        let inspection = client.queue(place.queue.as_str()).inspect().await?;
+        let size = inspection.group(None).map_or(0, |group| group.counts.ready);
+        match self.output {
+            Output::Json => print_json(&json!({"name": place.queue.as_str(), "size": size}))?,
+            Output::Table => print(&size.to_string()),
+        }
+        client.close().await;
+        Ok(())
+    }
+}
 
 verb!(Close, CLOSE_HELP, "close", "Closes it.", |queue, place| {
     queue.close().await?;
@@ -125,7 +156,7 @@ pub(in crate::cli) struct Open {
 #[derive(Debug, clap::Args)]
 struct SettingsArgs {
     /// The queue, and settings: lease=30s, attempts_max=3, backoff.base=1s; NAME= puts back a default
-    #[arg(value_name = "ROOM/QUEUE] [NAME=VALUE")]
+    #[arg(value_names = ["ROOM/QUEUE", "NAME=VALUE"], num_args = 0..)]
     words: Vec<String>,
 
     #[command(flatten)]
@@ -154,7 +185,7 @@ impl SettingsArgs {
             Output::Json => print_json(settings),
             Output::Table => {
                 let rows = settings.0.iter().map(|(name, value)| [name.clone(), value.to_string()]);
-                print(&table(["setting", "value"], rows.collect()));
+                print_table(["setting", "value"], rows.collect());
                 Ok(())
             }
         }
@@ -165,7 +196,8 @@ impl Open {
     pub(super) async fn run(self) -> Result<(), Failure> {
         let (place, settings) = self.queue.read()?;
         let client = self.queue.server.connect(&place.room).await?;
-        let in_force = client.queue(place.queue.as_str()).open(settings).await?;
+        let queue = client.queue(place.queue.as_str());
+        let in_force = queue.open(complete(&queue, settings).await?).await?;
         match self.queue.output {
             Output::Json => self.queue.print(&in_force)?,
             Output::Table => print(&format!("{} is open", place.queue)),
@@ -224,7 +256,8 @@ async fn complete(queue: &Queue, settings: Settings) -> Result<Settings, Failure
     }
     let in_force = match queue.inspect().await {
         Ok(inspection) => inspection.settings,
-        Err(error) if error.code() == Some("queue_not_found") => SettingsInForce::default(),
+        // Made with the defaults, so that they are known.
+        Err(error) if error.code() == "queue_not_found" => queue.configure(Settings::new()).await?,
         Err(error) => return Err(error.into()),
     };
     let mut all = settings;
@@ -278,8 +311,10 @@ fn stats(inspection: &Inspection) -> String {
     let now = now();
     let paused = if inspection.paused { ", paused" } else { "" };
     let mut text = format!(
-        "{}{paused}; {} messages, {} bytes\n\n",
-        inspection.status, inspection.messages, inspection.bytes
+        "{}{paused}; {}, {}\n\n",
+        inspection.status,
+        counted(inspection.messages, "message", "messages"),
+        counted(inspection.bytes, "byte", "bytes")
     );
     let rows = inspection.groups.iter().map(|group| {
         let counts = group.counts;
@@ -350,7 +385,14 @@ impl Drain {
         let queue = client.queue(place.queue.as_str());
         if !self.yes {
             let ready = queue.inspect().await?.group(None).map_or(0, |group| group.counts.ready);
-            confirm(&format!("remove {ready} ready messages of {}?", place.queue), false)?;
+            confirm(
+                &format!(
+                    "remove {} of {}?",
+                    counted(ready, "ready message", "ready messages"),
+                    place.queue
+                ),
+                false,
+            )?;
         }
         print(&format!("{} removed", queue.drain().await?));
         client.close().await;
@@ -412,7 +454,14 @@ impl Purge {
                     State::Done => counts.done,
                 })
                 .sum();
-            confirm(&format!("remove {count} messages of {} for ever?", place.queue), false)?;
+            confirm(
+                &format!(
+                    "remove {} of {} for ever?",
+                    counted(count, "message", "messages"),
+                    place.queue
+                ),
+                false,
+            )?;
         }
         print(&format!("{} removed", queue.purge(&states, group).await?));
         client.close().await;
@@ -447,7 +496,11 @@ impl Delete {
         let queue = client.queue(place.queue.as_str());
         if !self.yes {
             let count = queue.inspect().await?.messages;
-            let question = format!("delete {} with {count} messages for ever?", place.queue);
+            let question = format!(
+                "delete {} with {} for ever?",
+                place.queue,
+                counted(count, "message", "messages")
+            );
             confirm(&question, false)?;
         }
         queue.delete().await?;

@@ -7,16 +7,15 @@ use std::{
 
 use super::{
     connect::ServerArgs,
-    help::help,
     output::{
-        MessageJson, MessageOutput, Output, excerpt, json_line, now, print_json, print_views,
-        short, table, write_line,
+        MessageJson, MessageOutput, Output, excerpt, json_line, now, print_json, print_table,
+        print_views, short, write_line,
     },
     target::{NamedArgs, TargetArgs},
     values::{duration, moment, pair},
 };
 use crate::{
-    cli::{Failure, text::print},
+    cli::{Failure, help::help, text::print},
     client::{Filter, From, Lease, Message, ParentFailed, Receipt, Receive, State, WatchItem},
 };
 
@@ -33,7 +32,7 @@ const SEND_HELP: &str = help!(
 #[command(after_help = SEND_HELP)]
 pub(in crate::cli) struct Send {
     /// The queue, and the body as JSON; without a body it is read from standard input
-    #[arg(value_name = "ROOM/QUEUE] [JSON", num_args = 0..=2)]
+    #[arg(value_names = ["ROOM/QUEUE", "JSON"], num_args = 0..=2)]
     words: Vec<String>,
 
     #[command(flatten)]
@@ -199,10 +198,23 @@ impl Send {
             }
             None => {
                 let mut batch = Vec::new();
-                for line in std::io::stdin().lines() {
+                let mut wrong = None;
+                for (index, line) in std::io::stdin().lines().enumerate() {
                     let line = line.map_err(|error| Failure::Refused(error.to_string()))?;
-                    if !line.trim().is_empty() {
-                        batch.push(self.about.apply(body(&line)?)?);
+                    if line.trim().is_empty() {
+                        continue;
+                    }
+                    match body(&line) {
+                        Ok(message) => batch.push(self.about.apply(message)?),
+                        Err(Failure::Usage(reason)) => {
+                            // What came before it is sent, as it would have been without it.
+                            let number = index + 1;
+                            wrong = Some(Failure::Usage(format!(
+                                "line {number}: {reason}\nnote: the lines before it are sent"
+                            )));
+                            break;
+                        }
+                        Err(failure) => return Err(failure),
                     }
                     if batch.len() == LINES_PER_BATCH {
                         self.say(&queue.send_batch(&batch).await?)?;
@@ -210,6 +222,10 @@ impl Send {
                     }
                 }
                 self.say(&queue.send_batch(&batch).await?)?;
+                if let Some(failure) = wrong {
+                    client.close().await;
+                    return Err(failure);
+                }
             }
         }
         client.close().await;
@@ -357,7 +373,7 @@ impl ReceiveArgs {
                 let age = short(now().0.saturating_sub(message.sent_at.0));
                 [message.id.clone(), age, message.attempt.to_string(), excerpt(&message.body)]
             });
-            print(&table(["id", "#age", "#attempt", "body"], rows.collect()));
+            print_table(["id", "#age", "#attempt", "body"], rows.collect());
         }
         for message in messages {
             let written = match self.output {

@@ -7,7 +7,6 @@ mod connect;
 mod consume;
 mod dead;
 mod group;
-mod help;
 mod manage;
 mod messages;
 mod output;
@@ -23,7 +22,7 @@ use super::Failure;
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum RoomCommand {
     /// Work with queues
-    #[command(subcommand, visible_alias = "q")]
+    #[command(subcommand, visible_alias = "q", after_help = super::QUEUE_HELP)]
     Queue(QueueCommand),
 }
 
@@ -53,6 +52,8 @@ pub(super) enum QueueCommand {
     Tail(messages::Tail),
     /// Show counts by state and group, and totals
     Stats(manage::Stats),
+    /// Watch the queues of a room, live
+    Top(top::Top),
     /// Say why nothing moves
     Explain(manage::Explain),
     /// Hand out nothing until resumed
@@ -86,17 +87,25 @@ pub(super) enum QueueCommand {
 /// The short forms for daily use.
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum Shortcut {
+    /// Show the queues of a room (short for `room queue list`)
+    Ls(manage::List),
     /// Send a message (short for `room queue send`)
     #[command(visible_alias = "put")]
     Send(Box<messages::Send>),
     /// Take messages and print them (short for `room queue receive`)
     #[command(visible_alias = "get")]
     Receive(Box<messages::ReceiveArgs>),
+    /// Look at messages without taking them (short for `room queue peek`)
+    Peek(Box<messages::Peek>),
+    /// Show what happens to a queue, as it happens (short for `room queue tail`)
+    Tail(messages::Tail),
+    /// Show counts by state and group, and totals (short for `room queue stats`)
+    Stats(manage::Stats),
     /// Run a command for each message (short for `room queue consume`)
     Consume(Box<consume::Consume>),
     /// Say why nothing moves in a queue (short for `room queue explain`)
     Explain(manage::Explain),
-    /// Watch the queues of a room, live
+    /// Watch the queues of a room, live (short for `room queue top`)
     Top(top::Top),
 }
 
@@ -113,6 +122,7 @@ impl QueueCommand {
             Self::Peek(arguments) => arguments.run().await,
             Self::Tail(arguments) => arguments.run().await,
             Self::Stats(arguments) => arguments.run().await,
+            Self::Top(arguments) => arguments.run().await,
             Self::Explain(arguments) => arguments.run().await,
             Self::Pause(arguments) => arguments.run().await,
             Self::Resume(arguments) => arguments.run().await,
@@ -131,26 +141,58 @@ impl QueueCommand {
 
 /// Does what a command on queues says.
 pub(super) fn run_queue(command: QueueCommand) -> Result<(), Failure> {
-    in_runtime(Box::pin(command.run()))
+    let hears_signals = matches!(command, QueueCommand::Consume(_));
+    in_runtime(Box::pin(command.run()), hears_signals)
 }
 
 /// Does what a short form says.
 pub(super) fn run_shortcut(command: Shortcut) -> Result<(), Failure> {
-    in_runtime(Box::pin(async {
+    let hears_signals = matches!(command, Shortcut::Consume(_));
+    let command = async {
         match command {
+            Shortcut::Ls(arguments) => arguments.run().await,
             Shortcut::Send(arguments) => arguments.run().await,
             Shortcut::Receive(arguments) => arguments.run().await,
+            Shortcut::Peek(arguments) => arguments.run().await,
+            Shortcut::Tail(arguments) => arguments.run().await,
+            Shortcut::Stats(arguments) => arguments.run().await,
             Shortcut::Consume(arguments) => arguments.run().await,
             Shortcut::Explain(arguments) => arguments.run().await,
             Shortcut::Top(arguments) => arguments.run().await,
         }
-    }))
+    };
+    in_runtime(Box::pin(command), hears_signals)
 }
 
-fn in_runtime(command: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
+/// `hears_signals`: the command has an idea of its own of what they mean.
+fn in_runtime(
+    command: impl Future<Output = Result<(), Failure>>,
+    hears_signals: bool,
+) -> Result<(), Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(|error| Failure::Refused(format!("cannot start: {error}")))?;
-    runtime.block_on(command)
+    runtime.block_on(async {
+        let result = tokio::select! {
+            result = command => result,
+            failure = signals(), if !hears_signals => Err(failure),
+        };
+        connect::close_all().await;
+        result
+    })
+}
+
+/// Waits for SIGINT or SIGTERM.
+async fn signals() -> Failure {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (Ok(mut interrupt), Ok(mut terminate)) =
+        (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
+    else {
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        _ = interrupt.recv() => Failure::Stopped(SignalKind::interrupt().as_raw_value()),
+        _ = terminate.recv() => Failure::Stopped(SignalKind::terminate().as_raw_value()),
+    }
 }

@@ -9,7 +9,7 @@ use serde_json::value::RawValue;
 use crate::{
     cli::{
         Failure,
-        text::{print, shown},
+        text::{complain, print, shown},
     },
     client::{At, Body, Info, Labels, View},
     clock::{Clock, SystemClock},
@@ -69,6 +69,15 @@ pub(super) fn table<const N: usize>(columns: [&str; N], rows: Vec<[String; N]>) 
     table.lines().map(|line| line.trim_end().to_owned()).collect::<Vec<_>>().join("\n")
 }
 
+/// Prints a table. That it has no rows is said aside, so that nobody wonders and no script reads it.
+pub(super) fn print_table<const N: usize>(columns: [&str; N], rows: Vec<[String; N]>) {
+    let is_empty = rows.is_empty();
+    print(&table(columns, rows));
+    if is_empty {
+        complain("(none)");
+    }
+}
+
 /// `5s`, `3m`, `2h`, `4d`: how long ago.
 pub(super) fn age(at: Option<At>, now: Timestamp) -> String {
     let Some(At(at)) = at else { return "-".to_owned() };
@@ -91,7 +100,11 @@ pub(super) fn short(millis: u64) -> String {
 pub(super) fn moment(at: Option<At>, now: Timestamp) -> String {
     match at {
         None => "-".to_owned(),
-        Some(At(at)) if at >= now.0 => format!("in {}", short(at - now.0)),
+        // To the nearest second: what is in 30 seconds is not in 29 because it took a moment to say so.
+        Some(At(at)) if at >= now.0 => {
+            let length = at - now.0;
+            format!("in {}", short(if length < 1000 { length } else { length + 500 }))
+        }
         Some(At(at)) => format!("{} ago", short(now.0 - at)),
     }
 }
@@ -227,7 +240,7 @@ pub(super) fn print_views(views: &[View], output: Output) -> Result<(), Failure>
                 ]
             });
             let columns = ["id", "state", "#age", "#attempts", "reason", "body"];
-            print(&table(columns, rows.collect()));
+            print_table(columns, rows.collect());
             Ok(())
         }
     }
@@ -266,7 +279,7 @@ mod tests {
             vec![["jobs".to_owned(), "5".to_owned()], ["a\u{1b}[2J".to_owned(), "1234".to_owned()]];
         assert_eq!(
             table(["name", "#size"], rows),
-            "NAME         SIZE\njobs            5\na\\u{1b}[2J  1234"
+            "NAME        SIZE\njobs           5\na\\u{1b}[2J  1234"
         );
     }
 

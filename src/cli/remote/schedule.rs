@@ -4,19 +4,25 @@ use std::time::Duration;
 
 use super::{
     connect::ServerArgs,
-    help::help,
     messages::{About, body},
-    output::{Output, moment as shown_moment, now, print_json, short, table},
+    output::{Output, moment as shown_moment, now, print_json, print_table, short},
     target::{NamedArgs, TargetArgs},
     values::{duration, moment},
 };
 use crate::{
-    cli::{Failure, text::print},
+    cli::{Failure, help::help, text::print},
     client::{At, Schedule, ScheduleInfo},
 };
 
+const HELP: &str = help!(
+    "  anteroom queue schedule put demo/jobs tick '{}' --every 30s",
+    "  anteroom queue schedule list demo/jobs",
+    "  anteroom queue schedule delete demo/jobs tick"
+);
+
 /// `schedule`.
 #[derive(Debug, clap::Subcommand)]
+#[command(after_help = HELP)]
 pub(in crate::cli) enum ScheduleCommand {
     /// Show the schedules of a queue
     #[command(visible_alias = "ls")]
@@ -89,7 +95,7 @@ impl List {
                     let next = shown_moment(schedule.next_at, now);
                     [schedule.name.clone(), timing(schedule), state.to_owned(), next]
                 });
-                print(&table(["schedule", "when", "state", "next"], rows.collect()));
+                print_table(["schedule", "when", "state", "next"], rows.collect());
             }
         }
         client.close().await;
@@ -121,7 +127,7 @@ const PUT_HELP: &str = help!(
 #[command(group = clap::ArgGroup::new("timing").required(true).args(["every", "cron", "at"]))]
 pub(in crate::cli) struct Put {
     /// The queue, the schedule's name, and the body of its message as JSON
-    #[arg(value_name = "ROOM/QUEUE] NAME [JSON", num_args = 1..=3, required = true)]
+    #[arg(value_names = ["ROOM/QUEUE", "NAME", "JSON"], num_args = 0..=3)]
     words: Vec<String>,
 
     #[command(flatten)]
@@ -197,7 +203,7 @@ impl Put {
 #[derive(Debug, clap::Args)]
 pub(in crate::cli) struct Named {
     /// The queue, and the schedule's name
-    #[arg(value_name = "ROOM/QUEUE] [NAME", num_args = 1..=2, required = true)]
+    #[arg(value_names = ["ROOM/QUEUE", "NAME"], num_args = 0..=2)]
     words: Vec<String>,
 
     #[command(flatten)]

@@ -14,15 +14,15 @@ use tokio::sync::mpsc;
 
 use super::{
     connect::ServerArgs,
-    help::help,
-    output::{Output, age, now, print_json, table},
+    output::{Output, age, now, print_json, print_table},
     target::RoomArgs,
     values::duration,
 };
 use crate::{
     cli::{
         Failure,
-        text::{print, shown},
+        help::help,
+        text::{counted, shown},
     },
     client::{At, Client, Inspection},
     clock::{Clock, SystemClock},
@@ -228,7 +228,7 @@ impl Top {
                 Output::Json => seen.iter().try_for_each(print_json)?,
                 Output::Table => {
                     let now = now();
-                    print(&table(HEADER, seen.iter().map(|queue| queue.cells(now)).collect()));
+                    print_table(HEADER, seen.iter().map(|queue| queue.cells(now)).collect());
                 }
             }
             client.close().await;
@@ -330,22 +330,31 @@ fn keys() -> mpsc::Receiver<Key> {
     keys
 }
 
+/// Numbers stand at the right of their columns.
+fn aligned(cells: [String; 10]) -> impl Iterator<Item = Line<'static>> {
+    HEADER.into_iter().zip(cells).map(|(name, cell)| {
+        let line = Line::from(cell);
+        if name.starts_with('#') { line.right_aligned() } else { line }
+    })
+}
+
 fn draw(frame: &mut ratatui::Frame<'_>, room: &str, seen: &[Seen], column: Column, note: &str) {
     let now = now();
     let [top, middle, bottom] =
         Layout::vertical([Constraint::Length(1), Constraint::Min(1), Constraint::Length(1)])
             .areas(frame.area());
-    let title = format!("anteroom: room {}, {} queues  {note}", shown(room), seen.len());
+    let queues = counted(seen.len() as u64, "queue", "queues");
+    let title = format!("anteroom: room {}, {queues}  {note}", shown(room));
     frame.render_widget(Line::from(title).bold(), top);
     let rows = seen.iter().map(|queue| {
-        let cells = queue.cells(now).map(|cell| shown(&cell));
-        let row = Row::new(cells);
+        let row = Row::new(aligned(queue.cells(now).map(|cell| shown(&cell))));
         if queue.dead > 0 { row.style(Style::new().red()) } else { row }
     });
     let widths = HEADER.iter().enumerate().map(|(index, name)| {
-        if index == 0 { Constraint::Min(20) } else { Constraint::Length(name.len() as u16 + 3) }
+        if index == 0 { Constraint::Min(20) } else { Constraint::Length(name.len() as u16 + 2) }
     });
-    let header = Row::new(HEADER.map(|name| name.trim_start_matches('#').to_ascii_uppercase()));
+    let header = HEADER.map(|name| name.trim_start_matches('#').to_ascii_uppercase());
+    let header = Row::new(aligned(header));
     let list = Table::new(rows, widths).header(header.style(Style::new().reversed()));
     frame.render_widget(list, middle);
     let help = format!("q quit   s sort (now by {column:?})   r reverse");
@@ -396,7 +405,7 @@ mod tests {
         terminal.draw(|frame| draw(frame, "demo", &all, Column::Ready, "")).unwrap();
         let text: String =
             terminal.backend().buffer().content().iter().map(|cell| cell.symbol()).collect();
-        for part in ["room demo, 1 queues", "QUEUE", "READY", "jobs", "7", "q quit"] {
+        for part in ["room demo, 1 queue", "QUEUE", "READY", "jobs", "7", "q quit"] {
             assert!(text.contains(part), "{text}");
         }
     }

@@ -9,9 +9,9 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use super::{connect::ServerArgs, help::help, messages::FilterArgs, target::TargetArgs};
+use super::{connect::ServerArgs, messages::FilterArgs, target::TargetArgs};
 use crate::{
-    cli::{Failure, text::complain},
+    cli::{Failure, help::help, text::complain},
     client::{Inspection, Message, Receive, State, View},
 };
 
@@ -68,8 +68,12 @@ fn progress(total: Option<u64>) -> ProgressBar {
         None => ProgressBar::no_length(),
     };
     bar.set_draw_target(ProgressDrawTarget::stderr());
+    let template = match total {
+        Some(_) => "{bar:30} {pos}/{len} messages, {per_sec}, {eta} left",
+        None => "{spinner} {pos} messages, {per_sec}",
+    };
     // The template is ours; a wrong one would leave the default.
-    if let Ok(style) = ProgressStyle::with_template("{pos}/{len} messages, {per_sec}, {eta} left") {
+    if let Ok(style) = ProgressStyle::with_template(template) {
         bar.set_style(style);
     }
     bar
@@ -213,7 +217,10 @@ fn json(line: &Line<'_>) -> Result<String, Failure> {
 }
 
 fn line(queue: &str, view: &View) -> Result<String, Failure> {
-    let message = view.message.to_message();
+    let mut message = view.message.to_message();
+    if let (State::Delayed, Some(until)) = (view.state, view.until) {
+        message = message.not_before(until);
+    }
     json(&Line {
         message: &message,
         from: Origin {
@@ -275,6 +282,8 @@ impl Import {
         let queue = client.queue(place.queue.as_str());
         let bar = progress(None);
         let (mut imported, mut duplicates) = (0_u64, 0_u64);
+        // What comes before a line that cannot be read is imported.
+        let mut wrong = None;
         let mut batch: Vec<Message> = Vec::new();
         let mut bytes = 0;
         let mut lines = std::io::stdin().lock().lines().enumerate();
@@ -283,11 +292,15 @@ impl Import {
             if let Some((index, text)) = &next {
                 let text = text.as_ref().map_err(|error| Failure::Refused(error.to_string()))?;
                 if !text.trim().is_empty() {
-                    batch.push(read_line(index + 1, text)?);
+                    match read_line(index + 1, text) {
+                        Ok(message) => batch.push(message),
+                        Err(failure) => wrong = Some(failure),
+                    }
                     bytes += text.len();
                 }
             }
-            if next.is_none() || batch.len() >= BATCH as usize || bytes >= BATCH_BYTES {
+            let is_over = next.is_none() || wrong.is_some();
+            if is_over || batch.len() >= BATCH as usize || bytes >= BATCH_BYTES {
                 // All have keys, so a second time does no harm.
                 let mut attempts = 0;
                 let receipts = loop {
@@ -303,19 +316,23 @@ impl Import {
                 batch.clear();
                 bytes = 0;
             }
-            if next.is_none() {
+            if is_over {
                 break;
             }
         }
         bar.finish_and_clear();
         complain(&format!("{imported} imported, {duplicates} were there already"));
         client.close().await;
-        Ok(())
+        wrong.map_or(Ok(()), Err)
     }
 }
 
 fn read_line(number: usize, text: &str) -> Result<Message, Failure> {
-    let wrong = |error| Failure::Usage(format!("line {number}: {error}"));
+    let wrong = |error: serde_json::Error| {
+        // The line that serde counts is this one alone.
+        let reason = error.to_string().replace(" at line 1 column ", " at column ");
+        Failure::Usage(format!("line {number} is no line of an export: {reason}"))
+    };
     let ReadLine { message, from } = serde_json::from_str(text).map_err(wrong)?;
     Ok(match from {
         Some(ReadOrigin { queue, position, sent_at }) if !message.has_key() => {

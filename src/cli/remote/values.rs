@@ -7,8 +7,45 @@ use serde_json::{Map, Value};
 use crate::{
     clock::{Clock, SystemClock},
     config::parse_duration,
-    types::Millis,
+    types::{Millis, nearest},
 };
+
+/// The settings of a queue, as the wire names them.
+const SETTINGS: [&str; 22] = [
+    "ordering",
+    "ageing",
+    "lease_ms",
+    "attempts_max",
+    "backoff",
+    "expiry_is_failure",
+    "dead_letter",
+    "dead_letter_expired",
+    "delay_ms",
+    "ttl_ms",
+    "window",
+    "dedup_window_ms",
+    "dedup_content",
+    "messages_max",
+    "bytes_max",
+    "overflow",
+    "retain_open_ms",
+    "retain_settled_ms",
+    "retain_dead_ms",
+    "rate",
+    "concurrency",
+    "work_group",
+];
+
+/// Address of a server.
+pub(super) fn url(text: &str) -> Result<String, String> {
+    match text.split_once("://") {
+        Some(("http" | "ws", rest)) if !rest.is_empty() => Ok(text.to_owned()),
+        Some(("https" | "wss", _)) => {
+            Err("this program speaks no TLS: write http://, by a tunnel if need be".to_owned())
+        }
+        Some(_) | None => Err("write http://ADDRESS:PORT".to_owned()),
+    }
+}
 
 /// `500ms`, `10s`, `5m`, `2h`, `3d`.
 pub(super) fn duration(text: &str) -> Result<Duration, String> {
@@ -60,7 +97,8 @@ pub(super) fn per_second(text: &str) -> Result<u32, String> {
 }
 
 /// Settings from `NAME=VALUE` words. A value is JSON if it can be read as such, else a text; `lease=30s` is
-/// `lease_ms=30000`; `backoff.base=1s` sets a part; `NAME=` or `NAME=null` puts back the default.
+/// `lease_ms=30000`; `backoff.base=1s` sets a part; `NAME=` or `NAME=null` puts back the default. Names are
+/// checked here, because the server can only say that one is wrong; values are the server's to check.
 pub(super) fn settings(pairs: &[(String, String)]) -> Result<Map<String, Value>, String> {
     let mut settings = Map::new();
     for (name, value) in pairs {
@@ -68,7 +106,11 @@ pub(super) fn settings(pairs: &[(String, String)]) -> Result<Map<String, Value>,
             Some((name, part)) => (name, Some(part)),
             None => (name.as_str(), None),
         };
-        let (last, value) = setting(part.unwrap_or(name), value);
+        if !SETTINGS.contains(&name) && !SETTINGS.contains(&format!("{name}_ms").as_str()) {
+            let near = nearest(name, SETTINGS.into_iter());
+            return Err(format!("there is no setting `{name}`; did you mean `{near}`?"));
+        }
+        let (last, value) = setting(part.unwrap_or(name), value)?;
         match part {
             None => drop(settings.insert(last, value)),
             Some(_) => {
@@ -83,19 +125,25 @@ pub(super) fn settings(pairs: &[(String, String)]) -> Result<Map<String, Value>,
     Ok(settings)
 }
 
-fn setting(name: &str, value: &str) -> (String, Value) {
+fn setting(name: &str, value: &str) -> Result<(String, Value), String> {
+    // `lease=` and `lease=30s` are `lease_ms`; parts of a setting are known to the server alone.
+    let in_millis = format!("{name}_ms");
+    let is_length = SETTINGS.contains(&in_millis.as_str());
+    let name = if is_length { &in_millis } else { name };
     if value.is_empty() {
-        return (name.to_owned(), Value::Null);
+        return Ok((name.to_owned(), Value::Null));
     }
-    if let Ok(json) = serde_json::from_str(value) {
-        return (name.to_owned(), json);
-    }
-    match parse_duration(value) {
-        Ok(Millis(length)) => {
-            let suffix = if name.ends_with("_ms") { "" } else { "_ms" };
-            (format!("{name}{suffix}"), length.into())
+    match (serde_json::from_str(value), parse_duration(value)) {
+        (Ok(Value::Number(_)), _) if is_length => {
+            Err(format!("`{value}` has no unit: write 500ms, 30s, 5m, 1h or 2d"))
         }
-        Err(_) => (name.to_owned(), value.into()),
+        (Ok(json), _) => Ok((name.to_owned(), json)),
+        (Err(_), Ok(Millis(length))) => {
+            let suffix = if name.ends_with("_ms") { "" } else { "_ms" };
+            Ok((format!("{name}{suffix}"), length.into()))
+        }
+        // A word that is no length, such as `forever`.
+        (Err(_), Err(_)) => Ok((name.to_owned(), value.into())),
     }
 }
 
@@ -130,6 +178,22 @@ mod tests {
         );
         let both = [pair("rate=5").unwrap(), pair("rate.count=5").unwrap()];
         assert!(settings(&both).is_err());
+        for (text, expected) in [
+            ("retain_open=forever", json!({"retain_open_ms": "forever"})),
+            ("lease=", json!({"lease_ms": null})),
+            ("lease=null", json!({"lease_ms": null})),
+            ("lease_ms=5", json!({"lease_ms": 5})),
+        ] {
+            assert_eq!(Value::Object(settings(&[pair(text).unwrap()]).unwrap()), expected);
+        }
+        for (text, part) in [
+            ("leas=3s", "did you mean `lease_ms`?"),
+            ("Concurrency=3", "did you mean `concurrency`?"),
+            ("lease=30", "`30` has no unit"),
+        ] {
+            let said = settings(&[pair(text).unwrap()]).unwrap_err();
+            assert!(said.contains(part), "{said}");
+        }
         assert!(pair("=x").is_err() && pair("x").is_err());
     }
 

@@ -70,7 +70,7 @@ impl HttpRequest {
         if let Some(key) = key {
             match &mut send.messages {
                 None => {
-                    send.key.get_or_insert(Text::from(key));
+                    send.key.get_or_insert_with(|| Text::from(key));
                 }
                 Some(messages) => {
                     for (at, message) in messages.iter_mut().enumerate() {
@@ -101,7 +101,7 @@ impl HttpRequest {
             }
         }
         if let Some(key) = key {
-            send.key.get_or_insert(Text::from(key));
+            send.key.get_or_insert_with(|| Text::from(key));
         }
         let kind = content_type.unwrap_or("application/octet-stream");
         let is_json = kind

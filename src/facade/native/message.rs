@@ -6,7 +6,7 @@ use base64::{Engine, prelude::BASE64_STANDARD};
 use bytes::Bytes;
 
 use super::{
-    operation::{invalid, name, text},
+    operation::{invalid, name, own_id, text},
     settings::backoff,
 };
 use crate::{
@@ -21,6 +21,9 @@ use crate::{
 
 /// Labels of one message.
 const LABELS_MAX: usize = 64;
+
+/// The greatest priority, and minus the least.
+const PRIORITY_MAX: i32 = 1_000_000;
 
 /// Messages that one message may wait for.
 const PARENTS_MAX: usize = 1000;
@@ -63,14 +66,19 @@ pub(super) fn message_with(
 /// What few messages have.
 fn options(buffer: &Bytes, message: wire::NewMessage<'_>) -> Result<Options, Error> {
     let key = key(&message)?;
+    let priority = message.priority.unwrap_or(0);
+    if !(-PRIORITY_MAX..=PRIORITY_MAX).contains(&priority) {
+        let sentence = format!("`priority` must be between -{PRIORITY_MAX} and {PRIORITY_MAX}");
+        return Err(invalid(sentence));
+    }
     let depends_on = message.depends_on.unwrap_or_default();
     if depends_on.len() > PARENTS_MAX {
         return Err(invalid(format!("`depends_on` has at most {PARENTS_MAX} ids")));
     }
     Ok(Options {
-        id: message.message_id.map(|id| text("message_id", &id)).transpose()?,
+        id: message.message_id.map(|id| own_id("message_id", &id)).transpose()?,
         key,
-        priority: message.priority.unwrap_or(0),
+        priority,
         delay: message.delay_ms.map(Millis),
         not_before: message.not_before.map(Timestamp),
         ttl: message.ttl_ms.map(Millis),
@@ -114,8 +122,10 @@ fn key(message: &wire::NewMessage<'_>) -> Result<Option<DedupKey>, Error> {
     }))
 }
 
-/// Labels, sorted by name.
-pub(super) fn labels(field: &str, labels: Labels<'_>) -> Result<Vec<(Arc<str>, Arc<str>)>, Error> {
+/// Labels as the engine has them: sorted by name.
+pub(super) type SortedLabels = Vec<(Arc<str>, Arc<str>)>;
+
+pub(super) fn labels(field: &str, labels: Labels<'_>) -> Result<SortedLabels, Error> {
     if labels.len() > LABELS_MAX {
         return Err(invalid(format!("`{field}` has at most {LABELS_MAX} labels")));
     }

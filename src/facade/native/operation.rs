@@ -5,7 +5,7 @@ use std::{str::FromStr, sync::Arc};
 use bytes::Bytes;
 
 use super::{
-    message::{labels, new_message},
+    message::{SortedLabels, labels, new_message},
     settings::settings_patch,
 };
 use crate::{
@@ -56,9 +56,20 @@ fn maybe_name<N: FromStr<Err = NameError>>(
     text.map(|text| name(field, text.as_str())).transpose()
 }
 
-/// A text of 1 to 255 bytes.
+/// A text of 1 to 255 bytes without control characters.
 pub(super) fn text(field: &str, text: &Text<'_>) -> Result<Arc<str>, Error> {
+    if text.as_str().chars().any(char::is_control) {
+        return Err(invalid(format!("`{field}` must not hold control characters")));
+    }
     bounded(field, text, TEXT_MAX)
+}
+
+/// A sender's own id of a message.
+pub(super) fn own_id(field: &str, id: &Text<'_>) -> Result<Arc<str>, Error> {
+    if id.as_str().parse::<Position>().is_ok() {
+        return Err(invalid(format!("`{field}` must not look like a position: {}", id.as_str())));
+    }
+    text(field, id)
 }
 
 fn bounded(field: &str, text: &Text<'_>, max: usize) -> Result<Arc<str>, Error> {
@@ -496,7 +507,7 @@ fn length(field: &str, ms: u64) -> Result<Millis, Error> {
     }
 }
 
-fn maybe_labels(field: &str, all: Option<Labels<'_>>) -> Result<Vec<(Arc<str>, Arc<str>)>, Error> {
+fn maybe_labels(field: &str, all: Option<Labels<'_>>) -> Result<SortedLabels, Error> {
     all.map_or(Ok(Vec::new()), |all| labels(field, all))
 }
 

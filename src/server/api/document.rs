@@ -3,20 +3,9 @@
 use std::sync::OnceLock;
 
 use actix_web::{HttpResponse, http::header};
-use utoipa::{
-    Modify, OpenApi, ToSchema,
-    openapi::{
-        OpenApi as Document, PathItem, Ref, RefOr, Required, ResponseBuilder,
-        content::ContentBuilder,
-        path::{Operation, Parameter, ParameterBuilder, ParameterIn},
-        schema::{ObjectBuilder, Type},
-        security::{
-            ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme,
-        },
-    },
-};
+use utoipa::OpenApi;
 
-use super::{messages, queues, room, socket};
+use super::{complete::complete, messages, queues, room, socket};
 use crate::{error::ErrorCode, wire::native};
 
 const RULES: &str = include_str!("../../../static/rules.md");
@@ -24,10 +13,11 @@ const WEBSOCKET: &str = include_str!("../../../static/websocket.md");
 const PAGE: &str = include_str!("../../../static/docs.html");
 const SCRIPT: &str = include_str!("../../../static/docs.js");
 const STYLE: &str = include_str!("../../../static/docs.css");
+const ICON: &str = include_str!("../../../static/docs.svg");
 
 #[derive(OpenApi)]
 #[openapi(
-    info(title = "anteroom.v1"),
+    info(title = "anteroom.v1", license(name = "Apache-2.0")),
     paths(
         document, docs, socket::socket, room::participants, room::transaction,
         queues::list, queues::inspect, queues::open, queues::configure, queues::delete, queues::explain,
@@ -38,7 +28,6 @@ const STYLE: &str = include_str!("../../../static/docs.css");
         messages::receive, messages::settle, messages::extend, messages::change,
     ),
     components(schemas(native::answer::Problem, native::request::Subscribe)),
-    modifiers(&Common),
     tags(
         (name = "messages", description = "Send, receive, settle, look at"),
         (name = "queues", description = "Open, configure, inspect"),
@@ -50,111 +39,6 @@ const STYLE: &str = include_str!("../../../static/docs.css");
     ),
 )]
 struct Api;
-
-/// What all operations have in common.
-struct Common;
-
-impl Modify for Common {
-    fn modify(&self, document: &mut Document) {
-        document.info.description = Some(format!("{RULES}\n{}\n{WEBSOCKET}", errors()));
-        document.info.version = env!("CARGO_PKG_VERSION").to_owned();
-        document.info.license = None;
-        document.info.contact = None;
-        let components = document.components.get_or_insert_default();
-        let bearer = HttpBuilder::new()
-            .scheme(HttpAuthScheme::Bearer)
-            .bearer_format("JWT")
-            .description(Some("The participant's token for this room"))
-            .build();
-        components.add_security_scheme("bearer", SecurityScheme::Http(bearer));
-        let query = ApiKey::Query(ApiKeyValue::with_description(
-            "token",
-            "The same token, for those who cannot set headers",
-        ));
-        components.add_security_scheme("query", SecurityScheme::ApiKey(query));
-        for (path, item) in &mut document.paths.paths {
-            for operation in operations(item) {
-                if path.contains("{room}") {
-                    complete(path, operation);
-                }
-            }
-        }
-        if let Some(socket) = document.paths.paths.get_mut("/v1/rooms/{room}/ws")
-            && let Some(operation) = &mut socket.get
-        {
-            operation.description = Some(WEBSOCKET.to_owned());
-        }
-    }
-}
-
-fn operations(item: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
-    [&mut item.get, &mut item.put, &mut item.post, &mut item.patch, &mut item.delete]
-        .into_iter()
-        .filter_map(Option::as_mut)
-}
-
-/// Parts of the path, security, refusals.
-fn complete(path: &str, operation: &mut Operation) {
-    let parameters = operation.parameters.get_or_insert_default();
-    let parts = [
-        (
-            "room",
-            "Name of the room; the token must be for it. 1 to 255 bytes of UTF-8 without control characters, percent-encoded",
-        ),
-        (
-            "queue",
-            "Name of the queue: 1 to 255 bytes of UTF-8 without control characters, percent-encoded",
-        ),
-        ("group", "Name of the group, likewise"),
-        ("name", "Name of the schedule, likewise"),
-        ("message", "Id or position of the message, percent-encoded"),
-    ];
-    let in_path: Vec<RefOr<Parameter>> = parts
-        .into_iter()
-        .filter(|(name, _)| path.contains(&format!("{{{name}}}")))
-        .map(|(name, description)| {
-            ParameterBuilder::new()
-                .name(name)
-                .parameter_in(ParameterIn::Path)
-                .required(Required::True)
-                .description(Some(description))
-                .schema(Some(ObjectBuilder::new().schema_type(Type::String)))
-                .build()
-                .into()
-        })
-        .collect();
-    parameters.splice(0..0, in_path);
-    if let Some(RefOr::T(answer)) = operation.responses.responses.get_mut("200")
-        && answer.description.is_empty()
-    {
-        answer.description = "It is done".to_owned();
-    }
-    operation.security = Some(vec![
-        SecurityRequirement::new("bearer", Vec::<String>::new()),
-        SecurityRequirement::new("query", Vec::<String>::new()),
-    ]);
-    for (status, description) in [
-        (
-            "400",
-            "`invalid_request`, `invalid_json`, `invalid_name`, `invalid_settings`: the sentence names the field",
-        ),
-        ("401", "`token_missing`, `token_invalid`, `token_expired`, `token_not_yet_valid`"),
-        ("403", "`wrong_room`, `permission_denied`, `origin_not_allowed`"),
-        ("default", "Any other refusal: see the codes above"),
-    ] {
-        let problem = ResponseBuilder::new().description(description).content(
-            "application/problem+json",
-            ContentBuilder::new()
-                .schema(Some(Ref::from_schema_name(native::answer::Problem::name())))
-                .build(),
-        );
-        operation
-            .responses
-            .responses
-            .entry(status.to_owned())
-            .or_insert_with(|| problem.build().into());
-    }
-}
 
 /// The table of errors.
 fn errors() -> String {
@@ -175,9 +59,13 @@ fn errors() -> String {
     table
 }
 
-fn text() -> &'static str {
+pub(super) fn text() -> &'static str {
     static TEXT: OnceLock<String> = OnceLock::new();
-    TEXT.get_or_init(|| Api::openapi().to_json().unwrap_or_default())
+    TEXT.get_or_init(|| {
+        let mut document = serde_json::to_value(Api::openapi()).unwrap_or_default();
+        complete(&mut document, format!("{RULES}\n{}\n{WEBSOCKET}", errors()), WEBSOCKET);
+        document.to_string()
+    })
 }
 
 /// This document
@@ -185,7 +73,6 @@ fn text() -> &'static str {
 /// No token is needed.
 #[utoipa::path(get, path = "/v1/openapi.json", tag = "document",
     responses((status = 200, description = "OpenAPI 3.1", content_type = "application/json")))]
-#[expect(clippy::unused_async, reason = "a handler")]
 pub(super) async fn document() -> HttpResponse {
     HttpResponse::Ok().insert_header((header::CONTENT_TYPE, "application/json")).body(text())
 }
@@ -195,7 +82,6 @@ pub(super) async fn document() -> HttpResponse {
 /// No token is needed to read it.
 #[utoipa::path(get, path = "/v1/docs", tag = "document",
     responses((status = 200, description = "A page", content_type = "text/html")))]
-#[expect(clippy::unused_async, reason = "a handler")]
 pub(super) async fn docs() -> HttpResponse {
     file("text/html; charset=utf-8", PAGE)
 }
@@ -206,6 +92,10 @@ pub(super) async fn script() -> HttpResponse {
 
 pub(super) async fn style() -> HttpResponse {
     file("text/css; charset=utf-8", STYLE)
+}
+
+pub(super) async fn icon() -> HttpResponse {
+    file("image/svg+xml", ICON)
 }
 
 fn file(content_type: &'static str, text: &'static str) -> HttpResponse {

@@ -1,5 +1,6 @@
 //! `anteroom.v1` below `/v1`: one handler for each request, a WebSocket, and the document that describes them.
 
+mod complete;
 mod document;
 mod exchange;
 mod guard;
@@ -68,6 +69,7 @@ routes! { config:
     "/docs" => GET document::docs;
     "/docs.js" => GET document::script;
     "/docs.css" => GET document::style;
+    "/docs.svg" => GET document::icon;
     "/rooms/{room}/ws" => GET socket::socket;
     "/rooms/{room}/participants" => GET room::participants;
     "/rooms/{room}/transaction" => POST room::transaction;
@@ -100,4 +102,34 @@ routes! { config:
 async fn not_found(request: HttpRequest) -> HttpResponse {
     let path: String = request.path().chars().take(200).collect();
     refusal(&Error::new(ErrorCode::NotFound, format!("there is nothing at {path}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    /// What only the page itself asks for.
+    const OF_THE_PAGE: [&str; 3] = ["/docs.js", "/docs.css", "/docs.svg"];
+
+    #[test]
+    fn the_document_lists_what_is_served_and_nothing_else() {
+        let served: BTreeSet<String> = PATHS
+            .iter()
+            .filter(|(path, _)| !OF_THE_PAGE.contains(path))
+            .flat_map(|(path, methods)| {
+                methods.iter().map(move |method| format!("{method} /v1{path}"))
+            })
+            .collect();
+        let document: serde_json::Value = serde_json::from_str(document::text()).unwrap();
+        let mut listed = BTreeSet::new();
+        for (path, item) in document["paths"].as_object().unwrap() {
+            for method in item.as_object().unwrap().keys() {
+                assert!(listed.insert(format!("{} {path}", method.to_uppercase())));
+            }
+        }
+        assert_eq!(served, listed);
+        assert!(served.len() > 30);
+    }
 }

@@ -20,8 +20,10 @@ pub(super) async fn participants(at: At, body: Payload) -> HttpResponse {
 /// Change several queues together
 ///
 /// Ends deliveries and sends messages in one or more queues: all of it happens, or nothing. Every lease must be live (`lease_lost`),
-/// every message admitted (`queue_full`, `queue_closed` …) and no duplicate (`duplicate`). A queue that is only sent to is made if it
-/// is not there. Over WebSocket: `transaction`. Needs `send` where messages are sent, `receive` where deliveries end.
+/// every message admitted (`queue_closed`, `queue_full`, `queue_bytes_full`, `too_many_partitions`) and no duplicate (`duplicate`); the
+/// sentence of the refusal names the queue. A queue that is sent to is made if it is not there (`too_many_queues`); one that is
+/// only settled in must be there (`queue_not_found`). Settles and sends of all parts together are at most `items_per_request`
+/// (`too_many_items`). Over WebSocket: `transaction`. Needs `send` where messages are sent, `receive` where deliveries end.
 #[utoipa::path(post, path = "/v1/rooms/{room}/transaction", tag = "room", request_body = Transact,
     responses((status = 200, body = Transacted)))]
 pub(super) async fn transaction(at: At, body: Payload) -> HttpResponse {

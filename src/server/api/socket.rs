@@ -42,6 +42,8 @@ impl Offer {
 }
 
 /// Opens a WebSocket to the room
+///
+/// Refused with `session_lost` (with `resume`: connect without it), `too_many_connections`, `too_many_participants`.
 #[utoipa::path(
     get,
     path = "/v1/rooms/{room}/ws",
@@ -55,10 +57,6 @@ impl Offer {
     ),
     responses(
         (status = 101, description = "The connection is a WebSocket now; the first frame is `hello`"),
-        (status = 404, body = crate::wire::native::answer::Problem, content_type = "application/problem+json",
-            description = "`session_lost`: the session is no more, or what the client has not received is no longer kept; connect without `resume`"),
-        (status = 503, body = crate::wire::native::answer::Problem, content_type = "application/problem+json",
-            description = "`too_many_connections`, `too_many_participants`, `too_many_rooms`, `server_closing`"),
     ),
 )]
 pub(super) async fn socket(at: At, payload: Payload) -> HttpResponse {
@@ -101,7 +99,8 @@ async fn admit(at: &At, offer: &Offer) -> Result<RoomConversation, Error> {
         let received = parameter("received").unwrap_or("0").parse().map_err(|_| {
             Error::new(ErrorCode::InvalidRequest, "`received` must be a whole number")
         })?;
-        let detached = context.sessions.resume(session, &identity, received).await?;
+        let detached =
+            context.sessions.resume(session, identity, received, context.clock.elapsed()).await?;
         let entry = Entry::Back(Box::new(detached), received);
         return Ok(RoomConversation::new(entry, context, place));
     }
@@ -117,5 +116,5 @@ async fn admit(at: &At, offer: &Offer) -> Result<RoomConversation, Error> {
         resume_ms: context.sessions.keep_for.0,
     };
     let dialect = Box::new(NativeDialect::new(welcome, seat.limits()));
-    Ok(RoomConversation::new(Entry::New(seat, dialect), context, place))
+    Ok(RoomConversation::new(Entry::New(Box::new(seat), dialect), context, place))
 }

@@ -57,12 +57,14 @@ pub struct Counts {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Group {
     /// Null: the work group.
+    #[schema(required)]
     pub name: Option<String>,
     /// Its messages.
     pub counts: Counts,
     /// Its waiting and standing receivers.
     pub receivers: u64,
     /// When the oldest ready message was sent, in milliseconds since the epoch.
+    #[schema(required)]
     pub oldest_ready_at: Option<u64>,
 }
 
@@ -101,6 +103,7 @@ pub struct ScheduleShown {
     /// Whether it stands still.
     pub paused: bool,
     /// Its next occurrence; null: there is none.
+    #[schema(required)]
     pub next_at: Option<u64>,
     /// What is sent: a message as it is sent.
     #[schema(value_type = super::message::NewMessage)]
@@ -271,6 +274,7 @@ pub struct Page {
     /// By position: by the number of their partition, then by offset.
     pub messages: Vec<View>,
     /// What to ask for `after` to see more; null: that was all.
+    #[schema(required)]
     pub next: Option<String>,
 }
 
@@ -289,6 +293,7 @@ pub struct Changed {
 #[schema(example = json!({"next_at": 1_785_000_000_000_u64}))]
 pub struct NextAt {
     /// Its next occurrence in milliseconds since the epoch; null: there is none, or it is paused.
+    #[schema(required)]
     pub next_at: Option<u64>,
 }
 

@@ -7,6 +7,7 @@ use serde::{
     de::{self, DeserializeSeed, MapAccess, Visitor, value::MapAccessDeserializer},
 };
 use serde_json::value::RawValue;
+use serde_path_to_error::Track;
 
 use super::{
     answer::{Participant, Refusal},
@@ -287,9 +288,13 @@ impl<'de, A: MapAccess<'de>> MapAccess<'de> for &mut Rest<'de, A> {
 
     fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, A::Error> {
         match self.value.take() {
-            Some((name, value)) => seed
-                .deserialize(value)
-                .map_err(|error| de::Error::custom(format!("`{}`: {error}", name.as_str()))),
+            Some((name, value)) => {
+                let mut track = Track::new();
+                let read =
+                    seed.deserialize(serde_path_to_error::Deserializer::new(value, &mut track));
+                let located = |error| read::located(name.as_str(), &track.path(), &error);
+                read.map_err(|error| de::Error::custom(located(error)))
+            }
             None => self.map.next_value_seed(seed),
         }
     }

@@ -168,15 +168,16 @@ pub struct Received {
     pub id: String,
     /// To settle it with; a text without meaning, valid in this queue until the lease ends. Null with
     /// `lease: "none"`: it is done already.
+    #[schema(required)]
     pub lease: Option<String>,
     /// Which delivery of the message to this group this is; the first is 1. Never falls.
     pub attempt: u32,
     /// When the lease ends, in milliseconds since the epoch; null: it is not timed.
+    #[schema(required)]
     pub until: Option<u64>,
     /// Where it is: number of its partition, and offset in it. Never reused.
     pub position: String,
     /// Name of its partition.
-    #[serde(default)]
     pub partition: String,
     /// When it was sent, in milliseconds since the epoch.
     pub sent_at: u64,
@@ -242,15 +243,17 @@ pub struct View {
     /// Failures in the group so far.
     pub failures: u32,
     /// When it changes by itself: ready again (delayed), or the lease's end (leased); null: not by itself.
+    #[schema(required)]
     pub until: Option<u64>,
     /// When it was given up or done.
+    #[schema(required)]
     pub ended_at: Option<u64>,
     /// Why it was given up: what the settle said, else `failed`, `lease expired`, `expired`, `parent failed`,
     /// `queue_full`, `buried`.
+    #[schema(required)]
     pub reason: Option<String>,
     /// What its taker said when it was done: any JSON value. Null also if nothing was said.
-    #[serde(default)]
-    #[schema(value_type = Option<serde_json::Value>)]
+    #[schema(value_type = Option<serde_json::Value>, required)]
     pub result: Option<Box<RawValue>>,
     /// Where it is: number of its partition, and offset in it.
     pub position: String,

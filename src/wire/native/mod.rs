@@ -30,7 +30,7 @@
 //!   `{"watch":7,"queue":"jobs","event":"delivered","at":ms,"message":"0-0","group":null,"count":1}`, and
 //!   `{"watch":7,"missed":12}` when they came faster than they were read. `{"op":"unwatch","watch":7}`.
 //! * **Resuming**: both sides count the text frames that they got in a session, the `hello` not counted. When TCP
-//!   ends, the session lives on for `resume_ms`: its leases and receivers stay, and what the server would say is kept.
+//!   ends without a close frame, the session lives on for `resume_ms`: its leases and receivers stay, and what the server would say is kept.
 //!   The client connects with `?resume=SESSION&received=N`, N being the frames that it has got. `hello` says
 //!   `"resumed":true` and how many frames of the client the server has got (`received`); the server then says
 //!   again what the client has not got, and the client says again what the server has not got. A session that is no more:

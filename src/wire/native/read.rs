@@ -7,6 +7,7 @@ use serde::{
     de::{self, IgnoredAny, IntoDeserializer, MapAccess, Visitor, value::MapAccessDeserializer},
 };
 use serde_json::error::Category;
+use serde_path_to_error::Path;
 
 use crate::error::{Error, ErrorCode};
 
@@ -41,16 +42,26 @@ fn why<'a, T: Deserialize<'a>>(text: &'a str, error: &serde_json::Error) -> Erro
         Ok(_) => return refusal(ErrorCode::InvalidRequest, error.to_string()),
         Err(named) => named,
     };
-    let path = named.path().to_string();
+    let sentence = located("", named.path(), named.inner());
+    refusal(ErrorCode::InvalidRequest, sentence)
+}
+
+/// A sentence that names the field; `outer` is what `path` stands in.
+pub(super) fn located(outer: &str, path: &Path, error: &impl fmt::Display) -> String {
+    let inner = path.to_string();
+    let between = if outer.is_empty() || inner.starts_with('[') { "" } else { "." };
+    let path = format!("{outer}{between}{inner}");
     let path = path.trim_end_matches('?').trim_end_matches('.');
-    let sentence = named.inner().to_string();
+    let sentence = error.to_string();
     let sentence =
         sentence.rsplit_once(" at line ").map_or(sentence.as_str(), |(before, _)| before);
-    let sentence = match path {
+    // An unknown field is named by the sentence; the path says where it stands.
+    let unknown = sentence.strip_prefix("unknown field `").and_then(|rest| rest.split('`').next());
+    let holder = unknown.and_then(|name| path.strip_suffix(name));
+    match holder.map_or(path, |holder| holder.trim_end_matches('.')) {
         "" => sentence.to_owned(),
         path => format!("`{path}`: {sentence}"),
-    };
-    refusal(ErrorCode::InvalidRequest, sentence)
+    }
 }
 
 /// Reads the pairs of a query, already decoded, into the same type as a body. A list is written `a,b`; labels

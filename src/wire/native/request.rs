@@ -411,7 +411,7 @@ pub struct Await<'a> {
 
 /// A change by hand.
 ///
-/// * `cancel`: removed from the queue for all groups, in whatever state.
+/// * `cancel`: removed from the queue for all groups, in whatever state (a `done` one that is still kept, too).
 /// * `promote`: delayed → ready at once.
 /// * `redrive`: dead → ready, with no failures counted; one after the other with `per_second`.
 /// * `bury`: blocked, delayed or ready → dead.
@@ -426,7 +426,7 @@ pub enum Action {
 }
 
 /// Changes messages by hand: those with these `ids`, or the first ones, by position, that a `filter` lets through.
-/// Messages in a state that the action does not apply to are passed over.
+/// Ids that are not known, and messages in a state that the action does not apply to, are passed over.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(example = json!({"action": "redrive", "filter": {"reason": "timeout"}, "limit": 100}))]

@@ -128,7 +128,7 @@ macro_rules! settings {
         /// The settings in force. All fields are there.
         #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
         pub struct Settings {
-            $($(#[doc = $doc])+ pub $name: $shown,)*
+            $($(#[doc = $doc])+ #[schema(required)] pub $name: $shown,)*
         }
     };
 }

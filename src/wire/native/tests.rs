@@ -302,3 +302,13 @@ fn the_writer_separates_members_and_shares_what_is_large() {
         assert_eq!((list.len(), list[2]["body"].get().as_bytes()), (3, &large[..]));
     }
 }
+
+#[test]
+fn a_received_message_names_its_partition() {
+    let whole = r#"{"id":"0-0","lease":null,"attempt":1,"until":null,"position":"0-0","partition":"p","sent_at":5,"body":1}"#;
+    let received: Received = serde_json::from_str(whole).unwrap();
+    assert_eq!((received.partition.as_str(), received.until), ("p", None));
+    let less = whole.replace(r#""partition":"p","#, "");
+    let error = serde_json::from_str::<Received>(&less).unwrap_err();
+    assert!(error.to_string().starts_with("missing field `partition`"), "{error}");
+}

@@ -1,5 +1,7 @@
 //! What the tests stand on: the real server in a process of its own, tokens, a scripted peer.
 
+mod both;
+mod document;
 mod http;
 mod native;
 mod peer;
@@ -7,6 +9,8 @@ pub mod raw;
 mod server;
 mod token;
 
+pub use both::Both;
+pub use document::Document;
 pub use http::{Http, exchange};
 pub use native::Native;
 pub use peer::{Answer, Peer, Said, request};

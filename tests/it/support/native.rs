@@ -15,6 +15,11 @@ pub struct Native {
     pub hello: Value,
     last_id: u64,
     early: VecDeque<String>,
+    /// Text frames that came and that were said in this session, the hello not counted.
+    pub heard: u64,
+    pub said: u64,
+    /// Pings are answered at once, as every real client does.
+    pub pongs: bool,
 }
 
 impl Native {
@@ -33,15 +38,35 @@ impl Native {
         let socket =
             within("the handshake", RawSocket::connect(server.address(), path, headers)).await?;
         let (hello, early) = (Value::Null, VecDeque::new());
-        let mut peer = Self { socket, hello, last_id: 0, early };
+        let mut peer = Self { socket, hello, last_id: 0, early, heard: 0, said: 0, pongs: true };
         let first = peer.next().await;
         peer.hello = first["hello"].clone();
         assert!(peer.hello.is_object(), "{first}");
+        peer.heard = 0;
+        Ok(peer)
+    }
+
+    /// Comes back to a session of which `received` frames are known.
+    pub async fn resume(
+        server: &Server,
+        room: &str,
+        token: &str,
+        session: &Value,
+        received: u64,
+    ) -> Result<Self, Refusal> {
+        let session = session.as_str().unwrap();
+        let path = format!("/v1/rooms/{room}/ws?resume={session}&received={received}");
+        let mut peer =
+            Self::connect(server, &path, &[format!("Authorization: Bearer {token}")]).await?;
+        peer.heard = received;
+        peer.said = peer.hello["received"].as_u64().unwrap();
+        peer.last_id = 1000; // Other ids than those of before.
         Ok(peer)
     }
 
     /// Says something.
     pub async fn say(&mut self, text: &str) {
+        self.said += 1;
         self.socket.send(TEXT, text.as_bytes()).await.expect("the server reads");
     }
 
@@ -118,13 +143,17 @@ impl Native {
             let frame = within("the server to say something", self.socket.next()).await;
             let Some(frame) = frame else { return Err(None) };
             match frame.opcode {
+                PING if !self.pongs => {}
                 PING => drop(self.socket.send(PONG, &frame.data).await),
                 CLOSE => {
                     let (code, reason) = frame.data.split_at(2);
                     let code = u16::from_be_bytes([code[0], code[1]]);
                     return Err(Some((code, String::from_utf8(reason.to_vec()).unwrap())));
                 }
-                TEXT => return Ok(String::from_utf8(frame.data).unwrap()),
+                TEXT => {
+                    self.heard += 1;
+                    return Ok(String::from_utf8(frame.data).unwrap());
+                }
                 other => panic!("a frame of opcode {other}"),
             }
         }
