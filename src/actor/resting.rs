@@ -64,6 +64,7 @@ impl RoomActor {
 
     fn retire(&self, ctx: &mut Context<Self>) {
         if self.shared.directory.retire(&self.name) {
+            tracing::debug!(room = %self.name, "the room rests");
             ctx.stop();
         }
     }

@@ -144,7 +144,7 @@ impl State {
         let (mut queues, mut sum) = (Vec::new(), 0);
         while let Some(row) = rows.next()? {
             let (room, queue): (String, String) = (row.get(0)?, row.get(1)?);
-            sum ^= Row::read(row, 2)?.fingerprint(&room, &queue);
+            sum = i64::wrapping_add(sum, Row::read(row, 2)?.fingerprint(&room, &queue));
             let wrong =
                 || OpenError::State(format!("the name of a queue is damaged: {room} {queue}"));
             let key = (room.parse().map_err(|_| wrong())?, queue.parse().map_err(|_| wrong())?);
@@ -168,7 +168,8 @@ impl State {
             while let Some(row) = rows.next().map_err(failed)? {
                 let (room, queue): (String, String) =
                     (row.get(0).map_err(failed)?, row.get(1).map_err(failed)?);
-                sum ^= Row::read(row, 2).map_err(failed)?.fingerprint(&room, &queue);
+                let row = Row::read(row, 2).map_err(failed)?;
+                sum = i64::wrapping_sub(sum, row.fingerprint(&room, &queue));
             }
             add_to_sum(&transaction, sum).map_err(failed)?;
         }
@@ -271,7 +272,8 @@ fn write(
         .map_err(failed)?;
     let old = before.map_or(0, |row| row.fingerprint(room, queue));
     let new = Row { applied, exists: save.exists, due };
-    add_to_sum(transaction, old ^ new.fingerprint(room, queue)).map_err(failed)?;
+    let change = new.fingerprint(room, queue).wrapping_sub(old);
+    add_to_sum(transaction, change).map_err(failed)?;
     for one in &save.blocks {
         let (part, block) = (one.partition, one.block.cast_signed());
         let place = place(&save.room, &save.queue, block, part + 1);
@@ -334,7 +336,8 @@ impl Row {
 fn add_to_sum(transaction: &Transaction<'_>, change: i64) -> Result<(), rusqlite::Error> {
     let text = "SELECT value FROM meta WHERE name = 'sum'";
     let sum: i64 = transaction.query_row(text, [], |row| row.get(0))?;
-    transaction.execute("UPDATE meta SET value = ? WHERE name = 'sum'", [sum ^ change])?;
+    transaction
+        .execute("UPDATE meta SET value = ? WHERE name = 'sum'", [sum.wrapping_add(change)])?;
     Ok(())
 }
 
