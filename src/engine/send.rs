@@ -40,7 +40,7 @@ enum Plan {
     /// It is known already.
     Keep(Receipt),
     /// It takes the place of the first one.
-    Replace(Position),
+    Replace(Receipt),
     /// It is the same as an earlier one of the batch, by its place in the batch.
     SameAs(usize),
 }
@@ -84,7 +84,10 @@ impl Queue {
                     self.add(message, is_full.then_some("queue_full"))?
                 }
                 Plan::Keep(receipt) => receipt,
-                Plan::Replace(position) => self.replace(position, message),
+                Plan::Replace(receipt) => {
+                    self.replace(receipt.position, message);
+                    receipt
+                }
                 Plan::SameAs(at) => match receipts.get(at) {
                     Some(first) => Receipt { duplicate: true, ..first.clone() },
                     None => return Err(ErrorCode::Internal),
@@ -244,15 +247,16 @@ impl Queue {
         let Some(first) = self.known.keys.get(&(*number, Arc::clone(&key.text))) else {
             return Ok(None);
         };
-        if key.on_duplicate == OnDuplicate::Replace && self.is_untouched(first.position) {
-            return Ok(Some(Plan::Replace(first.position)));
+        let (position, id) = (first.position, first.id.clone());
+        let receipt = Receipt { position, id, duplicate: true };
+        if key.on_duplicate == OnDuplicate::Replace && self.is_untouched(position) {
+            return Ok(Some(Plan::Replace(receipt)));
         }
         let content = known::content(body, options.kind.as_deref());
         if self.settings.dedup_content && first.content.is_some_and(|first| first != content) {
             return Err(ErrorCode::KeyConflict);
         }
-        let (position, id) = (first.position, first.id.clone());
-        Ok(Some(Plan::Keep(Receipt { position, id, duplicate: true })))
+        Ok(Some(Plan::Keep(receipt)))
     }
 
     /// Still ready or delayed in all groups, and never taken.
@@ -625,9 +629,9 @@ impl Queue {
     }
 
     /// The first message with this key gets another body and other options, in its old place.
-    fn replace(&mut self, position: Position, new: NewMessage) -> Receipt {
+    fn replace(&mut self, position: Position, new: NewMessage) {
         let Some(old) = self.message(position).cloned() else {
-            return Receipt { position, id: None, duplicate: true };
+            return; // It was dropped to make room.
         };
         let (mut options, expires_at) = self.times_of(new.options);
         let before = old.options.as_deref();
@@ -659,12 +663,10 @@ impl Queue {
         };
         let record = Record::Replaced { message: Arc::clone(&message), standing: standing.clone() };
         self.append(record);
-        let id = message.options.as_ref().and_then(|options| options.id.clone());
         self.put_in_place(message, &standing, parents.as_ref().ok());
         if parents.is_err() {
             self.fail_child(position);
         }
-        Receipt { position, id, duplicate: true }
     }
 
     /// Also for a replay.

@@ -15,6 +15,9 @@ use super::{
 };
 use crate::types::{Millis, Timestamp};
 
+/// An item of a command that settles a partition lease: its place in the command, which message, and how.
+type RunItem = (usize, u64, Verdict);
+
 /// Why a message is given up, if nobody said.
 const FAILED: &str = "failed";
 
@@ -38,13 +41,13 @@ impl Queue {
         Some(Outcome::Settled(results))
     }
 
-    /// Ends leases. Those of one partition lease are taken together, where the first of them stands.
+    /// Ends leases: those of messages one by one, and then those of partitions, the items of each together.
     pub(super) fn settle_items(
         &mut self,
         items: Vec<(LeaseId, Verdict)>,
         mut tell: impl FnMut(usize, Settled),
     ) {
-        let mut runs: BTreeMap<(u32, u32), Vec<(usize, u64, Verdict)>> = BTreeMap::new();
+        let mut runs: BTreeMap<(u32, u32), Vec<RunItem>> = BTreeMap::new();
         let mut order = Vec::new();
         for (at, (lease, verdict)) in items.into_iter().enumerate() {
             let LeaseId { group, position, .. } = lease;
@@ -199,7 +202,7 @@ impl Queue {
         &mut self,
         group: u32,
         partition: u32,
-        items: Vec<(usize, u64, Verdict)>,
+        items: Vec<RunItem>,
         tell: &mut impl FnMut(usize, Settled),
     ) {
         let Some(run) = self.lane_of(group, partition).and_then(|lane| lane.run.as_ref()) else {

@@ -415,7 +415,8 @@ impl Model {
             None => !self.gone.iter().any(|(gone, until)| gone == id && self.now < *until),
         };
         let open = options.depends_on.into_iter().filter(is_open);
-        let place = |id: Arc<str>| self.by_id(&id).map_or(id, |parent| self.kept(parent).position());
+        let place =
+            |id: Arc<str>| self.by_id(&id).map_or(id, |parent| self.kept(parent).position());
         // One that replaces another may name it.
         open.map(place).filter(|parent| **parent != message.position.to_string()).collect()
     }
