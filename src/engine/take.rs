@@ -299,7 +299,7 @@ impl Queue {
 
     /// A partition is free again. Its messages must have been moved.
     pub(super) fn end_run(&mut self, group: u32, partition: u32) -> Option<Run> {
-        let Some((members, log)) = self.lane(group, partition) else { return None };
+        let (members, log) = self.lane(group, partition)?;
         let run = members.lanes.get_mut(partition as usize)?.run.take()?;
         members.reindex(partition, log);
         if let Some(session) = run.lease.bound {
@@ -641,11 +641,13 @@ fn check(take: &Take) -> Result<(), ErrorCode> {
         Term::Timed { length, .. } => length,
         Term::Session | Term::Auto => None,
     };
-    let by_partition = matches!(take.unit, Unit::Partition { .. });
-    let fine = (take.max > 0 || matches!(take.park, Park::Standing { .. }))
-        && !matches!(take.unit, Unit::Partition { max: 0 })
-        && !(by_partition && !take.labels.is_empty())
-        && !(by_partition && matches!(take.park, Park::Standing { .. }))
+    let stands = matches!(take.park, Park::Standing { .. });
+    let unit_fits = match take.unit {
+        Unit::Message => true,
+        Unit::Partition { max } => max > 0 && take.labels.is_empty() && !stands,
+    };
+    let fine = unit_fits
+        && (take.max > 0 || stands)
         && length.is_none_or(|length| (LEASE_MIN..=LEASE_MAX).contains(&length));
     if fine { Ok(()) } else { Err(ErrorCode::InvalidRequest) }
 }

@@ -40,7 +40,7 @@ const LOOK_AROUND: Duration = Duration::from_millis(200);
 const FULL_ROUNDS: u32 = 5;
 
 /// Written when the server stops in order: the last frame, and a checksum.
-const CLEAN: &str = "clean";
+pub(super) const CLEAN: &str = "clean";
 const CLEAN_TO_BE: &str = "clean.new";
 
 /// See the module.
@@ -141,7 +141,7 @@ impl DurableStore {
         let mut state = State::open(state_path, u64::from_le_bytes(id))?;
         let (store, retired) = (state.store()?, state.retired()?);
         let found = recover(disk.as_ref(), store, retired, &options.keys, told)?;
-        check_clean_mark(disk.as_ref(), found.last)?;
+        check_clean_mark(disk.as_ref(), found.last, true)?;
         let is_in_journal = |(room, queue): &QueueKey| {
             found.places.get(room).is_some_and(|queues| queues.contains_key(queue))
         };
@@ -230,15 +230,19 @@ fn mark(last: u64) -> [u8; 12] {
     mark
 }
 
-/// A mark says where the journal must end. It is taken away before anything else is written.
-fn check_clean_mark(disk: &dyn Disk, found: u64) -> Result<(), OpenError> {
+/// A mark says where the journal must end; whether there is one. Before anything else is written it is taken away.
+pub(super) fn check_clean_mark(
+    disk: &dyn Disk,
+    found: u64,
+    take_away: bool,
+) -> Result<bool, OpenError> {
     let files = disk.list()?;
     let is_there = |wanted: &str| files.iter().any(|(name, _)| name == wanted);
-    if is_there(CLEAN_TO_BE) {
+    if take_away && is_there(CLEAN_TO_BE) {
         disk.remove(CLEAN_TO_BE)?;
     }
     if !is_there(CLEAN) {
-        return Ok(());
+        return Ok(false);
     }
     let file = disk.open(CLEAN)?;
     let bytes = file.read_at(0, usize::try_from(file.length()?).unwrap_or_default())?;
@@ -249,9 +253,11 @@ fn check_clean_mark(disk: &dyn Disk, found: u64) -> Result<(), OpenError> {
     if said != found {
         return Err(OpenError::CleanStop { expected: said, found });
     }
-    disk.remove(CLEAN)?;
-    disk.sync_names()?;
-    Ok(())
+    if take_away {
+        disk.remove(CLEAN)?;
+        disk.sync_names()?;
+    }
+    Ok(true)
 }
 
 fn write_clean_mark(disk: &dyn Disk, last: u64) -> std::io::Result<()> {

@@ -234,6 +234,14 @@ impl State {
         transaction.commit().map_err(failed)
     }
 
+    /// Copies all of it as it is now, whoever writes meanwhile.
+    pub(super) fn copy_to(&self, path: &Path) -> Result<(), OpenError> {
+        let name =
+            path.to_str().ok_or_else(|| OpenError::State("the path is no text".to_owned()))?;
+        self.connection.execute("VACUUM INTO ?", [name])?;
+        Ok(())
+    }
+
     /// Gives pages back that are free.
     pub(super) fn shrink(&self) -> Result<(), StoreError> {
         self.connection.execute_batch("PRAGMA incremental_vacuum(256)").map_err(failed)

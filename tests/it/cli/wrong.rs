@@ -43,6 +43,7 @@ fn wrong_usage_ends_with_2_and_says_what_is_right() {
         ("queue purge demo/jobs", "--states <STATES>"),
         ("queue open demo/jobs leas=3s", "there is no setting `leas`; did you mean `lease_ms`?"),
         ("queue open demo/jobs lease=30", "`30` has no unit"),
+        ("queue open demo/jobs lease=soon", "`soon` is no length: write 500ms"),
         ("queue configure demo/jobs lease", "`lease` is not NAME=VALUE"),
         ("queue dlq redrive demo/jobs --rate 0/s", "less than one per second"),
         (
