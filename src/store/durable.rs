@@ -1,7 +1,7 @@
 //! The store of a server that keeps what it acknowledged: a journal, a state store, and two threads.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque},
+    collections::{BTreeMap, BTreeSet, HashMap, VecDeque},
     path::{Path, PathBuf},
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
     thread::JoinHandle,
@@ -76,8 +76,6 @@ struct Core {
 #[derive(Default)]
 struct Work {
     saves: VecDeque<(Save, Done)>,
-    /// Asked for, or in `saves`.
-    asked: HashSet<QueueKey>,
     is_closing: bool,
 }
 
@@ -283,7 +281,6 @@ impl Core {
                     self.files.let_go(&queue, save.applied);
                     lock(&self.due).set(queue.clone(), save.due.filter(|_| save.exists));
                 }
-                lock(&self.work).asked.remove(&queue);
                 if let Err(error) = &saved {
                     rounds_to_wait = self.has_failed(error);
                 }
@@ -390,16 +387,12 @@ impl Store for DurableStore {
             drop(work);
             return done(Err(StoreError::Failed("the store is closed".into())));
         }
-        work.asked.insert((save.room.clone(), save.queue.clone()));
         work.saves.push_back((save, done));
         self.core.wake.notify_one();
     }
 
     fn overdue(&self) -> Vec<QueueKey> {
-        let mut overdue = self.core.files.overdue(self.core.journal_bytes, SAVES);
-        let asked = &mut lock(&self.core.work).asked;
-        overdue.retain(|queue| asked.insert(queue.clone()));
-        overdue
+        self.core.files.overdue(self.core.journal_bytes, SAVES)
     }
 
     fn due(&self, now: Timestamp) -> Vec<RoomName> {
