@@ -13,7 +13,6 @@ use tokio::sync::oneshot;
 use super::queue::QueueActor;
 use crate::{
     engine::{Queue, QueueConfig, RecordNumber},
-    journal,
     store::{Save, Store, StoreError, Stored},
     types::{QueueName, RoomName},
 };
@@ -65,17 +64,10 @@ fn restore(
     config: QueueConfig,
 ) -> Result<Queue, StoreError> {
     let Stored { saved, records } = store.load(room, queue)?;
-    let damaged = || StoreError::Failed("a saved queue makes no sense".into());
     let mut engine = match saved.image {
         None => Queue::new(config),
-        Some(image) => {
-            let image = journal::decode_image(image.into()).map_err(|_| damaged())?;
-            let blocks = saved.blocks.into_iter().map(|(partition, block, bytes)| {
-                journal::decode_block(partition, block, bytes.into())
-            });
-            let blocks = blocks.collect::<Result<Vec<_>, _>>().map_err(|_| damaged())?;
-            Queue::restore(config, image, blocks).map_err(|_| damaged())?
-        }
+        Some(image) => Queue::restore(config, image, saved.blocks)
+            .map_err(|error| StoreError::Failed(error.to_string()))?,
     };
     records.into_iter().for_each(|record| engine.replay(record));
     Ok(engine)
@@ -135,19 +127,12 @@ impl QueueActor {
     }
 
     fn image(&mut self) -> Save {
-        let blocks = self.engine.unsaved_blocks(usize::MAX);
-        let blocks = blocks
-            .iter()
-            .map(|block| (block.partition, block.block, journal::encode_block(block)))
-            .collect();
-        let image = self.engine.image();
         Save {
             room: self.room.clone(),
             queue: self.name.clone(),
             applied: self.engine.last_record(),
-            needed: image.needed_blocks(),
-            image: journal::encode_image(&image),
-            blocks,
+            blocks: self.engine.unsaved_blocks(),
+            image: self.engine.image(),
             exists: self.engine.exists(),
             due: self.engine.next_deadline(),
         }

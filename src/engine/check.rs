@@ -186,7 +186,11 @@ impl Queue {
         for (partition, part) in (0..).zip(&self.partitions) {
             for (offset, slot) in part.log.from(0) {
                 let position = Position { partition, offset };
-                let mut line = format!("{position} {:?} {:?}", slot.message, slot.settled);
+                // By which record it came is forgotten with the record.
+                let message = format!("{:?}", slot.message);
+                let sent_in = format!("sent_in: {:?}, ", slot.message.sent_in);
+                let message = message.replacen(&sent_in, "", 1);
+                let mut line = format!("{position} {message} {:?}", slot.settled);
                 for group in self.group_numbers() {
                     let lane = self.lane_of(group, partition);
                     let hold = lane.and_then(|lane| lane.get(offset)).map(|one| &one.hold);

@@ -501,6 +501,23 @@ pub enum Command {
 }
 
 impl Command {
+    /// Whether it may need more room in the store for good.
+    #[must_use]
+    pub const fn grows(&self) -> bool {
+        match self {
+            Self::Open { .. }
+            | Self::Configure { .. }
+            | Self::Send { .. }
+            | Self::SendBatch { .. }
+            | Self::OpenGroup { .. }
+            | Self::PutSchedule { .. } => true,
+            Self::Transact(transaction) | Self::Prepare { transaction, .. } => {
+                !transaction.sends.is_empty()
+            }
+            _ => false,
+        }
+    }
+
     /// Whether its answer may wait for something to happen, for as long as it takes.
     #[must_use]
     pub const fn parks(&self) -> bool {

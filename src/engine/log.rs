@@ -83,9 +83,18 @@ impl Log {
                 self.base = end;
                 return;
             }
+            let missing = usize::try_from(end - self.end()).unwrap_or(BLOCK);
             match self.blocks.back_mut() {
-                Some(block) if block.slots.len() < BLOCK => block.slots.push(None),
-                _ => self.blocks.push_back(Block { slots: vec![None], live: 0 }),
+                Some(block) if block.slots.len() < BLOCK => {
+                    let length = (block.slots.len() + missing).min(BLOCK);
+                    block.slots.resize_with(length, || None);
+                }
+                last => {
+                    if let Some(full) = last.filter(|full| full.live == 0) {
+                        full.slots = Vec::new();
+                    }
+                    self.blocks.push_back(Block { slots: vec![None], live: 0 });
+                }
             }
         }
     }

@@ -125,6 +125,7 @@ mod command;
 mod effect;
 mod group;
 mod groups;
+mod image;
 mod known;
 mod lane;
 mod log;
@@ -156,10 +157,13 @@ pub use command::{
     Term, Transaction, Unit, Verdict,
 };
 pub use effect::{Delivered, Effect, Event, Happened, Item, LeaseId, Outcome, Receipt, Settled};
+pub use image::{
+    BlockImage, Damaged, GroupImage, Image, KeyImage, LaneImage, PartitionImage, SettledImage,
+};
 pub use message::{
     DedupKey, Message, NewMessage, OnDuplicate, Options, ParentFailed, Position, Sequence,
 };
-pub use queue::{Queue, QueueConfig};
+pub use queue::{Parent, Queue, QueueConfig};
 pub use record::{Record, RecordNumber, Standing};
 pub use roster::{Attributes, Notice, Notices, Participant, Roster};
 pub use schedule::{CatchUp, ScheduleSpec, Timing};
@@ -170,5 +174,3 @@ pub use settings::{
 pub use view::{
     Counts, Explanation, GroupView, Inspection, PartitionView, ScheduleView, Status, Totals, Why,
 };
-mod image;
-pub use image::{BlockImage, Damaged, Image};

@@ -193,6 +193,16 @@ impl Queue {
         self.serve(group, Some(position.partition));
     }
 
+    /// The same while a queue is restored: the indexes of partitions are made when all messages are there.
+    pub(super) fn restore_fresh(&mut self, group: u32, position: Position) {
+        let lane =
+            self.group_mut(group).and_then(|it| it.lanes.get_mut(position.partition as usize));
+        if let Some(lane) = lane {
+            lane.push_fresh();
+        }
+        self.count(position, |slot| slot.open += 1);
+    }
+
     /// A message that was lifted is done in this group.
     pub(super) fn finish(&mut self, group: u32, position: Position) {
         let Some((members, log)) = self.lane(group, position.partition) else { return };

@@ -1,5 +1,7 @@
 //! A partition: its name and its messages.
 
+use std::collections::BTreeSet;
+
 use super::log::Log;
 use crate::types::{PartitionKey, Timestamp};
 
@@ -13,6 +15,10 @@ pub(super) struct Partition {
     pub(super) oldest_at: Option<Timestamp>,
     /// New messages are being gathered.
     pub(super) gathering: Option<Gathering>,
+    /// What is kept before this offset is in saved blocks,
+    pub(super) saved_to: u64,
+    /// but for messages of these, which are others now.
+    pub(super) changed: BTreeSet<u64>,
 }
 
 /// A window that is open.
@@ -25,6 +31,14 @@ pub(super) struct Gathering {
 
 impl Partition {
     pub(super) fn new(key: PartitionKey) -> Self {
-        Self { key, log: Log::default(), oldest: 0, oldest_at: None, gathering: None }
+        Self {
+            key,
+            log: Log::default(),
+            oldest: 0,
+            oldest_at: None,
+            gathering: None,
+            saved_to: 0,
+            changed: BTreeSet::new(),
+        }
     }
 }

@@ -50,7 +50,8 @@ pub struct QueueConfig {
 
 /// A message that others wait for.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Parent {
+pub enum Parent {
+    /// One that is kept, or was.
     Position(Position),
     /// An id that no message had yet.
     Id(Arc<str>),

@@ -530,7 +530,7 @@ impl Queue {
         }
     }
 
-    fn wait_for(&mut self, child: Position, parents: Option<&BTreeSet<Parent>>) {
+    pub(super) fn wait_for(&mut self, child: Position, parents: Option<&BTreeSet<Parent>>) {
         for parent in parents.into_iter().flatten() {
             self.parents.entry(child).or_default().insert(parent.clone());
             self.children.entry(parent.clone()).or_default().insert(child);
@@ -698,6 +698,7 @@ impl Queue {
         }
         self.bytes = self.bytes - slot.message.body.len() + message.body.len();
         slot.message = message;
+        self.has_changed(position);
         for group in self.group_numbers() {
             self.place(group, position, (0, 0), hold_of(standing));
         }

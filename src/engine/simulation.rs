@@ -16,8 +16,8 @@ use std::{
 use proptest::prelude::*;
 
 use super::{
-    Command, Delivered, Effect, Event, Item, LeaseId, Message, Outcome, Permit, Position, Queue,
-    QueueConfig, Record, RecordNumber, ReplyTo, State, Totals,
+    BlockImage, Command, Delivered, Effect, Event, Image, Item, LeaseId, Message, Outcome, Permit,
+    Position, Queue, QueueConfig, Record, RecordNumber, ReplyTo, State, Totals,
     model::{Model, Output},
 };
 use crate::{
@@ -57,6 +57,13 @@ struct Trace {
 /// One step is a number from which its command is made, so that steps can be left out.
 type Step = u64;
 
+/// What a store would have of the queue.
+#[derive(Default)]
+struct Saved {
+    image: Option<Image>,
+    blocks: BTreeMap<(u32, u64), BlockImage>,
+}
+
 struct Run {
     config: QueueConfig,
     queue: Queue,
@@ -65,7 +72,20 @@ struct Run {
     is_watched: bool,
     /// Whether commands are kept as text, for a failure that is to be read.
     is_told: bool,
+    saved: Saved,
     trace: Trace,
+}
+
+/// Two queues that must hold the same.
+fn compare(what: &str, before: &Queue, after: &Queue) -> Result<(), String> {
+    let (before, after) = (before.durable_state(), after.durable_state());
+    let lost = before.iter().filter(|line| !after.contains(line));
+    let new = after.iter().filter(|line| !before.contains(line));
+    let differ: Vec<_> = lost
+        .map(|it| format!("\n  was {it}"))
+        .chain(new.map(|it| format!("\n  is  {it}")))
+        .collect();
+    if differ.is_empty() { Ok(()) } else { Err(format!("{what}:{}", differ.concat())) }
 }
 
 fn config(random: &mut Random) -> QueueConfig {
@@ -91,7 +111,8 @@ impl Run {
         let (now, mut model) = (Timestamp(1_000_000), Model::new(config.clone()));
         queue.expire(now, &mut Vec::new());
         model.expire(now);
-        Self { queue, model, config, now, is_watched, is_told, trace: Trace::default() }
+        let (saved, trace) = (Saved::default(), Trace::default());
+        Self { queue, model, config, now, is_watched, is_told, saved, trace }
     }
 
     /// Runs the steps on both sides and fails at the first difference.
@@ -223,10 +244,43 @@ impl Run {
         if random.below(40) == 0 {
             self.look()?;
         }
+        if random.below(50) == 0 {
+            self.save();
+        }
         if random.below(300) == 0 {
             self.restart()?;
         }
         Ok(())
+    }
+
+    /// The queue is saved: an image, and the blocks that are new. What was saved earlier stays.
+    fn save(&mut self) {
+        if self.is_told {
+            self.trace.commands.push("  save".to_owned());
+        }
+        for block in self.queue.unsaved_blocks() {
+            self.saved.blocks.insert((block.partition, block.block), block);
+        }
+        let image = self.queue.image();
+        let needed = image.needed_blocks();
+        self.saved.blocks.retain(|(partition, block), _| {
+            needed
+                .iter()
+                .any(|(of, first, last)| of == partition && (first..=last).contains(&block))
+        });
+        self.saved.image = Some(image);
+    }
+
+    /// The queue from what was saved last, and the records since.
+    fn restored(&self) -> Option<Queue> {
+        let image = self.saved.image.clone()?;
+        let blocks = self.saved.blocks.values().cloned();
+        let first = image.last_record.0 as usize;
+        let mut restored = Queue::restore(self.config.clone(), image, blocks).unwrap();
+        self.trace.records[first..].iter().cloned().for_each(|record| restored.replay(record));
+        restored.expire(self.now, &mut Vec::new());
+        restored.check_invariants();
+        Some(restored)
     }
 
     /// Compares everything that can be seen.
@@ -261,16 +315,11 @@ impl Run {
         again.expire(self.now, &mut effects);
         again.check_invariants();
         self.take_in(effects)?;
-        let (before, after) = (self.queue.durable_state(), again.durable_state());
-        let lost = before.iter().filter(|line| !after.contains(line));
-        let new = after.iter().filter(|line| !before.contains(line));
-        let differ: Vec<_> = lost
-            .map(|it| format!("\n  was {it}"))
-            .chain(new.map(|it| format!("\n  is  {it}")))
-            .collect();
-        if !differ.is_empty() {
-            return Err(format!("I7:{}", differ.concat()));
+        compare("I7", &self.queue, &again)?;
+        if let Some(restored) = self.restored() {
+            compare("I7, from an image", &again, &restored)?;
         }
+        self.saved = Saved::default();
         again.set_watched(self.is_watched);
         self.queue = again;
         self.trace.attempts.clear();

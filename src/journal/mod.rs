@@ -27,6 +27,7 @@
 
 mod basic;
 mod entry;
+mod image;
 mod message;
 mod number;
 mod record;
@@ -37,8 +38,9 @@ mod tests;
 
 use bytes::Bytes;
 
-pub use crate::engine::{Record, RecordNumber};
+pub use crate::engine::{BlockImage, Image, Record, RecordNumber};
 pub use entry::{Entry, put_entry};
+pub use image::{decode_block, decode_image, encode_block, encode_image};
 use table::{Reader, Written};
 
 /// The bytes are not a record.
@@ -57,16 +59,4 @@ pub fn encode(record: &Record, out: &mut Vec<u8>) {
 /// [`NotARecord`], with `bytes` in an unspecified state.
 pub fn decode(bytes: &mut Bytes, number: RecordNumber) -> Result<Record, NotARecord> {
     Record::get(&mut Reader { bytes, number })
-}
-pub fn encode_image(_: &crate::engine::Image) -> Vec<u8> {
-    Vec::new()
-}
-pub fn decode_image(_: Bytes) -> Result<crate::engine::Image, NotARecord> {
-    Err(NotARecord)
-}
-pub fn encode_block(_: &crate::engine::BlockImage) -> Vec<u8> {
-    Vec::new()
-}
-pub fn decode_block(_: u32, _: u64, _: Bytes) -> Result<crate::engine::BlockImage, NotARecord> {
-    Err(NotARecord)
 }

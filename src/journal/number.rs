@@ -5,7 +5,7 @@ use super::{
     table::{Reader, Written},
 };
 use crate::{
-    engine::Sequence,
+    engine::{RecordNumber, Sequence},
     types::{Millis, Timestamp},
 };
 
@@ -106,4 +106,4 @@ macro_rules! as_its_number {
     };
 }
 
-as_its_number!(Sequence Timestamp Millis);
+as_its_number!(RecordNumber Sequence Timestamp Millis);

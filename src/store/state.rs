@@ -19,7 +19,7 @@ use super::{
     recovery::QueueKey,
 };
 use crate::{
-    journal::RecordNumber,
+    journal::{self, BlockImage, Image, RecordNumber},
     types::{QueueName, RoomName, Timestamp},
 };
 
@@ -45,9 +45,9 @@ pub struct Saved {
     /// The last record it knows.
     pub applied: RecordNumber,
     /// All of it but its messages; none: it was never saved.
-    pub image: Option<Vec<u8>>,
-    /// Messages: number of the partition, number of the block, content.
-    pub blocks: Vec<(u32, u64, Vec<u8>)>,
+    pub image: Option<Image>,
+    /// Its messages.
+    pub blocks: Vec<BlockImage>,
 }
 
 /// A queue to be saved.
@@ -60,15 +60,17 @@ pub struct Save {
     /// The last record it knows. All up to it must be durable.
     pub applied: RecordNumber,
     /// All of it but its messages.
-    pub image: Vec<u8>,
-    /// Blocks that are new: number of the partition, number of the block, content.
-    pub blocks: Vec<(u32, u64, Vec<u8>)>,
-    /// Blocks that are still needed: number of the partition, first and last number of a block.
-    pub needed: Vec<(u32, u64, u64)>,
+    pub image: Image,
+    /// Its messages, as far as they are not saved yet.
+    pub blocks: Vec<BlockImage>,
     /// Whether there is such a queue; it may have been deleted.
     pub exists: bool,
     /// When it wants to be woken.
     pub due: Option<Timestamp>,
+}
+
+fn senseless() -> StoreError {
+    StoreError::Failed("state store: a saved queue makes no sense".into())
 }
 
 fn failed(error: rusqlite::Error) -> StoreError {
@@ -207,11 +209,9 @@ impl State {
         };
         let (id, applied): (i64, i64) = (id, applied);
         let image = unwrap(image, &place(room, queue, applied, 0), keys)?;
-        let mut saved = Saved {
-            applied: RecordNumber(applied.cast_unsigned()),
-            image: Some(image),
-            blocks: Vec::new(),
-        };
+        let image = journal::decode_image(image.into()).map_err(|_| senseless())?;
+        let applied = RecordNumber(applied.cast_unsigned());
+        let mut saved = Saved { applied, image: Some(image), blocks: Vec::new() };
         let text = "SELECT part, block, body FROM part WHERE queue = ? ORDER BY part, block";
         let mut statement = self.connection.prepare_cached(text).map_err(failed)?;
         let mut rows = statement.query([id]).map_err(failed)?;
@@ -220,7 +220,8 @@ impl State {
                 (row.get(0).map_err(failed)?, row.get(1).map_err(failed)?);
             let body =
                 unwrap(row.get(2).map_err(failed)?, &place(room, queue, block, part + 1), keys)?;
-            saved.blocks.push((part, block.cast_unsigned(), body));
+            let block = journal::decode_block(part, block.cast_unsigned(), body.into());
+            saved.blocks.push(block.map_err(|_| senseless())?);
         }
         Ok(saved)
     }
@@ -251,7 +252,11 @@ fn write(
         .query_row(text, [room, queue], |row| Row::read(row, 0))
         .optional()
         .map_err(failed)?;
-    let image = wrap(&save.image, &place(&save.room, &save.queue, applied, 0), keys)?;
+    let image = wrap(
+        &journal::encode_image(&save.image),
+        &place(&save.room, &save.queue, applied, 0),
+        keys,
+    )?;
     let due = save.due.map(|at| at.0.min(i64::MAX as u64).cast_signed());
     let id: i64 = transaction
         .prepare_cached(
@@ -267,15 +272,16 @@ fn write(
     let old = before.map_or(0, |row| row.fingerprint(room, queue));
     let new = Row { applied, exists: save.exists, due };
     add_to_sum(transaction, old ^ new.fingerprint(room, queue)).map_err(failed)?;
-    for (part, block, body) in &save.blocks {
-        let block = block.cast_signed();
-        let body = wrap(body, &place(&save.room, &save.queue, block, part + 1), keys)?;
+    for one in &save.blocks {
+        let (part, block) = (one.partition, one.block.cast_signed());
+        let place = place(&save.room, &save.queue, block, part + 1);
+        let body = wrap(&journal::encode_block(one), &place, keys)?;
         transaction
             .prepare_cached("INSERT OR REPLACE INTO part VALUES (?, ?, ?, ?)")
             .and_then(|mut statement| statement.execute(params![id, part, block, body]))
             .map_err(failed)?;
     }
-    remove_unneeded(transaction, id, &save.needed).map_err(failed)
+    remove_unneeded(transaction, id, &save.image.needed_blocks()).map_err(failed)
 }
 
 fn remove_unneeded(
