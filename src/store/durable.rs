@@ -141,7 +141,7 @@ impl DurableStore {
         let mut state = State::open(state_path, u64::from_le_bytes(id))?;
         let (store, retired) = (state.store()?, state.retired()?);
         let found = recover(disk.as_ref(), store, retired, &options.keys, told)?;
-        check_clean_mark(disk.as_ref(), found.last)?;
+        check_clean_mark(disk.as_ref(), found.last, &found.end)?;
         let is_in_journal = |(room, queue): &QueueKey| {
             found.places.get(room).is_some_and(|queues| queues.contains_key(queue))
         };
@@ -231,7 +231,11 @@ fn mark(last: u64) -> [u8; 12] {
 }
 
 /// A mark says where the journal must end. It is taken away before anything else is written.
-fn check_clean_mark(disk: &dyn Disk, found: u64) -> Result<(), OpenError> {
+fn check_clean_mark(
+    disk: &dyn Disk,
+    found: u64,
+    (name, offset): &(String, u64),
+) -> Result<(), OpenError> {
     let files = disk.list()?;
     let is_there = |wanted: &str| files.iter().any(|(name, _)| name == wanted);
     if is_there(CLEAN_TO_BE) {
@@ -247,7 +251,12 @@ fn check_clean_mark(disk: &dyn Disk, found: u64) -> Result<(), OpenError> {
         return Err(OpenError::State(format!("journal/{CLEAN} is damaged")));
     }
     if said != found {
-        return Err(OpenError::CleanStop { expected: said, found });
+        return Err(OpenError::CleanStop {
+            expected: said,
+            found,
+            name: name.clone(),
+            offset: *offset,
+        });
     }
     disk.remove(CLEAN)?;
     disk.sync_names()?;
