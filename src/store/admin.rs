@@ -94,7 +94,7 @@ pub fn check(directory: &Path, keys: &Keys) -> Result<Report, OpenError> {
 fn examine(place: &Place, keys: &Keys) -> Result<Report, OpenError> {
     let state = State::open(&place.state_path(), 0)?;
     let found = place.recover(&state, keys)?;
-    let is_clean = check_clean_mark(place.journal.as_ref(), found.last, false)?;
+    let is_clean = check_clean_mark(place.journal.as_ref(), &found)?;
     let sources = Sources::of(&found.segments);
     let mut report = Report {
         segments: found.segments.len() as u64,
@@ -158,7 +158,7 @@ pub fn repair(directory: &Path, keys: &Keys) -> Result<Option<Loss>, OpenError> 
     let _lock = place.lock()?;
     let state = State::open(&place.state_path(), 0)?;
     let (name, offset, number) = match place.recover(&state, keys) {
-        Ok(found) => match check_clean_mark(place.journal.as_ref(), found.last, false) {
+        Ok(found) => match check_clean_mark(place.journal.as_ref(), &found) {
             Ok(_) => return Ok(None),
             Err(OpenError::CleanStop { found, .. }) => {
                 let kept_in = keep_away(&place, &[CLEAN.to_owned()])?;

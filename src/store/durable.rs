@@ -13,7 +13,7 @@ use super::{
     committer::{Committer, Inbox, Segments as _},
     disk::{Directory, Disk, Lock},
     files::Files,
-    recovery::{Places, QueueKey, Sources, recover},
+    recovery::{Places, QueueKey, Recovered, Sources, recover},
     state::State,
 };
 use crate::types::{QueueName, RoomName, Timestamp};
@@ -139,7 +139,9 @@ impl DurableStore {
         let mut state = State::open(state_path, u64::from_le_bytes(id))?;
         let (store, retired) = (state.store()?, state.retired()?);
         let found = recover(disk.as_ref(), store, retired, &options.keys, told)?;
-        check_clean_mark(disk.as_ref(), found.last, true)?;
+        if check_clean_mark(disk.as_ref(), &found)? {
+            remove_clean_mark(disk.as_ref())?;
+        }
         let is_in_journal = |(room, queue): &QueueKey| {
             found.places.get(room).is_some_and(|queues| queues.contains_key(queue))
         };
@@ -228,18 +230,9 @@ fn mark(last: u64) -> [u8; 12] {
     mark
 }
 
-/// A mark says where the journal must end; whether there is one. Before anything else is written it is taken away.
-pub(super) fn check_clean_mark(
-    disk: &dyn Disk,
-    found: u64,
-    take_away: bool,
-) -> Result<bool, OpenError> {
-    let files = disk.list()?;
-    let is_there = |wanted: &str| files.iter().any(|(name, _)| name == wanted);
-    if take_away && is_there(CLEAN_TO_BE) {
-        disk.remove(CLEAN_TO_BE)?;
-    }
-    if !is_there(CLEAN) {
+/// A mark says where the journal must end. Whether there is one.
+pub(super) fn check_clean_mark(disk: &dyn Disk, found: &Recovered) -> Result<bool, OpenError> {
+    if !disk.list()?.iter().any(|(name, _)| name == CLEAN) {
         return Ok(false);
     }
     let file = disk.open(CLEAN)?;
@@ -248,18 +241,24 @@ pub(super) fn check_clean_mark(
     if bytes != mark(said) {
         return Err(OpenError::State(format!("journal/{CLEAN} is damaged")));
     }
-    if said != found {
-        return Err(OpenError::CleanStop { expected: said, found });
-    }
-    if take_away {
-        disk.remove(CLEAN)?;
-        disk.sync_names()?;
+    if said != found.last {
+        let (name, offset) = found.end.clone();
+        return Err(OpenError::CleanStop { expected: said, found: found.last, name, offset });
     }
     Ok(true)
 }
 
+/// Before anything else is written it is taken away.
+fn remove_clean_mark(disk: &dyn Disk) -> std::io::Result<()> {
+    disk.remove(CLEAN)?;
+    disk.sync_names()
+}
+
 fn write_clean_mark(disk: &dyn Disk, last: u64) -> std::io::Result<()> {
     let mark = mark(last);
+    if disk.list()?.iter().any(|(name, _)| name == CLEAN_TO_BE) {
+        disk.remove(CLEAN_TO_BE)?; // Of a stop that was not finished.
+    }
     let file = disk.create(CLEAN_TO_BE, mark.len() as u64)?;
     file.write_at(&mark, 0)?;
     file.sync()?;

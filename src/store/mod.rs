@@ -64,9 +64,9 @@ pub enum OpenError {
     #[error("state.db: {0}")]
     State(String),
     #[error(
-        "the server was stopped in order, with frame {expected} as the last one; the journal ends with {found}"
+        "the server was stopped in order, with frame {expected} as the last one; journal/{name} ends with frame {found}, at byte {offset}"
     )]
-    CleanStop { expected: u64, found: u64 },
+    CleanStop { expected: u64, found: u64, name: String, offset: u64 },
     #[error("the data is of format {0}, which this version does not know")]
     Format(i64),
 }

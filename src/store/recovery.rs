@@ -59,6 +59,8 @@ pub(super) struct Recovered {
     pub(super) places: Places,
     /// The last frame.
     pub(super) last: u64,
+    /// The file where it is, and where it ends there.
+    pub(super) end: (String, u64),
     /// The highest generation that was ever used.
     pub(super) generation: u64,
 }
@@ -78,6 +80,7 @@ pub(super) fn recover(
         spares: Vec::new(),
         places: HashMap::new(),
         last: retired,
+        end: (String::new(), 0),
         generation: segments.iter().map(|(generation, ..)| *generation).max().unwrap_or(0),
     };
     let mut read = 0;
@@ -153,6 +156,7 @@ impl Recovered {
             })?;
         }
         self.last = scan.frames.last().map_or(first - 1, |frame| frame.number);
+        self.end = (name.clone(), scan.end as u64);
         self.segments.push(Found { name, kin, last: self.last, bytes: length, file, queues });
         Ok(())
     }

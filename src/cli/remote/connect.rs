@@ -90,6 +90,11 @@ impl ServerArgs {
         join(self.builder(room, &token)).await
     }
 
+    /// For a command that makes connections of its own, and closes them.
+    pub(super) fn builder_for_long(&self, room: &RoomName) -> Result<Builder, Failure> {
+        Ok(self.builder(room, &self.find_token(room, LONG_TOKEN_LIFE)?))
+    }
+
     fn builder(&self, room: &RoomName, token: &str) -> Builder {
         Client::builder(&self.url, room.as_str(), token)
     }

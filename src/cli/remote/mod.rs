@@ -15,6 +15,7 @@ mod target;
 mod top;
 mod transfer;
 mod values;
+mod verify;
 
 use super::Failure;
 
@@ -107,6 +108,8 @@ pub(super) enum Shortcut {
     Explain(manage::Explain),
     /// Watch the queues of a room, live (short for `room queue top`)
     Top(top::Top),
+    /// Try whether a server keeps what it promises, even if it is killed meanwhile
+    Verify(Box<verify::Verify>),
 }
 
 impl QueueCommand {
@@ -147,7 +150,7 @@ pub(super) fn run_queue(command: QueueCommand) -> Result<(), Failure> {
 
 /// Does what a short form says.
 pub(super) fn run_shortcut(command: Shortcut) -> Result<(), Failure> {
-    let hears_signals = matches!(command, Shortcut::Consume(_));
+    let hears_signals = matches!(command, Shortcut::Consume(_) | Shortcut::Verify(_));
     let command = async {
         match command {
             Shortcut::Ls(arguments) => arguments.run().await,
@@ -159,6 +162,7 @@ pub(super) fn run_shortcut(command: Shortcut) -> Result<(), Failure> {
             Shortcut::Consume(arguments) => arguments.run().await,
             Shortcut::Explain(arguments) => arguments.run().await,
             Shortcut::Top(arguments) => arguments.run().await,
+            Shortcut::Verify(arguments) => arguments.run().await,
         }
     };
     in_runtime(Box::pin(command), hears_signals)

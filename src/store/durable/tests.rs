@@ -206,7 +206,7 @@ fn reopen(
     let disk = BadDisk::with_files(files);
     let state = State::open(&directory.join("state.db"), 0)?;
     let found = recover(&disk, state.store()?, state.retired()?, &keys, &|_, _| {})?;
-    check_clean_mark(&disk, found.last, true)?;
+    check_clean_mark(&disk, &found)?;
     let sources = Sources::of(&found.segments);
     let mut all = BTreeMap::new();
     for (room, queues) in &found.places {

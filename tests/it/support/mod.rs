@@ -11,7 +11,7 @@ mod token;
 
 pub use both::Both;
 pub use document::Document;
-pub use http::{Http, exchange};
+pub use http::{Http, HttpAnswer, exchange};
 pub use native::Native;
 pub use peer::{Answer, Peer, Said, request};
 pub use server::{SECRET, Server};
