@@ -52,12 +52,7 @@ impl Group {
 
     /// Once and standing receivers.
     pub(super) fn receivers(&self) -> usize {
-        let waiting_standing = self
-            .standing
-            .values()
-            .filter(|standing| standing.outstanding < standing.credit)
-            .count();
-        self.waiters.len() - waiting_standing + self.standing.len()
+        self.waiters.once() + self.standing.len()
     }
 
     /// A message of a standing receiver is no longer leased: it waits again if it did not.
