@@ -497,6 +497,11 @@ impl Queue {
         parents: Option<&BTreeSet<Parent>>,
     ) {
         let (position, sent_at) = (message.position, message.sent_at);
+        let part = self.partitions.get(position.partition as usize);
+        let open = part.and_then(|part| part.gathering);
+        if open.is_some_and(|open| open.closes_at <= sent_at) {
+            self.close_window(position.partition);
+        }
         self.last_sequence = self.last_sequence.max(message.sequence);
         self.messages += 1;
         self.bytes += message.body.len();
