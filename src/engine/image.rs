@@ -140,6 +140,9 @@ impl Image {
     }
 }
 
+/// Where a lane's fresh messages begin, and its deliveries that are not yet restored.
+type LaneLeft<'a> = (u64, &'a [(u64, u32, u32, Standing)]);
+
 impl Queue {
     /// All but the messages.
     #[must_use]
@@ -194,7 +197,7 @@ impl Queue {
             status: self.status,
             paused: self.paused,
             settings: Box::new(self.settings.clone()),
-            totals: self.totals.clone(),
+            totals: self.totals,
             partitions,
             groups: self.groups.iter().map(|one| one.as_ref().map(group)).collect(),
             ids: self.known.ids.iter().filter_map(forgotten).collect(),
@@ -365,7 +368,7 @@ impl Queue {
     fn restore_message(
         &mut self,
         message: Arc<Message>,
-        groups: &mut [(u64, &[(u64, u32, u32, Standing)])],
+        groups: &mut [LaneLeft<'_>],
     ) {
         let position = message.position;
         self.messages += 1;

@@ -638,10 +638,13 @@ impl Queue {
 /// Ready messages of one partition.
 type OpenLane<'a, I> = (u32, &'a Log, I);
 
+/// A message's place in the order, the message, and the lane behind it.
+type Next<'a, I> = ((i64, Sequence), (Position, OpenLane<'a, I>));
+
 /// The next message of an open lane with its place in the order, and what is left of the lane.
 fn next_of<I: Iterator<Item = (i64, u64)>>(
     (partition, log, mut ready): OpenLane<'_, I>,
-) -> Option<((i64, Sequence), (Position, OpenLane<'_, I>))> {
+) -> Option<Next<'_, I>> {
     let (class, offset) = ready.next()?;
     let place = (class, log.get(offset)?.message.sequence);
     Some((place, (Position { partition, offset }, (partition, log, ready))))

@@ -19,7 +19,7 @@ use crate::{
     auth,
     error::{Error, ErrorCode},
     facade::meshagent::{self, Handshake, MeshagentDialect},
-    service::Seat,
+    service::{Health, Seat},
     types::RoomName,
 };
 
@@ -62,10 +62,14 @@ async fn live() -> HttpResponse {
 
 /// New connections are welcome.
 async fn ready(context: Data<Context>) -> HttpResponse {
-    if context.connections.is_closing() {
-        return HttpResponse::ServiceUnavailable().json(json!({"status": "closing"}));
+    // The store fails a moment before the server begins to close.
+    let has_failed = matches!(context.service.health(), Health::Failed(_));
+    let unready = |status| HttpResponse::ServiceUnavailable().json(json!({"status": status}));
+    match context.connections.is_closing() {
+        _ if has_failed => unready("failed"),
+        true => unready("closing"),
+        false => HttpResponse::Ok().json(json!({"status": "ready"})),
     }
-    HttpResponse::Ok().json(json!({"status": "ready"}))
 }
 
 /// The `meshagent` command line asks for a token.

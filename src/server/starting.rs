@@ -68,8 +68,12 @@ async fn live() -> HttpResponse {
 
 async fn refuse() -> HttpResponse {
     let code = ErrorCode::ServerStarting;
-    HttpResponse::ServiceUnavailable().insert_header(("retry-after", "1")).json(json!({
-        "title": code.meaning(), "status": code.http_status(), "code": code.name(), "number": code as u16,
+    let problem = json!({
+        "type": "about:blank", "title": code.meaning(), "status": code.http_status(), "code": code.name(), "number": code as u16,
         "detail": code.meaning(), "retryable": code.is_retryable(), "may_have_happened": code.may_have_happened(),
-    }))
+    });
+    HttpResponse::ServiceUnavailable()
+        .insert_header(("retry-after", "1"))
+        .content_type("application/problem+json")
+        .body(problem.to_string())
 }

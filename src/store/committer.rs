@@ -3,7 +3,10 @@
 //! There is no timer: the sync under way is the time in which the next frame gathers. What is appended is encoded into
 //! the next frame at once, by whoever appends it.
 
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::{
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
 
 use super::{
     Batch, Done, StoreError,
@@ -16,6 +19,9 @@ use crate::journal::{self, RecordNumber};
 
 /// A buffer up to this size is used again.
 const KEEP_BYTES: usize = 4 << 20;
+
+/// How often a full disk is looked at again when there is no file to go on with.
+const FULL_WAIT: Duration = Duration::from_millis(50);
 
 /// What gathers for the next frame.
 #[derive(Default)]
@@ -118,6 +124,8 @@ pub(super) trait Segments: Send + Sync {
     fn roll(&self, first: u64, bytes: u64) -> Result<Writing, StoreError>;
     /// Frame `number` of this generation is durable, and has these records.
     fn wrote(&self, generation: u64, number: u64, queues: &mut Vec<(QueueKey, RecordNumber)>);
+    /// There is no room for another file.
+    fn has_no_room(&self);
     /// Nothing can be written any more.
     fn failed(&self, error: &StoreError);
 }
@@ -150,6 +158,19 @@ impl Committer {
         Ok(self.last)
     }
 
+    /// Waits for room if there is none: nothing of the frame was written yet, so nothing is in doubt.
+    fn roll(&self, number: u64, length: u64) -> Result<Writing, StoreError> {
+        loop {
+            match self.segments.roll(number, length) {
+                Err(StoreError::Full) if !self.inbox.state().is_closing => {
+                    self.segments.has_no_room();
+                    std::thread::sleep(FULL_WAIT);
+                }
+                rolled => return rolled,
+            }
+        }
+    }
+
     fn commit(&mut self, gathered: &mut Gathered) -> Result<(), StoreError> {
         let number = self.last + 1;
         // Encryption adds 16 bytes.
@@ -157,7 +178,7 @@ impl Committer {
         let fits = |writing: &Writing| writing.at + length <= writing.bytes;
         let mut writing = match self.writing.take().filter(fits) {
             Some(writing) => writing,
-            None => self.segments.roll(number, length)?,
+            None => self.roll(number, length)?,
         };
         let sealing =
             self.keys.seal(&mut gathered.buffer, HEADER, &frame::place(writing.kin, number))?;

@@ -134,19 +134,24 @@ impl Files {
     /// Makes a free file if one is missing; whether one was. Its blocks are written, so that a commit has nothing to
     /// change but their content.
     pub(super) fn make_spare(&self) -> Result<bool, StoreError> {
+        if self.state().spares.len() >= SPARES {
+            return Ok(false);
+        }
+        let spare = self.create_spare(self.segment_bytes)?;
+        self.disk.sync_names().map_err(failed)?;
+        self.state().spares.push(spare);
+        Ok(true)
+    }
+
+    fn create_spare(&self, bytes: u64) -> Result<Spare, StoreError> {
         let number = {
             let mut state = self.state();
-            if state.spares.len() >= SPARES {
-                return Ok(false);
-            }
             state.next_spare += 1;
             state.next_spare
         };
         let name = Named::Spare { number }.name();
-        let (bytes, made) = (self.segment_bytes, self.disk.create(&name, self.segment_bytes));
-        made.and_then(|_| self.disk.sync_names()).map_err(failed)?;
-        self.state().spares.push(Spare { name, bytes });
-        Ok(true)
+        self.disk.create(&name, bytes).map_err(failed)?;
+        Ok(Spare { name, bytes })
     }
 
     /// The queue is saved up to and including `through`.
@@ -209,20 +214,19 @@ impl Segments for Files {
             let mut state = self.state();
             state.spares.pop_if(|spare| spare.bytes >= bytes)
         };
-        let (from, bytes) = match spare {
-            Some(spare) => (spare.name, spare.bytes),
-            None => {
-                let bytes = bytes.max(self.segment_bytes);
-                let number = {
-                    let mut state = self.state();
-                    state.next_spare += 1;
-                    state.next_spare
-                };
-                let name = Named::Spare { number }.name();
-                self.disk.create(&name, bytes).map_err(failed)?;
-                (name, bytes)
-            }
+        let spare = match spare {
+            Some(spare) => spare,
+            None => self.create_spare(bytes.max(self.segment_bytes))?,
         };
+        // With the last one what gives room back must still be possible: the keeper may look too late.
+        if self.state().spares.is_empty() {
+            match self.make_spare() {
+                Ok(_) => {}
+                Err(StoreError::Full) => self.set_full(true),
+                Err(error) => return Err(error),
+            }
+        }
+        let Spare { name: from, bytes } = spare;
         let generation = {
             let mut state = self.state();
             state.generation += 1;
@@ -251,6 +255,10 @@ impl Segments for Files {
         for (queue, last) in queues.drain(..) {
             segment.holders.insert(queue, last);
         }
+    }
+
+    fn has_no_room(&self) {
+        self.set_full(true);
     }
 
     fn failed(&self, error: &StoreError) {

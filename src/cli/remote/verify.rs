@@ -49,7 +49,8 @@ What is checked:
   strangers  nothing is received or listed that was not sent, and nothing whose sending was refused
   twice      no message is stored twice (repeated sends included); no delivery number is used twice; nothing comes again
              after it was settled as done or dead, or was taken without a lease; nobody is handed a message while
-             another one's lease must still hold; a lease is not lost before its time
+             another one's lease must still hold; a lease is not lost before its time. (A server that is started anew has ended all
+             leases, and numbers deliveries from 1: over a connection that broke, leases and numbers are not compared)
   order      of two messages of one sender in one queue, the first delivery of the first comes first. Pairs around a
              receive that broke are passed over: what was under way there comes back in its place, but late
   answers    every call (parked receives above all) is answered in time or ends with its connection, and in the end the

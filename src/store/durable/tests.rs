@@ -62,6 +62,16 @@ struct Witness {
 impl Witness {
     /// Appends records to some queues at once and waits until they are safe, or not.
     fn append(&mut self, store: &DurableStore, queues: &[(&str, &str)], length: usize) -> bool {
+        self.append_on(store, queues, length, &|| ())
+    }
+
+    fn append_on(
+        &mut self,
+        store: &DurableStore,
+        queues: &[(&str, &str)],
+        length: usize,
+        make_room: &dyn Fn(),
+    ) -> bool {
         let mut batches = Vec::new();
         for (room, queue) in queues {
             let key = key(room, queue);
@@ -79,7 +89,15 @@ impl Witness {
         let appended = store.append(&borrowed, Box::new(move |result| done.send(result).unwrap()));
         let is_safe = match appended {
             Ok(Appended::Durable) => true,
-            Ok(Appended::Pending) => told.recv().unwrap().is_ok(),
+            Ok(Appended::Pending) => loop {
+                match told.recv_timeout(Duration::from_millis(20)) {
+                    Ok(result) => break result.is_ok(),
+                    // It waits for room, and goes on when there is some.
+                    Err(mpsc::RecvTimeoutError::Timeout) if store.is_full() => make_room(),
+                    Err(mpsc::RecvTimeoutError::Timeout) => {}
+                    Err(gone) => panic!("never answered: {gone}"),
+                }
+            },
             Err(_) => false,
         };
         if is_safe {
@@ -103,7 +121,7 @@ impl Witness {
 }
 
 /// A script: what it appends; it stops at the first refusal.
-fn run(store: &DurableStore, seed: u64) -> Witness {
+fn run(store: &DurableStore, disk: &BadDisk, seed: u64) -> Witness {
     let mut witness = Witness::default();
     let mut random = random(seed);
     for step in 0..12 {
@@ -114,7 +132,7 @@ fn run(store: &DurableStore, seed: u64) -> Witness {
             _ => &[("s", "a")],
         };
         let length = if step == 7 { 200 } else { (random() % 150) as usize };
-        if !witness.append(store, queues, length) {
+        if !witness.append_on(store, queues, length, &|| disk.repair()) {
             break;
         }
     }
@@ -129,13 +147,13 @@ fn what_was_acknowledged_survives_a_power_cut_at_any_operation() {
             let disk = BadDisk::default();
             disk.fail_at(operation, Fault::PowerCut);
             let witness = match open(&disk, directory.path()) {
-                Ok(store) => run(&store, seed),
+                Ok(store) => run(&store, &disk, seed),
                 Err(_) => Witness::default(),
             };
             let is_over = disk.operations() < operation;
             for cut in 0..3 {
                 let mut random = random(seed * 1000 + operation * 10 + cut);
-                let after = disk.after_power_cut(|| random() % 2 == 0);
+                let after = disk.after_power_cut(|| random().is_multiple_of(2));
                 let context = format!("seed {seed}, operation {operation}, cut {cut}");
                 let store = open(&after, directory.path());
                 let store = store.unwrap_or_else(|error| panic!("{context}: {error}"));
@@ -159,9 +177,10 @@ fn what_was_acknowledged_survives_a_failure_of_any_operation() {
             let context = format!("{fault:?} at operation {operation}");
             let witness = match open(&disk, directory.path()) {
                 Ok(store) => {
-                    let witness = run(&store, operation);
+                    let witness = run(&store, &disk, operation);
                     let refused = witness.appended.values().map(Vec::len).sum::<usize>()
                         > witness.acknowledged.values().sum::<usize>();
+                    assert!(!(refused && fault == Fault::NoRoom), "{context}: it was only full");
                     if refused {
                         let health = store.health();
                         assert!(matches!(health, Health::Failed(_)), "{context}: {health:?}");

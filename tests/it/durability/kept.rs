@@ -24,8 +24,8 @@ fn fill(home: &Home) {
     // Priorities, failures, a dead letter, what is done and kept, a delayed one, one that waits for another.
     put(
         "/queues/jobs",
-        json!({"ordering": "priority", "attempts_max": 3, "retain_settled_ms": 3_600_000, "dead_letter": true,
-            "backoff": {"kind": "fixed", "base_ms": 0, "cap_ms": 0}, "dedup_window_ms": 3_600_000}),
+        json!({"settings": {"ordering": "priority", "attempts_max": 3, "retain_settled_ms": 3_600_000, "dead_letter": true,
+            "backoff": {"kind": "fixed", "base_ms": 0, "cap_ms": 0}, "dedup_window_ms": 3_600_000}}),
     );
     for (number, priority) in [1, 5, 3, 5, 9, 0].into_iter().enumerate() {
         post(
@@ -137,16 +137,18 @@ fn after_kill_9_everything_is_as_it_was() {
 }
 
 #[test]
-fn a_timed_lease_lasts_over_a_restart() {
+fn a_restart_ends_leases_and_an_old_lease_settles_nothing() {
     let home = Home::new();
     let daemon = home.start();
     home.ok("POST", "/queues/jobs/messages", &json!({"body": 1}));
     let taken = home.ok("POST", "/queues/jobs/receive", &json!({"lease_ms": 600_000}));
     daemon.kill();
     let daemon = home.start();
-    let empty = home.ok("POST", "/queues/jobs/receive", &json!({}));
-    assert_eq!(empty["messages"], json!([]), "somebody has it");
+    let again = home.ok("POST", "/queues/jobs/receive", &json!({}));
+    assert_eq!(again["messages"][0]["body"], 1);
     let settle = json!({"lease": taken["messages"][0]["lease"]});
+    assert_eq!(home.ok("POST", "/queues/jobs/settle", &settle)["results"][0]["status"], "lost");
+    let settle = json!({"lease": again["messages"][0]["lease"]});
     assert_eq!(home.ok("POST", "/queues/jobs/settle", &settle)["results"][0]["status"], "done");
     daemon.stop_well();
 }

@@ -4,7 +4,7 @@
 //! one thing was before another only if it was answered before the other was called for. `attempt` is the server's word for
 //! which delivery of a message it is; that each is used once is checked, so deliveries of one message have an order.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use serde::Serialize;
 
@@ -193,13 +193,22 @@ fn lost(book: &Book, stories: &[Story<'_>]) -> Check {
 
 /// No message is stored twice, delivered twice under one number, settled twice, handed out after it was done, or handed
 /// out while somebody has it.
+///
+/// A server that is started anew has ended all leases and counts deliveries from one. So leases and numbers are compared only
+/// where no connection broke meanwhile; what is over (done, dead, or handed out without a lease) is over for good.
 fn twice(book: &Book, stories: &[Story<'_>], lease_ms: u64) -> Check {
+    let mut breaks = book.breaks.clone();
+    breaks.sort_unstable();
+    let broke = |from: u64, to: u64| {
+        let next = breaks.partition_point(|at| *at < from);
+        breaks.get(next).is_some_and(|at| *at <= to)
+    };
     let mut check = Check::new(
         "twice",
         "no message is stored or settled twice, handed out after it was done, or leased to two at a time",
     );
     let mut first_settle: HashMap<usize, u64> = HashMap::new();
-    let mut done_by: HashMap<usize, u64> = HashMap::new();
+    let mut settled: HashMap<usize, u64> = HashMap::new();
     for settle in &book.settles {
         let first = first_settle.entry(settle.receipt).or_insert(settle.called);
         *first = settle.called.min(*first);
@@ -208,11 +217,12 @@ fn twice(book: &Book, stories: &[Story<'_>], lease_ms: u64) -> Check {
                 (settle.outcome, status.as_str()),
                 (Outcome::Done, "done") | (Outcome::Dead, "dead")
             ) {
-                done_by.insert(settle.receipt, *at);
+                settled.insert(settle.receipt, *at);
             }
             let receipt = &book.receipts[settle.receipt];
             let is_held = at + CLOCK_SLACK_MS < receipt.called + lease_ms;
-            if status == "lost" && is_held && *first == settle.called {
+            let is_first = *first == settle.called;
+            if status == "lost" && is_held && is_first && !broke(receipt.called, *at) {
                 check.wrong(format!(
                     "a lease of {lease_ms} ms, taken at {}..{} ms, was over at {at} ms: position {} attempt {}",
                     receipt.called, receipt.answered, receipt.position, receipt.attempt
@@ -222,39 +232,28 @@ fn twice(book: &Book, stories: &[Story<'_>], lease_ms: u64) -> Check {
     }
     for (send, story) in stories.iter().enumerate() {
         check.checked += story.receipts.len() as u64;
-        let mut positions: Vec<_> = story
-            .receipts
-            .iter()
-            .map(|(_, one)| &one.position)
-            .chain(story.found.iter().map(|one| &one.position))
-            .collect();
-        positions.sort_unstable();
-        positions.dedup();
+        let positions = story.receipts.iter().map(|(_, one)| &one.position);
+        let positions: BTreeSet<_> =
+            positions.chain(story.found.iter().map(|one| &one.position)).collect();
         if positions.len() > 1 {
-            check.wrong(format!(
-                "{} is in the queue {} times: {positions:?}",
-                named(book, send),
-                positions.len()
-            ));
-        }
-        if story.found.len() > 1 {
+            check.wrong(format!("{} is in the queue at {positions:?}", named(book, send)));
+        } else if story.found.len() > 1 {
             check.wrong(format!("{} is listed {} times", named(book, send), story.found.len()));
         }
         if story.done.len() > 1 {
             check.wrong(format!(
-                "{} was settled as done {} times, at {:?} ms",
+                "{} was settled as done at {:?} ms",
                 named(book, send),
-                story.done.len(),
                 story.done
             ));
         }
         let mut deliveries = story.receipts.clone();
-        deliveries.sort_by_key(|(_, one)| one.attempt);
+        deliveries.sort_by_key(|(_, one)| (one.answered, one.attempt));
         for pair in deliveries.windows(2) {
-            let [(first, a), (_, b)] = pair else { continue };
-            let both = || {
+            let [(index, a), (other, b)] = pair else { continue };
+            let told = |what: String| {
                 format!(
-                    "{}: attempt {} at {}..{} ms and attempt {} at {}..{} ms",
+                    "{what}, {}: attempt {} at {}..{} ms and attempt {} at {}..{} ms",
                     named(book, send),
                     a.attempt,
                     a.called,
@@ -264,26 +263,28 @@ fn twice(book: &Book, stories: &[Story<'_>], lease_ms: u64) -> Check {
                     b.answered
                 )
             };
+            // Surely over when the later one was asked for, whatever happened to the server between.
+            let over = (!a.is_leased).then_some(a.answered).or_else(|| settled.get(index).copied());
+            if over.is_some_and(|over| over < b.called) {
+                check.wrong(told("delivered again though it was over".to_owned()));
+                continue;
+            }
+            if broke(a.called.min(b.called), b.answered) {
+                continue;
+            }
+            let ((index, a), b) =
+                if a.attempt <= b.attempt { ((index, a), b) } else { ((other, b), a) };
+            // Surely ours until we first wanted it to end, or its time was over.
+            let wanted = first_settle.get(index).copied().unwrap_or(u64::MAX);
+            let held_until = wanted.min(a.called + lease_ms);
             if a.attempt == b.attempt {
-                check.wrong(format!("delivered twice under one number, {}", both()));
-            } else if !a.is_leased {
-                check.wrong(format!(
-                    "delivered again after it was done by its delivery, {}",
-                    both()
-                ));
-            } else if let Some(at) = done_by.get(first) {
-                check
-                    .wrong(format!("delivered again though it was settled at {at} ms, {}", both()));
-            } else {
-                // Surely ours until we first wanted it to end, or its time was over.
-                let held_until =
-                    (a.called + lease_ms).min(first_settle.get(first).copied().unwrap_or(u64::MAX));
-                if b.answered + CLOCK_SLACK_MS < held_until {
-                    check.wrong(format!(
-                        "two had it at the same time, the first until {held_until} ms, {}",
-                        both()
-                    ));
-                }
+                check.wrong(told("two deliveries under one number".to_owned()));
+            } else if !a.is_leased || settled.contains_key(index) {
+                check.wrong(told("delivered again though it was over".to_owned()));
+            } else if b.answered + CLOCK_SLACK_MS < held_until {
+                check.wrong(told(format!(
+                    "two had it at the same time, the first until {held_until} ms"
+                )));
             }
         }
     }
@@ -299,9 +300,16 @@ fn order(book: &Book) -> Check {
         "order",
         "first deliveries of one sender's messages in one queue are in the order of sending",
     );
-    let mut by_line: HashMap<(usize, usize), Vec<(usize, usize, &Receipt)>> = HashMap::new();
+    let mut seen = HashSet::new();
+    // By queue and sender: number of the send, number of the receipt, the receipt.
+    type Line<'a> = Vec<(usize, usize, &'a Receipt)>;
+    let mut by_line: HashMap<(usize, usize), Line<'_>> = HashMap::new();
     for (index, receipt) in book.receipts.iter().enumerate() {
-        let Some(send) = receipt.send.filter(|_| receipt.attempt == 1) else { continue };
+        // The numbers begin anew with the server, so the first one that came is told by time.
+        let Some(send) = receipt.send.filter(|send| seen.insert(*send)) else { continue };
+        if receipt.attempt != 1 {
+            continue;
+        }
         let Some(sent) = book.sends.get(send).filter(|sent| sent.fate == Fate::Acknowledged) else {
             continue;
         };

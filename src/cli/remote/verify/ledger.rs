@@ -80,6 +80,8 @@ pub(super) struct Book {
     /// Calls that were answered or ended with their connection.
     pub(super) calls: u64,
     pub(super) acknowledged: u64,
+    /// When a connection was found to be lost: the server may have been started anew before.
+    pub(super) breaks: Vec<u64>,
     pub(super) connections_lost: u64,
     pub(super) refusals: std::collections::BTreeMap<String, u64>,
 }
@@ -235,7 +237,13 @@ impl Ledger {
         *self.book.borrow_mut().refusals.entry(code.to_owned()).or_default() += 1;
     }
 
+    pub(super) fn connection_broke(&self) {
+        let now = self.now();
+        self.book.borrow_mut().breaks.push(now);
+    }
+
     pub(super) fn connection_lost(&self) {
+        self.connection_broke();
         self.book.borrow_mut().connections_lost += 1;
     }
 }

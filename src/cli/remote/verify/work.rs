@@ -108,10 +108,11 @@ impl<'a> Line<'a> {
                     "{what} at {called} ms was not answered by {} ms",
                     ledger.now()
                 ));
+                ledger.connection_broke();
                 self.close().await;
             }
             Error::Server(refusal) => ledger.refused(&refusal.code),
-            _ => {}
+            _ => ledger.connection_broke(),
         }
         if is_final(&error) {
             return Err(error);

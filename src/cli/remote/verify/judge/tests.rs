@@ -129,17 +129,19 @@ fn strangers_are_noticed() {
 
 #[test]
 fn nothing_comes_twice() {
-    let of = |first: Receipt, second: Receipt, settles: &[Settle]| {
+    let on = |breaks: &[u64], first: Receipt, second: Receipt, settles: &[Settle]| {
         let mut book = book();
+        book.breaks.extend_from_slice(breaks);
         book.receipts.extend([first, second]);
         book.settles.extend(settles.iter().cloned());
         let checks = judge(&book, &all(State::Done), 1000, Vec::new());
         checks.iter().find(|check| check.name == "twice").unwrap().violated
     };
+    let of = |first: Receipt, second: Receipt, settles: &[Settle]| on(&[], first, second, settles);
     let done = settle(0, 220, Some((230, "done")));
     assert_eq!(of(auto(0, 1, 200, 210), auto(0, 2, 300, 310), &[]), 1);
     assert_eq!(of(auto(0, 1, 200, 210), auto(0, 1, 300, 310), &[]), 1);
-    assert_eq!(of(leased(0, 1, 200, 210), leased(0, 2, 300, 310), &[done.clone()]), 1);
+    assert_eq!(of(leased(0, 1, 200, 210), leased(0, 2, 300, 310), std::slice::from_ref(&done)), 1);
     // A lease holds for a second, unless we wanted it to end.
     assert_eq!(of(leased(0, 1, 200, 210), leased(0, 2, 300, 310), &[]), 1);
     assert_eq!(of(leased(0, 1, 200, 210), leased(0, 2, 300, 1210), &[]), 0);
@@ -151,9 +153,18 @@ fn nothing_comes_twice() {
     assert_eq!(of(leased(0, 1, 200, 210), leased(0, 2, 300, 1250), &[late, second]), 2);
     // A lease is not lost before its time, unless an unanswered settle ended it.
     let lost = settle(0, 230, Some((240, "lost")));
-    assert_eq!(of(leased(0, 1, 200, 210), auto(1, 1, 300, 310), &[lost.clone()]), 1);
+    assert_eq!(of(leased(0, 1, 200, 210), auto(1, 1, 300, 310), std::slice::from_ref(&lost)), 1);
     let unsure = settle(0, 220, None);
     assert_eq!(of(leased(0, 1, 200, 210), auto(1, 1, 300, 310), &[unsure, lost]), 0);
+    // A server that was started anew has ended the leases, but has forgotten nothing that was over.
+    let (first, again) = (leased(0, 1, 200, 210), leased(0, 1, 300, 310));
+    assert_eq!(of(first.clone(), again.clone(), &[]), 1);
+    assert_eq!(on(&[250], first.clone(), again.clone(), &[]), 0);
+    assert_eq!(on(&[190, 320], first.clone(), again.clone(), &[]), 1, "it was not between");
+    assert_eq!(on(&[250], first.clone(), again.clone(), &[done]), 1);
+    assert_eq!(on(&[250], auto(0, 1, 200, 210), again, &[]), 1);
+    let lost = settle(0, 230, Some((260, "lost")));
+    assert_eq!(on(&[250], first, auto(1, 1, 300, 310), &[lost]), 0);
     let elsewhere = Receipt { position: "0-77".to_owned(), ..auto(0, 2, 1300, 1310) };
     assert_eq!(of(leased(0, 1, 200, 210), elsewhere, &[]), 1, "stored twice");
 }
