@@ -365,11 +365,7 @@ impl Queue {
     }
 
     /// Puts a message where it was, and where each group has it: `next` of the group's lane, and what is left of its deliveries.
-    fn restore_message(
-        &mut self,
-        message: Arc<Message>,
-        groups: &mut [LaneLeft<'_>],
-    ) {
+    fn restore_message(&mut self, message: Arc<Message>, groups: &mut [LaneLeft<'_>]) {
         let position = message.position;
         self.messages += 1;
         self.bytes += message.body.len();

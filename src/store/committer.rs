@@ -164,6 +164,7 @@ impl Committer {
             match self.segments.roll(number, length) {
                 Err(StoreError::Full) if !self.inbox.state().is_closing => {
                     self.segments.has_no_room();
+                    #[expect(clippy::disallowed_methods, reason = "a thread of its own")]
                     std::thread::sleep(FULL_WAIT);
                 }
                 rolled => return rolled,
