@@ -164,7 +164,7 @@ impl Committer {
             match self.segments.roll(number, length) {
                 Err(StoreError::Full) if !self.inbox.state().is_closing => {
                     self.segments.has_no_room();
-                    std::thread::sleep(FULL_WAIT);
+                    std::thread::park_timeout(FULL_WAIT);
                 }
                 rolled => return rolled,
             }

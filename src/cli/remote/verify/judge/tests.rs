@@ -123,6 +123,9 @@ fn strangers_are_noticed() {
     book.receipts.push(Receipt { send: None, ..leased(0, 1, 200, 210) });
     assert_eq!(violated(&book, &all(State::Ready)), [("strangers", 1)]);
     let mut book = self::book();
+    let elsewhere: Vec<_> =
+        all(State::Ready).into_iter().map(|one| Found { queue: 1, ..one }).collect();
+    assert_eq!(violated(&book, &elsewhere), [("strangers", 10)]);
     book.sends[0].fate = Fate::Refused;
     assert_eq!(violated(&book, &all(State::Ready)), [("strangers", 1)]);
 }
@@ -141,7 +144,7 @@ fn nothing_comes_twice() {
     let done = settle(0, 220, Some((230, "done")));
     assert_eq!(of(auto(0, 1, 200, 210), auto(0, 2, 300, 310), &[]), 1);
     assert_eq!(of(auto(0, 1, 200, 210), auto(0, 1, 300, 310), &[]), 1);
-    assert_eq!(of(leased(0, 1, 200, 210), leased(0, 2, 300, 310), &[done.clone()]), 1);
+    assert_eq!(of(leased(0, 1, 200, 210), leased(0, 2, 300, 310), std::slice::from_ref(&done)), 1);
     // A lease holds for a second, unless we wanted it to end.
     assert_eq!(of(leased(0, 1, 200, 210), leased(0, 2, 300, 310), &[]), 1);
     assert_eq!(of(leased(0, 1, 200, 210), leased(0, 2, 300, 1210), &[]), 0);
@@ -153,7 +156,7 @@ fn nothing_comes_twice() {
     assert_eq!(of(leased(0, 1, 200, 210), leased(0, 2, 300, 1250), &[late, second]), 2);
     // A lease is not lost before its time, unless an unanswered settle ended it.
     let lost = settle(0, 230, Some((240, "lost")));
-    assert_eq!(of(leased(0, 1, 200, 210), auto(1, 1, 300, 310), &[lost.clone()]), 1);
+    assert_eq!(of(leased(0, 1, 200, 210), auto(1, 1, 300, 310), std::slice::from_ref(&lost)), 1);
     let unsure = settle(0, 220, None);
     assert_eq!(of(leased(0, 1, 200, 210), auto(1, 1, 300, 310), &[unsure, lost]), 0);
     // A server that was started anew has ended the leases, but has forgotten nothing that was over.
