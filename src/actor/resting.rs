@@ -5,7 +5,7 @@ use futures_util::future::join_all;
 
 use super::{
     room::RoomActor,
-    saving::{Rest, SaveNow, Wake},
+    saving::{Rest, Retire, SaveNow, Wake},
 };
 use crate::types::QueueName;
 
@@ -64,6 +64,8 @@ impl RoomActor {
 
     fn retire(&self, ctx: &mut Context<Self>) {
         if self.shared.directory.retire(&self.name) {
+            tracing::debug!(room = %self.name, "the room rests");
+            self.slots.iter().for_each(|slot| slot.post(Retire));
             ctx.stop();
         }
     }

@@ -20,6 +20,7 @@ use futures_util::future::join_all;
 use super::{
     messages::{Apply, Asked, Join, Leave, Measure, Quiesce, Submit, Watch},
     queue::{Gauge, QueueActor},
+    saving::Retire,
     transaction::{PreparedTransaction, about},
 };
 use crate::{
@@ -299,7 +300,10 @@ impl RoomActor {
         let is_stored = self.shared.store.knows(&self.name, queue);
         let slot = self.start_queue(queue, is_stored);
         match self.slots.get_mut(at) {
-            Some(vacant) => *vacant = slot,
+            Some(vacant) => {
+                vacant.post(Retire);
+                *vacant = slot;
+            }
             None => self.slots.push(slot),
         }
         self.queues.insert(queue.clone(), at);

@@ -7,7 +7,10 @@
 //! An image is made at the end of a turn and handed to the store when everything in it is durable: what a power cut could
 //! undo is in no image.
 
-use actix::{ActorFutureExt, AsyncContext, Context, Handler, Message, ResponseFuture, WrapFuture};
+use actix::{
+    ActorContext, ActorFutureExt, AsyncContext, Context, Handler, Message, ResponseFuture,
+    WrapFuture,
+};
 use tokio::sync::oneshot;
 
 use super::queue::QueueActor;
@@ -47,6 +50,11 @@ pub(super) struct Rest;
 #[derive(Message)]
 #[rtype(result = "()")]
 pub(super) struct Wake;
+
+/// To a queue: end. Its pump would keep it alive though nobody has its address any more.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(super) struct Retire;
 
 /// To a queue: what became of its image.
 #[derive(Message)]
@@ -195,6 +203,14 @@ impl Handler<Wake> for QueueActor {
 
     fn handle(&mut self, Wake: Wake, _: &mut Self::Context) {
         self.saving.is_at_rest = false;
+    }
+}
+
+impl Handler<Retire> for QueueActor {
+    type Result = ();
+
+    fn handle(&mut self, Retire: Retire, ctx: &mut Self::Context) {
+        ctx.stop();
     }
 }
 

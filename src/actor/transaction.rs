@@ -173,9 +173,13 @@ pub(super) struct PreparedTransaction {
     to: ReplyTo,
 }
 
-/// A refusal that says which queue is the reason.
+/// A refusal that says which queue is the reason: "the queue jobs has no such schedule".
 pub(super) fn about(queue: &QueueName, code: ErrorCode) -> Error {
-    Error::new(code, format!("{}: {queue}", code.meaning()))
+    let sentence = match code.meaning().strip_prefix("the queue ") {
+        Some(rest) => format!("the queue {queue} {rest}"),
+        None => format!("{}: {queue}", code.meaning()),
+    };
+    Error::new(code, sentence)
 }
 
 impl Handler<Prepare> for QueueActor {

@@ -10,6 +10,7 @@ mod help;
 mod inspect;
 mod remote;
 mod serve;
+mod store;
 mod text;
 mod token;
 
@@ -56,6 +57,9 @@ struct Arguments {
 enum Command {
     /// Run the server
     Serve(serve::Arguments),
+    /// Look after what a server has stored
+    #[command(subcommand)]
+    Store(store::StoreCommand),
     /// Make tokens and look into them
     #[command(subcommand, after_help = TOKEN_HELP)]
     Token(TokenCommand),
@@ -132,6 +136,7 @@ pub fn main() -> ExitCode {
     };
     let result = match arguments.command {
         Command::Serve(arguments) => serve::run(arguments),
+        Command::Store(command) => store::run(command),
         Command::Token(TokenCommand::Create(arguments)) => token::run(arguments),
         Command::Token(TokenCommand::Inspect(arguments)) => inspect::run(&arguments),
         Command::Room(remote::RoomCommand::Queue(command)) | Command::Queue(command) => {

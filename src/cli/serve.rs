@@ -1,6 +1,9 @@
 //! `anteroom serve`.
 
-use std::{io::IsTerminal, net::SocketAddr};
+use std::{
+    io::{ErrorKind, IsTerminal},
+    net::SocketAddr,
+};
 
 use tracing_subscriber::EnvFilter;
 
@@ -12,7 +15,7 @@ use super::{
 use crate::{
     clock::{Clock, SystemClock},
     config::{self, Loaded, ServeArgs},
-    server,
+    server::{self, StartError},
 };
 
 const HELP: &str =
@@ -76,6 +79,15 @@ pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
         }
         print(&format!("ready {}", base_url("http", address)));
     };
-    server::run(config, keys, encryption, announce)
-        .map_err(|error| Failure::Refused(error.to_string()))
+    server::run(config, keys, encryption, announce).map_err(|error| failure(&error))
+}
+
+fn failure(error: &StartError) -> Failure {
+    let next = match error {
+        StartError::Listen { source, .. } if source.kind() == ErrorKind::AddrInUse => {
+            "\nnext: take another port with --listen 127.0.0.1:8081 (port 0 is a free one), or end what listens there"
+        }
+        _ => "",
+    };
+    Failure::Refused(format!("{error}{next}"))
 }

@@ -57,6 +57,19 @@ pub fn load_keys(args: &KeyArgs) -> Result<Option<KeyRing>, ConfigError> {
     load_keys_from(&Machine, args)
 }
 
+/// The directory and the encryption keys of a server's store, for a command that looks after it.
+///
+/// # Errors
+/// [`ConfigError`].
+pub fn load_store(
+    file: Option<PathBuf>,
+    data: Option<PathBuf>,
+) -> Result<(PathBuf, EncryptionKeys), ConfigError> {
+    let (config, _) = merge(&Machine, file, Layer { data, ..Layer::default() })?;
+    let keys = encryption::read_keys(&Machine, &config)?;
+    Ok((config.data, keys))
+}
+
 /// Reads a text file for a command, such as one with a token.
 ///
 /// # Errors

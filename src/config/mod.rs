@@ -41,7 +41,7 @@ use std::{net::SocketAddr, path::PathBuf};
 
 pub use args::{KeyArgs, ServeArgs};
 pub use encryption::EncryptionKeys;
-pub use load::{ConfigError, Loaded, load, load_keys, read_file_text};
+pub use load::{ConfigError, Loaded, load, load_keys, load_store, read_file_text};
 pub use settings::{Quantity, SettingInfo, parse_duration, parse_origin};
 
 use settings::{Raw, Setting, settings};

@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     error::ErrorCode,
-    types::{GroupName, Timestamp},
+    types::{GroupName, PartitionKey, Timestamp},
 };
 
 /// Messages that one browse looks at.
@@ -84,30 +84,45 @@ impl Queue {
         limit: u32,
     ) -> Result<Outcome, ErrorCode> {
         let group = self.named(group)?;
-        let (mut partition, mut offset) = match after {
-            None => (0, 0),
-            Some(Position { partition, offset }) => (partition, offset.saturating_add(1)),
-        };
-        let (mut items, mut seen, mut last) = (Vec::new(), 0, after);
-        while let Some(part) = self.partitions.get(partition as usize) {
-            for (offset, _) in part.log.from(offset) {
-                let position = Position { partition, offset };
-                if seen == BROWSE_MAX {
-                    return Ok(Outcome::Browsed { items, next: last });
-                }
-                seen += 1;
-                if self.passes(group, position, filter) {
-                    if items.len() >= limit as usize {
-                        let next = items.last().map(|item: &Item| item.message.position).or(after);
-                        return Ok(Outcome::Browsed { items, next });
-                    }
-                    items.extend(self.item(group, position));
-                }
-                last = Some(position);
+        let (mut items, mut last) = (Vec::new(), after);
+        for (seen, position) in self.candidates(group, filter, after).enumerate() {
+            if seen == BROWSE_MAX {
+                return Ok(Outcome::Browsed { items, next: last });
             }
-            (partition, offset) = (partition + 1, 0);
+            if self.passes(group, position, filter) {
+                if items.len() >= limit as usize {
+                    let next = items.last().map(|item: &Item| item.message.position).or(after);
+                    return Ok(Outcome::Browsed { items, next });
+                }
+                items.extend(self.item(group, position));
+            }
+            last = Some(position);
         }
         Ok(Outcome::Browsed { items, next: None })
+    }
+
+    /// Messages that a filter may let through, by position, those after one.
+    pub(super) fn candidates<'a>(
+        &'a self,
+        group: u32,
+        filter: &'a Filter,
+        after: Option<Position>,
+    ) -> impl Iterator<Item = Position> + use<'a> {
+        let first = after.map_or((0, 0), |after| (after.partition, after.offset.saturating_add(1)));
+        // All but the ready and the done ones are few, and known by name.
+        let are_few = !filter.states.contains(State::Ready) && !filter.states.contains(State::Done);
+        let is_meant =
+            |key: &PartitionKey| filter.partition.as_ref().is_none_or(|meant| meant == key);
+        let partitions = (0..).zip(&self.partitions).skip(first.0 as usize);
+        let partitions = partitions.filter(move |(_, part)| is_meant(&part.key));
+        partitions.flat_map(move |(partition, part)| {
+            let from = if partition == first.0 { first.1 } else { 0 };
+            let few = self.lane_of(group, partition).filter(|_| are_few);
+            let few = few.into_iter().flat_map(move |lane| lane.exceptions_from(from));
+            let all = (!are_few).then(|| part.log.from(from)).into_iter().flatten();
+            let offsets = few.map(|(offset, _)| offset).chain(all.map(|(offset, _)| offset));
+            offsets.map(move |offset| Position { partition, offset })
+        })
     }
 
     pub(super) fn find(&self, group: Option<&GroupName>, id: &str) -> Result<Outcome, ErrorCode> {
@@ -133,8 +148,7 @@ impl Queue {
             return Err(ErrorCode::TooManyParkedOnQueue);
         }
         let ticket = self.ticket();
-        let (session, request) = (from.session, from.request);
-        self.timers.set(until, Timer::Await { session, request, ticket });
+        self.timers.set(until, Timer::Await { position, ticket });
         self.awaits.entry(position).or_default().push(Awaiting { to: from, ticket, until });
         self.awaiting += 1;
         Ok(None)

@@ -52,12 +52,7 @@ impl Group {
 
     /// Once and standing receivers.
     pub(super) fn receivers(&self) -> usize {
-        let waiting_standing = self
-            .standing
-            .values()
-            .filter(|standing| standing.outstanding < standing.credit)
-            .count();
-        self.waiters.len() - waiting_standing + self.standing.len()
+        self.waiters.once() + self.standing.len()
     }
 
     /// A message of a standing receiver is no longer leased: it waits again if it did not.
@@ -120,12 +115,10 @@ impl Group {
         }
     }
 
-    /// Partitions with messages that can be taken, by the first of them.
-    pub(super) fn heads(&self) -> Vec<u32> {
-        match self.lanes.as_slice() {
-            [_] => vec![0],
-            _ => self.heads.iter().map(|(_, _, partition)| *partition).collect(),
-        }
+    /// Partitions with messages that can be taken, by the first of them. Of a single partition there is no index.
+    pub(super) fn heads(&self) -> impl Iterator<Item = (i64, Sequence, u32)> {
+        let single = (self.lanes.len() == 1).then_some((i64::MIN, Sequence(0), 0));
+        single.into_iter().chain(self.heads.iter().copied())
     }
 
     /// # Panics

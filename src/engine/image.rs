@@ -140,6 +140,9 @@ impl Image {
     }
 }
 
+/// Where a lane's fresh messages begin, and its deliveries that are not yet restored.
+type LaneLeft<'a> = (u64, &'a [(u64, u32, u32, Standing)]);
+
 impl Queue {
     /// All but the messages.
     #[must_use]
@@ -194,7 +197,7 @@ impl Queue {
             status: self.status,
             paused: self.paused,
             settings: Box::new(self.settings.clone()),
-            totals: self.totals.clone(),
+            totals: self.totals,
             partitions,
             groups: self.groups.iter().map(|one| one.as_ref().map(group)).collect(),
             ids: self.known.ids.iter().filter_map(forgotten).collect(),
@@ -362,11 +365,7 @@ impl Queue {
     }
 
     /// Puts a message where it was, and where each group has it: `next` of the group's lane, and what is left of its deliveries.
-    fn restore_message(
-        &mut self,
-        message: Arc<Message>,
-        groups: &mut [(u64, &[(u64, u32, u32, Standing)])],
-    ) {
+    fn restore_message(&mut self, message: Arc<Message>, groups: &mut [LaneLeft<'_>]) {
         let position = message.position;
         self.messages += 1;
         self.bytes += message.body.len();

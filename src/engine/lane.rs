@@ -180,6 +180,15 @@ impl Lane {
         }
     }
 
+    pub(super) fn is_ready(&self, offset: u64) -> bool {
+        self.state(offset) == State::Ready
+    }
+
+    /// Whether it is in the partition lease.
+    pub(super) fn is_in_run(&self, offset: u64) -> bool {
+        self.get(offset).is_some_and(|delivery| delivery.hold == Hold::InRun)
+    }
+
     /// The message at the end of the log is fresh.
     pub(super) fn push_fresh(&mut self) {
         self.fresh += 1;
@@ -307,6 +316,7 @@ impl Lane {
             .from(fresh_left)
             .map(|(offset, _)| offset)
             .filter(|offset| !self.deliveries.contains_key(offset))
+            .take(self.fresh)
             .map(|offset| (0, offset))
             .peekable();
         std::iter::from_fn(move || match (returned.peek(), fresh.peek()) {
@@ -329,7 +339,11 @@ impl Lane {
 
     /// All that is not done or fresh, by offset.
     pub(super) fn exceptions(&self) -> impl Iterator<Item = (u64, &Delivery)> {
-        self.deliveries.iter().map(|(offset, delivery)| (*offset, delivery))
+        self.exceptions_from(0)
+    }
+
+    pub(super) fn exceptions_from(&self, first: u64) -> impl Iterator<Item = (u64, &Delivery)> {
+        self.deliveries.range(first..).map(|(offset, delivery)| (*offset, delivery))
     }
 
     /// Whether anything is to be said about receivers that hold leases here: the earliest end.

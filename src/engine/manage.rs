@@ -294,17 +294,9 @@ impl Queue {
                 found.filter(|position| seen.insert(*position)).collect()
             }
             Select::Matching { filter, limit } => {
-                let all = self.positions(group, |state| filter.states.contains(state));
-                let mut matching: Vec<_> = Vec::new();
-                for position in all {
-                    if matching.len() >= limit as usize {
-                        break;
-                    }
-                    if self.passes(group, position, &filter) {
-                        matching.push(position);
-                    }
-                }
-                matching
+                let all = self.candidates(group, &filter, None);
+                let matching = all.filter(|position| self.passes(group, *position, &filter));
+                matching.take(limit as usize).collect()
             }
         }
     }

@@ -24,7 +24,7 @@ use super::{
 };
 use crate::{
     error::ErrorCode,
-    types::{GroupName, PartitionKey, RequestId, ScheduleName, SessionId, Timestamp},
+    types::{GroupName, PartitionKey, ScheduleName, SessionId, Timestamp},
 };
 
 /// What a server allows a queue, and how it answers.
@@ -346,9 +346,7 @@ impl Queue {
                     self.rate_timer = None;
                     self.serve_all();
                 }
-                Timer::Await { session, request, ticket } => {
-                    self.await_ends(session, request, ticket);
-                }
+                Timer::Await { position, ticket } => self.await_ends(position, ticket),
                 Timer::Receiver { group, session, request, ticket } => {
                     self.receiver_ends(group, (session, request, ticket));
                 }
@@ -493,23 +491,15 @@ impl Queue {
             self.awaits.remove(&position);
         }
         self.awaiting -= gone.len();
-        for Awaiting { to, ticket, until } in &gone {
-            let (session, request) = (to.session, to.request);
-            self.timers.clear(*until, Timer::Await { session, request, ticket: *ticket });
+        for Awaiting { ticket, until, .. } in &gone {
+            self.timers.clear(*until, Timer::Await { position, ticket: *ticket });
         }
         gone
     }
 
-    fn await_ends(&mut self, session: SessionId, request: RequestId, ticket: u64) {
-        let is_it = |one: &Awaiting| one.ticket == ticket;
-        let found = self.awaits.iter().find(|(_, waiting)| waiting.iter().any(is_it));
-        let Some(position) = found.map(|(position, _)| *position) else { return };
-        debug_assert!(
-            self.awaits[&position]
-                .iter()
-                .any(|one| (one.to.session, one.to.request) == (session, request))
-        );
-        for Awaiting { to, .. } in self.forget_awaiting(position, is_it) {
+    /// Somebody has waited for a result long enough.
+    fn await_ends(&mut self, position: Position, ticket: u64) {
+        for Awaiting { to, .. } in self.forget_awaiting(position, |one| one.ticket == ticket) {
             let shown = self.item(WORK, position).map(|item| Outcome::Found(Box::new(item)));
             self.reply(to, shown.ok_or(ErrorCode::MessageNotFound));
         }

@@ -105,9 +105,6 @@ impl Queue {
             return; // Known already.
         }
         part.log.skip_to(offset);
-        if part.gathering.is_some_and(|open| open.closes_at <= message.sent_at) {
-            self.close_window(partition);
-        }
         let parents = self.parents_of(&message).unwrap_or_default();
         let (position, sent_at) = (message.position, message.sent_at);
         self.insert(message, standing, Some(&parents));

@@ -55,7 +55,7 @@ impl Queue {
         if message.options.is_none()
             && has_partition
             && self.status == Status::Open
-            && self.check_room_strictly(1, message.body.len()).is_ok()
+            && self.check_room(1, message.body.len()).is_ok()
         {
             return self.add(message, None);
         }
@@ -284,14 +284,23 @@ impl Queue {
     }
 
     /// Sees to it that so much more may come, if that is to be done by dropping something.
+    ///
+    /// # Errors
+    /// `QueueFull`, `QueueBytesFull`.
     fn make_room(&mut self, count: usize, bytes: usize) -> Result<(), ErrorCode> {
-        self.check_room(count, bytes)?;
-        let (messages, surplus) = self.excess(count, bytes);
-        let fits = count == 0 || (messages, surplus) == (0, 0);
-        if fits || self.settings.overflow != Overflow::DropOldest {
+        if count == 0 {
             return Ok(());
         }
-        let victims = self.victims(messages, surplus).ok_or(ErrorCode::QueueFull)?;
+        self.check_server_limits(count, bytes)?;
+        let Err(code) = self.check_own_limits(count, bytes) else { return Ok(()) };
+        let victims = match self.settings.overflow {
+            Overflow::Reject => return Err(code),
+            Overflow::DeadLetter => return Ok(()),
+            Overflow::DropOldest => {
+                let (messages, surplus) = self.excess(count, bytes);
+                self.victims(messages, surplus).ok_or(code)?
+            }
+        };
         self.totals.dropped += victims.len() as u64;
         for position in &victims {
             self.notify(Happened::Dropped, Some(*position), WORK, 1);
@@ -301,25 +310,11 @@ impl Queue {
         Ok(())
     }
 
+    /// Whether so much more may come and nothing need be done for it.
+    ///
     /// # Errors
     /// `QueueFull`, `QueueBytesFull`.
     pub(super) fn check_room(&self, count: usize, bytes: usize) -> Result<(), ErrorCode> {
-        if count == 0 {
-            return Ok(());
-        }
-        self.check_server_limits(count, bytes)?;
-        match self.settings.overflow {
-            Overflow::Reject => self.check_own_limits(count, bytes),
-            Overflow::DeadLetter => Ok(()),
-            Overflow::DropOldest => self.check_own_limits(count, bytes).or_else(|code| {
-                let (messages, surplus) = self.excess(count, bytes);
-                self.victims(messages, surplus).map(drop).ok_or(code)
-            }),
-        }
-    }
-
-    /// The same, as if everything that is too much were refused.
-    pub(super) fn check_room_strictly(&self, count: usize, bytes: usize) -> Result<(), ErrorCode> {
         self.check_server_limits(count, bytes)?;
         self.check_own_limits(count, bytes)
     }
@@ -345,11 +340,15 @@ impl Queue {
     /// The oldest ready messages of the work group, so many and so large.
     fn victims(&self, count: usize, bytes: usize) -> Option<Vec<Position>> {
         let mut next: BTreeMap<Sequence, Position> = BTreeMap::new();
+        let is_fifo = self.settings.ordering == MessageOrder::Fifo;
         let ready_from = |partition: u32, offset: u64| {
             let log = &self.partitions.get(partition as usize)?.log;
             let lane = self.lane_of(WORK, partition)?;
-            let is_ready = |(at, _): &(u64, &Slot)| lane.state(*at) == State::Ready;
-            let (offset, slot) = log.from(offset).find(is_ready)?;
+            // Only in this order the first ready ones are the oldest.
+            let first = lane.iter_ready(log).map(|(_, at)| at).find(|at| *at >= offset);
+            let search = || log.from(offset).map(|(at, _)| at).find(|at| lane.is_ready(*at));
+            let offset = if is_fifo { first? } else { search()? };
+            let slot = log.get(offset)?;
             Some((slot.message.sequence, Position { partition, offset }))
         };
         for partition in 0..u32::try_from(self.partitions.len()).unwrap_or(u32::MAX) {
@@ -498,6 +497,11 @@ impl Queue {
         parents: Option<&BTreeSet<Parent>>,
     ) {
         let (position, sent_at) = (message.position, message.sent_at);
+        let part = self.partitions.get(position.partition as usize);
+        let open = part.and_then(|part| part.gathering);
+        if open.is_some_and(|open| open.closes_at <= sent_at) {
+            self.close_window(position.partition);
+        }
         self.last_sequence = self.last_sequence.max(message.sequence);
         self.messages += 1;
         self.bytes += message.body.len();

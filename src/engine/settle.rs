@@ -84,9 +84,9 @@ impl Queue {
 
     fn run_lease(&self, lease: LeaseId) -> Option<&Lease> {
         let LeaseId { group, position, generation } = lease;
-        let run = self.lane_of(group, position.partition)?.run.as_ref()?;
-        let fits = run.lease.generation == generation && run.members.contains(&position.offset);
-        fits.then_some(&run.lease)
+        let lane = self.lane_of(group, position.partition)?;
+        let run = lane.run.as_ref().filter(|run| run.lease.generation == generation)?;
+        lane.is_in_run(position.offset).then_some(&run.lease)
     }
 
     /// The lease that this one names, of a message or of its partition.

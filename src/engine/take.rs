@@ -5,7 +5,9 @@ use std::{collections::BTreeMap, sync::Arc};
 use super::{
     command::{Park, ReplyTo, Start, Take, Term, Unit},
     effect::{Delivered, Effect, Happened, LeaseId, Outcome},
+    group::Group,
     lane::{Hold, Run, Standing},
+    log::Log,
     message::{Position, Sequence},
     moves::Ending,
     queue::{Queue, WORK},
@@ -160,44 +162,41 @@ impl Queue {
         labels: &[(Arc<str>, Arc<str>)],
         max: usize,
     ) -> Vec<Position> {
-        let Some(members) = self.group(group) else { return Vec::new() };
-        let partitions = match partition {
-            None => members.heads(),
-            Some(key) => self.by_key.get(key).copied().into_iter().collect(),
+        let has_labels = |position: &Position| {
+            self.message(*position).is_some_and(|message| message.has_labels(labels))
         };
-        let mut lanes: Vec<_> = partitions
-            .into_iter()
-            .filter_map(|partition| {
-                let lane = members.lanes.get(partition as usize)?;
-                let log = &self.partitions.get(partition as usize)?.log;
-                lane.takeable().map(|_| (partition, log, lane.iter_ready(log)))
-            })
-            .collect();
-        let mut heads: BTreeMap<(i64, Sequence), (usize, u64)> = BTreeMap::new();
-        for (at, (_, log, ready)) in lanes.iter_mut().enumerate() {
-            if let Some((class, offset)) = ready.next()
-                && let Some(slot) = log.get(offset)
+        let ready = self.takeable(group, partition).take(SCAN_MAX);
+        ready.filter(has_labels).take(max).collect()
+    }
+
+    /// Messages that can be taken, in order. A partition is only opened when its first message has its turn.
+    fn takeable(
+        &self,
+        group: u32,
+        partition: Option<&PartitionKey>,
+    ) -> impl Iterator<Item = Position> {
+        let first = |partition| (i64::MIN, Sequence(0), partition);
+        let one = partition.map(|key| self.by_key.get(key).copied().map(first));
+        let all = self.group(group).filter(|_| one.is_none());
+        let all = all.into_iter().flat_map(Group::heads);
+        let mut heads = one.flatten().into_iter().chain(all).peekable();
+        let lane = move |partition: u32| {
+            let log = &self.partitions.get(partition as usize)?.log;
+            let lane = self.lane_of(group, partition)?;
+            lane.takeable().map(|_| (partition, log, lane.iter_ready(log)))
+        };
+        let mut open = BTreeMap::new();
+        std::iter::from_fn(move || {
+            while let Some((class, sequence, partition)) = heads.peek().copied()
+                && open.first_key_value().is_none_or(|(first, _)| (class, sequence) < *first)
             {
-                heads.insert((class, slot.message.sequence), (at, offset));
+                heads.next();
+                open.extend(lane(partition).and_then(next_of));
             }
-        }
-        let mut found = Vec::new();
-        for _ in 0..SCAN_MAX {
-            let Some((_, (at, offset))) = heads.pop_first() else { break };
-            let Some((partition, log, ready)) = lanes.get_mut(at) else { break };
-            if log.get(offset).is_some_and(|slot| slot.message.has_labels(labels)) {
-                found.push(Position { partition: *partition, offset });
-                if found.len() == max {
-                    break;
-                }
-            }
-            if let Some((class, offset)) = ready.next()
-                && let Some(slot) = log.get(offset)
-            {
-                heads.insert((class, slot.message.sequence), (at, offset));
-            }
-        }
-        found
+            let (_, (position, lane)) = open.pop_first()?;
+            open.extend(next_of(lane));
+            Some(position)
+        })
     }
 
     /// Leases one ready message.
@@ -299,7 +298,7 @@ impl Queue {
 
     /// A partition is free again. Its messages must have been moved.
     pub(super) fn end_run(&mut self, group: u32, partition: u32) -> Option<Run> {
-        let Some((members, log)) = self.lane(group, partition) else { return None };
+        let (members, log) = self.lane(group, partition)?;
         let run = members.lanes.get_mut(partition as usize)?.run.take()?;
         members.reindex(partition, log);
         if let Some(session) = run.lease.bound {
@@ -636,16 +635,33 @@ impl Queue {
     }
 }
 
+/// Ready messages of one partition.
+type OpenLane<'a, I> = (u32, &'a Log, I);
+
+/// A message's place in the order, the message, and the lane behind it.
+type Next<'a, I> = ((i64, Sequence), (Position, OpenLane<'a, I>));
+
+/// The next message of an open lane with its place in the order, and what is left of the lane.
+fn next_of<I: Iterator<Item = (i64, u64)>>(
+    (partition, log, mut ready): OpenLane<'_, I>,
+) -> Option<Next<'_, I>> {
+    let (class, offset) = ready.next()?;
+    let place = (class, log.get(offset)?.message.sequence);
+    Some((place, (Position { partition, offset }, (partition, log, ready))))
+}
+
 fn check(take: &Take) -> Result<(), ErrorCode> {
     let length = match take.term {
         Term::Timed { length, .. } => length,
         Term::Session | Term::Auto => None,
     };
-    let by_partition = matches!(take.unit, Unit::Partition { .. });
-    let fine = (take.max > 0 || matches!(take.park, Park::Standing { .. }))
-        && !matches!(take.unit, Unit::Partition { max: 0 })
-        && !(by_partition && !take.labels.is_empty())
-        && !(by_partition && matches!(take.park, Park::Standing { .. }))
+    let stands = matches!(take.park, Park::Standing { .. });
+    let unit_fits = match take.unit {
+        Unit::Message => true,
+        Unit::Partition { max } => max > 0 && take.labels.is_empty() && !stands,
+    };
+    let fine = unit_fits
+        && (take.max > 0 || stands)
         && length.is_none_or(|length| (LEASE_MIN..=LEASE_MAX).contains(&length));
     if fine { Ok(()) } else { Err(ErrorCode::InvalidRequest) }
 }

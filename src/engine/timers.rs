@@ -33,7 +33,7 @@ pub(super) enum Timer {
     /// The rate allows another delivery.
     Rate,
     /// Somebody has waited for a result long enough.
-    Await { session: SessionId, request: RequestId, ticket: u64 },
+    Await { position: Position, ticket: u64 },
     /// A receiver has waited long enough.
     Receiver { group: u32, session: SessionId, request: RequestId, ticket: u64 },
 }

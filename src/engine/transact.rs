@@ -87,7 +87,7 @@ impl Queue {
         }
         self.check_send(sends)?;
         let bytes = sends.iter().map(|message| message.body.len()).sum();
-        self.check_room_strictly(sends.len(), bytes)
+        self.check_room(sends.len(), bytes)
     }
 
     fn carry_out(&mut self, transaction: Transaction) -> Result<Outcome, ErrorCode> {

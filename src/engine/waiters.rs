@@ -42,6 +42,8 @@ pub(super) type ReceiverKey = (SessionId, RequestId, u64);
 pub(super) struct Waiters {
     lines: BTreeMap<Line, Waiting>,
     index: BTreeMap<ReceiverKey, Line>,
+    /// Those of them that do not stand.
+    once: usize,
     next_turn: u64,
     /// Tickets given, from the middle up,
     given: u64,
@@ -71,6 +73,11 @@ impl Waiters {
         self.index.len()
     }
 
+    /// Receivers that get something once.
+    pub(super) const fn once(&self) -> usize {
+        self.once
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.index.is_empty()
     }
@@ -90,6 +97,7 @@ impl Waiters {
     fn park_as(&mut self, ticket: u64, receiver: Receiver) -> ReceiverKey {
         let (session, request) = (receiver.to.session, receiver.to.request);
         self.index.insert((session, request, ticket), receiver.line.clone());
+        self.once += usize::from(!receiver.standing);
         let waiting = self.lines.entry(receiver.line.clone()).or_default();
         let parked = waiting.sessions.entry(session).or_insert_with(|| {
             let turn = self.next_turn;
@@ -146,6 +154,7 @@ impl Waiters {
         let waiting = self.lines.get_mut(&line)?;
         let parked = waiting.sessions.get_mut(&key.0)?;
         let receiver = parked.receivers.remove(&key.2)?;
+        self.once -= usize::from(!receiver.standing);
         if parked.receivers.is_empty() {
             waiting.order.remove(&parked.turn);
             waiting.sessions.remove(&key.0);
@@ -208,6 +217,7 @@ impl Waiters {
             }
         }
         assert_eq!(count, self.index.len());
+        assert_eq!(self.once, self.receivers().filter(|receiver| !receiver.standing).count());
     }
 }
 

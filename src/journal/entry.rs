@@ -84,3 +84,45 @@ impl Entry {
         if records.len() as u64 == self.count { Ok(records) } else { Err(NotARecord) }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entry(records: &[Record]) -> Vec<u8> {
+        let mut out = Vec::new();
+        let (room, queue) = ("r".parse().unwrap(), "jobs".parse().unwrap());
+        put_entry(&room, &queue, RecordNumber(300), records, &mut out);
+        out
+    }
+
+    #[test]
+    fn entries_follow_each_other_and_know_their_records() {
+        let records = [Record::Opened, Record::Paused { paused: true }];
+        let mut bytes = entry(&records);
+        assert_eq!(bytes, b"\x01r\x04jobs\xac\x02\x02\x03\0\0\0\x01\x03\x01");
+        bytes.extend(entry(&[Record::Closed]));
+        let mut bytes = Bytes::from(bytes);
+        let first = Entry::get(&mut bytes).unwrap();
+        assert_eq!((first.room.as_str(), first.queue.as_str(), first.count), ("r", "jobs", 2));
+        let [opened, paused] = records;
+        let expected = vec![(RecordNumber(300), opened), (RecordNumber(301), paused)];
+        assert_eq!(first.records(), Ok(expected));
+        let second = Entry::get(&mut bytes).unwrap();
+        assert_eq!(second.records(), Ok(vec![(RecordNumber(300), Record::Closed)]));
+        assert!(bytes.is_empty());
+    }
+
+    #[test]
+    fn what_is_cut_or_miscounted_is_no_entry() {
+        let whole = entry(&[Record::Opened, Record::Closed]);
+        for length in 0..whole.len() {
+            let mut bytes = Bytes::copy_from_slice(&whole[..length]);
+            assert!(Entry::get(&mut bytes).is_err(), "{length}");
+        }
+        let mut miscounted = whole;
+        miscounted[9] = 3;
+        let entry = Entry::get(&mut Bytes::from(miscounted)).unwrap();
+        assert_eq!((entry.count, entry.records()), (3, Err(NotARecord)));
+    }
+}

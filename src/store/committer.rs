@@ -164,7 +164,8 @@ impl Committer {
             match self.segments.roll(number, length) {
                 Err(StoreError::Full) if !self.inbox.state().is_closing => {
                     self.segments.has_no_room();
-                    std::thread::park_timeout(FULL_WAIT);
+                    #[expect(clippy::disallowed_methods, reason = "a thread of its own")]
+                    std::thread::sleep(FULL_WAIT);
                 }
                 rolled => return rolled,
             }

@@ -4,9 +4,9 @@
 pub(super) mod bad;
 
 use std::{
-    fs::{self, File, OpenOptions},
+    fs::{self, DirBuilder, File, OpenOptions},
     io,
-    os::unix::fs::FileExt,
+    os::unix::fs::{DirBuilderExt, FileExt},
     path::{Path, PathBuf},
 };
 
@@ -45,9 +45,9 @@ pub(super) struct Directory(PathBuf);
 const PIECE: usize = 1 << 20;
 
 impl Directory {
-    /// A directory, made if it is not there.
+    /// A directory, made if it is not there, for nobody else to read.
     pub(super) fn new(path: &Path) -> io::Result<Self> {
-        fs::create_dir_all(path)?;
+        DirBuilder::new().recursive(true).mode(0o700).create(path)?;
         Ok(Self(path.to_owned()))
     }
 

@@ -1,7 +1,7 @@
 //! The store of a server that keeps what it acknowledged: a journal, a state store, and two threads.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque},
+    collections::{BTreeMap, BTreeSet, HashMap, VecDeque},
     path::{Path, PathBuf},
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
     thread::JoinHandle,
@@ -13,7 +13,7 @@ use super::{
     committer::{Committer, Inbox, Segments as _},
     disk::{Directory, Disk, Lock},
     files::Files,
-    recovery::{Places, QueueKey, Sources, recover},
+    recovery::{Places, QueueKey, Recovered, Sources, recover},
     state::State,
 };
 use crate::types::{QueueName, RoomName, Timestamp};
@@ -40,7 +40,7 @@ const LOOK_AROUND: Duration = Duration::from_millis(200);
 const FULL_ROUNDS: u32 = 5;
 
 /// Written when the server stops in order: the last frame, and a checksum.
-const CLEAN: &str = "clean";
+pub(super) const CLEAN: &str = "clean";
 const CLEAN_TO_BE: &str = "clean.new";
 
 /// See the module.
@@ -76,8 +76,6 @@ struct Core {
 #[derive(Default)]
 struct Work {
     saves: VecDeque<(Save, Done)>,
-    /// Asked for, or in `saves`.
-    asked: HashSet<QueueKey>,
     is_closing: bool,
 }
 
@@ -141,7 +139,9 @@ impl DurableStore {
         let mut state = State::open(state_path, u64::from_le_bytes(id))?;
         let (store, retired) = (state.store()?, state.retired()?);
         let found = recover(disk.as_ref(), store, retired, &options.keys, told)?;
-        check_clean_mark(disk.as_ref(), found.last, &found.end)?;
+        if check_clean_mark(disk.as_ref(), &found)? {
+            remove_clean_mark(disk.as_ref())?;
+        }
         let is_in_journal = |(room, queue): &QueueKey| {
             found.places.get(room).is_some_and(|queues| queues.contains_key(queue))
         };
@@ -242,19 +242,10 @@ fn mark(last: u64) -> [u8; 12] {
     mark
 }
 
-/// A mark says where the journal must end. It is taken away before anything else is written.
-fn check_clean_mark(
-    disk: &dyn Disk,
-    found: u64,
-    (name, offset): &(String, u64),
-) -> Result<(), OpenError> {
-    let files = disk.list()?;
-    let is_there = |wanted: &str| files.iter().any(|(name, _)| name == wanted);
-    if is_there(CLEAN_TO_BE) {
-        disk.remove(CLEAN_TO_BE)?;
-    }
-    if !is_there(CLEAN) {
-        return Ok(());
+/// A mark says where the journal must end. Whether there is one.
+pub(super) fn check_clean_mark(disk: &dyn Disk, found: &Recovered) -> Result<bool, OpenError> {
+    if !disk.list()?.iter().any(|(name, _)| name == CLEAN) {
+        return Ok(false);
     }
     let file = disk.open(CLEAN)?;
     let bytes = file.read_at(0, usize::try_from(file.length()?).unwrap_or_default())?;
@@ -262,21 +253,24 @@ fn check_clean_mark(
     if bytes != mark(said) {
         return Err(OpenError::State(format!("journal/{CLEAN} is damaged")));
     }
-    if said != found {
-        return Err(OpenError::CleanStop {
-            expected: said,
-            found,
-            name: name.clone(),
-            offset: *offset,
-        });
+    if said != found.last {
+        let (name, offset) = found.end.clone();
+        return Err(OpenError::CleanStop { expected: said, found: found.last, name, offset });
     }
+    Ok(true)
+}
+
+/// Before anything else is written it is taken away.
+fn remove_clean_mark(disk: &dyn Disk) -> std::io::Result<()> {
     disk.remove(CLEAN)?;
-    disk.sync_names()?;
-    Ok(())
+    disk.sync_names()
 }
 
 fn write_clean_mark(disk: &dyn Disk, last: u64) -> std::io::Result<()> {
     let mark = mark(last);
+    if disk.list()?.iter().any(|(name, _)| name == CLEAN_TO_BE) {
+        disk.remove(CLEAN_TO_BE)?; // Of a stop that was not finished.
+    }
     let file = disk.create(CLEAN_TO_BE, mark.len() as u64)?;
     file.write_at(&mark, 0)?;
     file.sync()?;
@@ -298,7 +292,6 @@ impl Core {
                     self.files.let_go(&queue, save.applied);
                     lock(&self.due).set(queue.clone(), save.due.filter(|_| save.exists));
                 }
-                lock(&self.work).asked.remove(&queue);
                 if let Err(error) = &saved {
                     rounds_to_wait = self.has_failed(error);
                 }
@@ -405,16 +398,12 @@ impl Store for DurableStore {
             drop(work);
             return done(Err(StoreError::Failed("the store is closed".into())));
         }
-        work.asked.insert((save.room.clone(), save.queue.clone()));
         work.saves.push_back((save, done));
         self.core.wake.notify_one();
     }
 
     fn overdue(&self) -> Vec<QueueKey> {
-        let mut overdue = self.core.files.overdue(self.core.journal_bytes, SAVES);
-        let asked = &mut lock(&self.core.work).asked;
-        overdue.retain(|queue| asked.insert(queue.clone()));
-        overdue
+        self.core.files.overdue(self.core.journal_bytes, SAVES)
     }
 
     fn due(&self, now: Timestamp) -> Vec<RoomName> {

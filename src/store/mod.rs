@@ -8,6 +8,7 @@
 //!
 //! `frame` and `segment` say what is on disk, `recovery` what a start makes of it.
 
+pub mod admin;
 mod cipher;
 mod committer;
 mod disk;

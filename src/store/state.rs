@@ -147,7 +147,7 @@ impl State {
         let (mut queues, mut sum) = (Vec::new(), 0);
         while let Some(row) = rows.next()? {
             let (room, queue): (String, String) = (row.get(0)?, row.get(1)?);
-            sum ^= Row::read(row, 2)?.fingerprint(&room, &queue);
+            sum = i64::wrapping_add(sum, Row::read(row, 2)?.fingerprint(&room, &queue));
             let wrong =
                 || OpenError::State(format!("the name of a queue is damaged: {room} {queue}"));
             let key = (room.parse().map_err(|_| wrong())?, queue.parse().map_err(|_| wrong())?);
@@ -171,7 +171,8 @@ impl State {
             while let Some(row) = rows.next().map_err(failed)? {
                 let (room, queue): (String, String) =
                     (row.get(0).map_err(failed)?, row.get(1).map_err(failed)?);
-                sum ^= Row::read(row, 2).map_err(failed)?.fingerprint(&room, &queue);
+                let row = Row::read(row, 2).map_err(failed)?;
+                sum = i64::wrapping_sub(sum, row.fingerprint(&room, &queue));
             }
             add_to_sum(&transaction, sum).map_err(failed)?;
         }
@@ -236,6 +237,14 @@ impl State {
         transaction.commit().map_err(failed)
     }
 
+    /// Copies all of it as it is now, whoever writes meanwhile.
+    pub(super) fn copy_to(&self, path: &Path) -> Result<(), OpenError> {
+        let name =
+            path.to_str().ok_or_else(|| OpenError::State("the path is no text".to_owned()))?;
+        self.connection.execute("VACUUM INTO ?", [name])?;
+        Ok(())
+    }
+
     /// Gives pages back that are free.
     pub(super) fn shrink(&self) -> Result<(), StoreError> {
         self.connection.execute_batch("PRAGMA incremental_vacuum(256)").map_err(failed)
@@ -274,7 +283,8 @@ fn write(
         .map_err(failed)?;
     let old = before.map_or(0, |row| row.fingerprint(room, queue));
     let new = Row { applied, exists: save.exists, due };
-    add_to_sum(transaction, old ^ new.fingerprint(room, queue)).map_err(failed)?;
+    let change = new.fingerprint(room, queue).wrapping_sub(old);
+    add_to_sum(transaction, change).map_err(failed)?;
     for one in &save.blocks {
         let (part, block) = (one.partition, one.block.cast_signed());
         let place = place(&save.room, &save.queue, block, part + 1);
@@ -337,7 +347,8 @@ impl Row {
 fn add_to_sum(transaction: &Transaction<'_>, change: i64) -> Result<(), rusqlite::Error> {
     let text = "SELECT value FROM meta WHERE name = 'sum'";
     let sum: i64 = transaction.query_row(text, [], |row| row.get(0))?;
-    transaction.execute("UPDATE meta SET value = ? WHERE name = 'sum'", [sum ^ change])?;
+    transaction
+        .execute("UPDATE meta SET value = ? WHERE name = 'sum'", [sum.wrapping_add(change)])?;
     Ok(())
 }
 

@@ -1,7 +1,7 @@
 //! `anteroom.v1` over HTTP.
 
 use std::{
-    io::{Read, Write},
+    io::{ErrorKind, Read, Write},
     net::TcpStream,
     time::{Duration, Instant},
 };
@@ -291,10 +291,9 @@ fn a_connection_serves_many_requests() {
     let mut half = http.request("GET", "/queues", &[], "");
     half.truncate(20);
     stream.write_all(half.as_bytes()).unwrap();
-    let began = Instant::now();
-    let mut rest = String::new();
-    let _ = stream.read_to_string(&mut rest);
-    assert!(began.elapsed() < Duration::from_secs(25), "a request that never ends is cut");
+    let end = stream.read_to_string(&mut String::new());
+    let is_cut = end.map_or_else(|error| error.kind() != ErrorKind::WouldBlock, |_| true);
+    assert!(is_cut, "a request that never ends is cut before the reader's patience is over");
 }
 
 #[test]

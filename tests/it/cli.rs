@@ -6,6 +6,7 @@ mod explaining;
 mod help;
 mod moving;
 mod reading;
+mod readme;
 mod wrong;
 
 use std::{

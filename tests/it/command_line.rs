@@ -59,7 +59,8 @@ fn a_port_that_is_taken_is_named() {
         &[("ANTEROOM_SECRET", SECRET)],
     );
     assert_eq!(output.status.code(), Some(1));
-    assert!(text(&output.stderr).contains(server.address()), "{}", text(&output.stderr));
+    let said = text(&output.stderr);
+    assert!(said.contains(server.address()) && said.contains("next: take another port"), "{said}");
 }
 
 #[test]

@@ -6,6 +6,7 @@ mod full;
 mod kept;
 mod killed;
 mod lying;
+mod saved;
 mod starting;
 mod stopped;
 

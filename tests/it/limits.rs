@@ -341,7 +341,7 @@ fn groups_per_queue() {
         let take = |group: &str| json!({"op": "receive", "queue": "q", "group": group});
         both.ok(open("a")).await;
         both.ok(take("b")).await;
-        let refusal = "too_many_groups: the queue has as many groups as it may have: q";
+        let refusal = "too_many_groups: the queue q has as many groups as it may have";
         assert_eq!(both.refused(open("c")).await, refusal);
         assert_eq!(both.refused(take("c")).await, refusal);
         both.ok(take("a")).await;
@@ -363,7 +363,7 @@ fn partitions_per_queue() {
             let messages: Vec<Value> = partitions.iter().map(message).collect();
             json!({"op": "send", "queue": "q", "messages": messages})
         };
-        let refusal = "too_many_partitions: the queue has as many partitions as it may have: q";
+        let refusal = "too_many_partitions: the queue q has as many partitions as it may have";
         assert_eq!(both.refused(send(&["a", "b", "c"])).await, refusal, "as a whole");
         both.ok(send(&["a", "b", "a"])).await;
         assert_eq!(both.refused(send(&["a", "c"])).await, refusal);
@@ -398,7 +398,7 @@ fn schedules_per_queue() {
         both.ok(put("a")).await;
         both.ok(put("b")).await;
         both.ok(put("a")).await;
-        let refusal = "too_many_schedules: the queue has as many schedules as it may have: q";
+        let refusal = "too_many_schedules: the queue q has as many schedules as it may have";
         assert_eq!(both.refused(put("c")).await, refusal);
         both.ok(json!({"op": "schedule_delete", "queue": "q", "name": "a"})).await;
         both.ok(put("c")).await;

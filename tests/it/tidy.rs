@@ -28,7 +28,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
         ],
     ),
     ("client", &["types", "error", "wire"]),
-    ("cli", &["types", "error", "auth", "clock", "config", "server", "client"]),
+    ("cli", &["types", "error", "auth", "clock", "config", "server", "store", "client"]),
     ("main", &["cli"]),
 ];
 
@@ -40,7 +40,7 @@ const ONLY_IN: &[(&str, &[&str], &str)] = &[
     ("env::var", &["config/load.rs", "engine/simulation.rs"], "one reader of the environment"),
     (
         "std::fs",
-        &["config/load.rs", "config/dev.rs"],
+        &["config/load.rs", "config/dev.rs", "store/disk.rs", "store/admin.rs"],
         "files are opened by the store and the configuration",
     ),
     ("disable_recursion_limit", &[], "the depth of hostile JSON is limited"),

@@ -126,12 +126,12 @@ const OPEN_HELP: &str = help!(
 #[derive(Debug, clap::Args)]
 #[command(after_help = OPEN_HELP)]
 pub(in crate::cli) struct Open {
-    #[command(flatten)]
-    group: GroupArgs,
-
     /// Where it begins: all, new, or a time
     #[arg(long, value_name = "WHERE", value_parser = from)]
     from: Option<From>,
+
+    #[command(flatten)]
+    group: GroupArgs,
 }
 
 impl Open {
@@ -178,9 +178,6 @@ const SEEK_HELP: &str = help!(
 #[derive(Debug, clap::Args)]
 #[command(after_help = SEEK_HELP)]
 pub(in crate::cli) struct Seek {
-    #[command(flatten)]
-    group: GroupArgs,
-
     /// To where: start, end, or the first message sent at a time or later
     #[arg(long, value_name = "WHERE", value_parser = to)]
     to: SeekTo,
@@ -188,6 +185,9 @@ pub(in crate::cli) struct Seek {
     /// Only in this partition
     #[arg(long)]
     partition: Option<String>,
+
+    #[command(flatten)]
+    group: GroupArgs,
 }
 
 fn to(text: &str) -> Result<SeekTo, String> {

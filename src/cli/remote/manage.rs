@@ -213,7 +213,7 @@ const CONFIGURE_HELP: &str = help!(
     "  anteroom queue configure demo/jobs retain_settled_ms=",
     "  anteroom queue configure demo/jobs",
     "",
-    "Without settings it shows those in force. NAME= puts back a default."
+    "It shows those that it set, without settings all that are in force. NAME= puts back a default."
 );
 
 /// `configure`.
@@ -233,14 +233,20 @@ impl Configure {
         let (place, settings) = self.queue.read()?;
         let client = self.queue.server.connect(&place.room).await?;
         let queue = client.queue(place.queue.as_str());
-        let settings = if self.replace {
+        let in_force = if self.replace {
             queue.configure_anew(settings).await?
         } else if settings.is_empty() {
             queue.inspect().await?.settings
         } else {
-            queue.configure(complete(&queue, settings).await?).await?
+            let settings = complete(&queue, settings).await?;
+            let named = serde_json::to_value(&settings).unwrap_or_default();
+            let mut in_force = queue.configure(settings).await?;
+            if matches!(self.queue.output, Output::Table) {
+                in_force.0.retain(|name, _| named.get(name).is_some());
+            }
+            in_force
         };
-        self.queue.print(&settings)?;
+        self.queue.print(&in_force)?;
         client.close().await;
         Ok(())
     }

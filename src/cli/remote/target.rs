@@ -35,7 +35,7 @@ pub(super) struct Place {
     pub(super) queue: QueueName,
 }
 
-const ADVICE: &str = "name the queue: ROOM/QUEUE, or --room ROOM --queue QUEUE";
+const ADVICE: &str = "write ROOM/QUEUE, or --room ROOM --queue QUEUE";
 
 fn usage(reason: impl Into<String>) -> Failure {
     Failure::Usage(reason.into())
@@ -65,7 +65,7 @@ impl NamedArgs {
                     .ok_or_else(|| usage(format!("`{first}` names no queue: {ADVICE}")))?;
                 (parse(room)?, parse(queue)?, rest)
             }
-            (_, _, []) => return Err(usage(ADVICE)),
+            (_, _, []) => return Err(usage(format!("which queue? {ADVICE}"))),
         };
         Ok((Place { room, queue }, rest))
     }
@@ -92,7 +92,14 @@ pub(super) struct RoomArgs {
 
 impl RoomArgs {
     pub(super) fn room(&self) -> Result<RoomName, Failure> {
-        self.room.clone().or_else(|| self.flag.clone()).ok_or_else(|| usage("name the room"))
+        match (&self.room, &self.flag) {
+            // A room's name may hold a slash, but as a word it is rather a queue that is meant.
+            (Some(room), _) if room.as_str().contains('/') => Err(usage(format!(
+                "`{room}` names a queue, and this is about a room: write ROOM, or --room ROOM"
+            ))),
+            (Some(room), _) | (None, Some(room)) => Ok(room.clone()),
+            (None, None) => Err(usage("which room? write ROOM, or --room ROOM")),
+        }
     }
 }
 

@@ -142,7 +142,9 @@ fn setting(name: &str, value: &str) -> Result<(String, Value), String> {
             let suffix = if name.ends_with("_ms") { "" } else { "_ms" };
             Ok((format!("{name}{suffix}"), length.into()))
         }
-        // A word that is no length, such as `forever`.
+        (Err(_), Err(_)) if name.ends_with("_ms") && value != "forever" => {
+            Err(format!("`{value}` is no length: write 500ms, 30s, 5m, 1h, 2d or forever"))
+        }
         (Err(_), Err(_)) => Ok((name.to_owned(), value.into())),
     }
 }
@@ -190,6 +192,7 @@ mod tests {
             ("leas=3s", "did you mean `lease_ms`?"),
             ("Concurrency=3", "did you mean `concurrency`?"),
             ("lease=30", "`30` has no unit"),
+            ("lease=5x", "`5x` is no length: write 500ms"),
         ] {
             let said = settings(&[pair(text).unwrap()]).unwrap_err();
             assert!(said.contains(part), "{said}");

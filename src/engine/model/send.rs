@@ -312,6 +312,7 @@ impl Model {
         let (key, content) = (partition_of(&new), content(&new));
         let (new, ready_at) = self.with_own_time(new);
         let message = Arc::new(self.number(new, &key));
+        self.close_late_window(message.position.partition);
         let waits_for = self.open_parents(&message);
         let mut kept = Kept { message, ready_at, waits_for, places: Vec::new(), settled_at: None };
         let stand = self.first_stand(&kept);
@@ -445,6 +446,14 @@ impl Model {
             Stand::Delayed(kept.ready_at)
         } else {
             Stand::Ready
+        }
+    }
+
+    /// What is sent late does not come into a window whose time is over.
+    fn close_late_window(&mut self, partition: u32) {
+        let found = self.partitions.iter().find(|it| it.number == partition).unwrap();
+        if found.window.as_ref().is_some_and(|open| open.closes_at <= self.now) {
+            self.close_window(partition);
         }
     }
 

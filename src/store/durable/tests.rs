@@ -153,7 +153,7 @@ fn what_was_acknowledged_survives_a_power_cut_at_any_operation() {
             let is_over = disk.operations() < operation;
             for cut in 0..3 {
                 let mut random = random(seed * 1000 + operation * 10 + cut);
-                let after = disk.after_power_cut(|| random() % 2 == 0);
+                let after = disk.after_power_cut(|| random().is_multiple_of(2));
                 let context = format!("seed {seed}, operation {operation}, cut {cut}");
                 let store = open(&after, directory.path());
                 let store = store.unwrap_or_else(|error| panic!("{context}: {error}"));
@@ -225,7 +225,7 @@ fn reopen(
     let disk = BadDisk::with_files(files);
     let state = State::open(&directory.join("state.db"), 0)?;
     let found = recover(&disk, state.store()?, state.retired()?, &keys, &|_, _| {})?;
-    check_clean_mark(&disk, found.last, &found.end)?;
+    check_clean_mark(&disk, &found)?;
     let sources = Sources::of(&found.segments);
     let mut all = BTreeMap::new();
     for (room, queues) in &found.places {

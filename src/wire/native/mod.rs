@@ -12,7 +12,7 @@
 //! ```text
 //! client  {"id":1,"op":"send","queue":"jobs","body":{"page":1}}
 //! server  {"id":1,"ok":{"id":"0-0","duplicate":false}}
-//! server  {"id":2,"error":{"code":"queue_closed","number":302,"message":"the queue is closed: jobs",
+//! server  {"id":2,"error":{"code":"queue_closed","number":302,"message":"the queue jobs is closed",
 //!                          "retryable":true,"may_have_happened":false}}
 //! ```
 //!

@@ -36,6 +36,11 @@ fn queues_are_opened_configured_paused_closed_and_deleted() {
     ] {
         assert!(settings.contains(part), "{settings}");
     }
+    let (set, words) = ("anteroom q configure demo/jobs lease=60s ttl=", str::split_whitespace);
+    let shown = shell.out(set);
+    let expected = ["SETTING", "VALUE", "lease_ms", "60000", "ttl_ms", "null"];
+    assert_eq!(words(&shown).collect::<Vec<_>>(), expected);
+    shell.out("anteroom q configure demo/jobs lease=90s ttl=1h");
     let again = shell.out("anteroom q configure demo/jobs ttl= --output json");
     assert!(again.contains(r#""lease_ms":90000"#) && again.contains(r#""ttl_ms":null"#), "{again}");
     let anew = shell.out("anteroom q configure demo/jobs --replace attempts_max=7 --output json");

@@ -79,6 +79,21 @@ fn fitted(example: &str) -> String {
         .replace("\"${fpath[1]}/_anteroom\"", "_anteroom")
 }
 
+/// An option that follows those of the server in the code would stand below their heading.
+#[test]
+fn only_what_is_about_the_server_stands_below_server() {
+    let shell = Shell::new();
+    let known = ["--url", "--token", "--token-file", "--as", "--config", "--data", "--secret-file"];
+    for (words, help) in all_helps(&shell) {
+        let below = help.split("\nServer:\n").nth(1).unwrap_or_default();
+        let lines = below.lines().take_while(|line| line.is_empty() || line.starts_with(' '));
+        for option in lines.filter_map(|line| line.trim().strip_prefix("--")) {
+            let option = format!("--{}", option.split(' ').next().unwrap());
+            assert!(known.contains(&option.as_str()), "anteroom {words} --help: {option}");
+        }
+    }
+}
+
 #[test]
 fn every_example_of_every_help_runs() {
     let shell = Shell::new();

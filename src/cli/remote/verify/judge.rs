@@ -85,7 +85,9 @@ pub(super) fn judge(book: &Book, found: &[Found], lease_ms: u64, late: Vec<Strin
         strangers.checked += 1;
         match one.send.and_then(|send| stories.get_mut(send)) {
             Some(story) => story.found.push(one),
-            None => strangers.wrong(format!("in the queue: {} is none of ours", one.position)),
+            None => {
+                strangers.wrong(format!("queue {}: {} is none of ours", one.queue, one.position))
+            }
         }
     }
     for settle in &book.settles {
