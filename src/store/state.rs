@@ -84,7 +84,10 @@ impl State {
     /// Opens it, or makes it.
     pub(super) fn open(path: &Path, fresh_id: u64) -> Result<Self, OpenError> {
         let connection = Connection::open(path)?;
-        connection.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
+        // Saying it once more would write, for which there may be no room.
+        if connection.pragma_query_value(None, "auto_vacuum", |row| row.get::<_, i64>(0))? == 0 {
+            connection.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
+        }
         connection.pragma_update(None, "journal_mode", "WAL")?;
         connection.pragma_update(None, "synchronous", "FULL")?;
         connection.pragma_update(None, "cell_size_check", true)?;
