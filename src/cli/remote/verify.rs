@@ -291,7 +291,7 @@ impl Verify {
                 format!("{seconds} s, {what}: {sent} acknowledged, {received} received, {lost} connections made anew")
             });
             if is_terminal {
-                eprint!("\r\x1b[K{line}");
+                aside(&format!("\r\x1b[K{line}"));
             } else {
                 complain(&line);
             }
@@ -304,7 +304,7 @@ impl Verify {
         let checks = judge(&book, found, millis(self.lease), late);
         let report = Report::new(book, milliseconds, plan.queues, checks);
         if std::io::stderr().is_terminal() {
-            eprint!("\r\x1b[K");
+            aside("\r\x1b[K");
         }
         match self.output {
             Output::Json => print_json(&report)?,
@@ -318,6 +318,14 @@ impl Verify {
             }
         }
     }
+}
+
+/// To a terminal, without an end of line.
+fn aside(text: &str) {
+    use std::io::Write;
+    let mut err = std::io::stderr().lock();
+    // Nobody misses it.
+    let _ = err.write_all(text.as_bytes()).and_then(|()| err.flush());
 }
 
 /// None: the server knows no such queue.
