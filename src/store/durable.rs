@@ -297,9 +297,17 @@ impl Core {
                     lock(&self.due).set(queue.clone(), save.due.filter(|_| save.exists));
                 }
                 if let Err(error) = &saved {
-                    rounds_to_wait = self.has_failed(error);
+                    self.has_failed(error);
+                    if *error == StoreError::Full {
+                        // What is saved gives more room back than a free file takes.
+                        self.files.give_up_spare();
+                        rounds_to_wait = FULL_ROUNDS;
+                    }
                 }
                 done(saved);
+            }
+            if self.files.is_full() {
+                state.make_room();
             }
             if is_closing {
                 return;
@@ -310,18 +318,20 @@ impl Core {
             }
             match self.look_after_files(&state) {
                 Ok(()) => self.files.set_full(false),
-                Err(error) => rounds_to_wait = self.has_failed(&error),
+                Err(error) => {
+                    tracing::warn!(%error, "the journal has no room for another file");
+                    self.has_failed(&error);
+                    rounds_to_wait = FULL_ROUNDS;
+                }
             }
         }
     }
 
-    /// How many rounds to wait before the next attempt.
-    fn has_failed(&self, error: &StoreError) -> u32 {
+    fn has_failed(&self, error: &StoreError) {
         match error {
             StoreError::Full => self.files.set_full(true),
             StoreError::Failed(_) => self.files.failed(error),
         }
-        FULL_ROUNDS
     }
 
     fn next_work(&self) -> (VecDeque<(Save, Done)>, bool) {
@@ -407,7 +417,9 @@ impl Store for DurableStore {
     }
 
     fn overdue(&self) -> Vec<QueueKey> {
-        self.core.files.overdue(self.core.journal_bytes, SAVES)
+        // On a full disk everything that can be given back is.
+        let bytes_max = if self.is_full() { 0 } else { self.core.journal_bytes };
+        self.core.files.overdue(bytes_max, SAVES)
     }
 
     fn due(&self, now: Timestamp) -> Vec<RoomName> {

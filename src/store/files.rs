@@ -148,6 +148,16 @@ impl Files {
         Ok(true)
     }
 
+    /// Removes a free file, for what needs its room more.
+    pub(super) fn give_up_spare(&self) {
+        let spare = self.state().spares.pop();
+        if let Some(spare) = spare
+            && let Err(error) = self.disk.remove(&spare.name)
+        {
+            tracing::warn!(%error, name = spare.name, "a free file cannot be removed");
+        }
+    }
+
     fn create_spare(&self, bytes: u64) -> Result<Spare, StoreError> {
         let number = {
             let mut state = self.state();

@@ -253,9 +253,26 @@ impl State {
         Ok(())
     }
 
+    /// On a full disk: gives all free pages back, and empties the file of what was written ahead.
+    pub(super) fn make_room(&self) {
+        for text in ["PRAGMA incremental_vacuum", "PRAGMA wal_checkpoint(TRUNCATE)"] {
+            if let Err(error) = self.run(text) {
+                tracing::debug!(%error, "state.db is not made smaller");
+            }
+        }
+    }
+
     /// Gives pages back that are free.
     pub(super) fn shrink(&self) -> Result<(), StoreError> {
-        self.connection.execute_batch("PRAGMA incremental_vacuum(256)").map_err(failed)
+        self.run("PRAGMA incremental_vacuum(256)").map_err(failed)
+    }
+
+    /// A pragma that works a little with every step.
+    fn run(&self, text: &str) -> Result<(), rusqlite::Error> {
+        let mut statement = self.connection.prepare(text)?;
+        let mut rows = statement.query([])?;
+        while rows.next()?.is_some() {}
+        Ok(())
     }
 }
 
