@@ -15,7 +15,7 @@ use actix_web::{
 use anteroom::{
     clock::{Clock, SystemClock},
     server::{
-        Switchboard, listen,
+        Switchboard, bind, listen,
         ws::{self, CHUNK_BYTES, Conversation, Ending},
     },
     service::{Outlet, ToSession},
@@ -39,7 +39,7 @@ impl Conversation for Echo {
         Ok(())
     }
 
-    fn ponged(&mut self, _: &[u8]) {}
+    fn ponged(&mut self, _: &[u8], _: &mut Frames) {}
 
     fn arrived(&mut self, _: Vec<ToSession>) {}
 
@@ -74,6 +74,8 @@ impl Conversation for Echo {
     fn ending(&self) -> Option<Ending> {
         None
     }
+
+    fn gone(&mut self, _: bool, _: Frames) {}
 }
 
 fn limits() -> Limits {
@@ -102,7 +104,7 @@ fn main() -> std::io::Result<()> {
             config.default_service(web::to(|| async { HttpResponse::NotFound().finish() }));
         };
         let board = Arc::new(Switchboard::new(1024));
-        let (server, address) = listen(address, 2, &board, &clock, routes)?;
+        let (server, address) = listen(bind(address)?, 2, &board, &clock, routes)?;
         println!("ready ws://{address}/");
         server.await
     })

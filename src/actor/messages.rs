@@ -8,7 +8,7 @@ use crate::{
     engine::{Command, Participant, RecordNumber, ReplyTo},
     service::{Link, Request},
     store::StoreError,
-    types::SessionId,
+    types::{RequestId, SessionId},
 };
 
 /// To a room: a participant comes in.
@@ -16,8 +16,8 @@ use crate::{
 #[rtype(result = "()")]
 pub(crate) struct Join {
     pub(crate) link: Arc<Link>,
-    pub(crate) participant: Participant,
-    pub(crate) may_list: bool,
+    /// Who it is, for the others, and whether it may see them; none: a visitor that nobody sees.
+    pub(crate) presence: Option<(Participant, bool)>,
 }
 
 /// To a room: requests of one session, in order.
@@ -45,12 +45,29 @@ pub(crate) struct Quiesce;
 #[rtype(result = "()")]
 pub(super) struct Apply {
     pub(super) link: Arc<Link>,
-    pub(super) commands: Vec<(ReplyTo, Command)>,
+    pub(super) commands: Vec<Asked>,
 }
 
-/// To a queue: how many messages are ready when everything before this is done?
+/// One command.
+pub(super) struct Asked {
+    pub(super) from: ReplyTo,
+    /// Whether the queue may be made for it.
+    pub(super) create: bool,
+    pub(super) command: Command,
+}
+
+/// To a queue: tell this session what happens from now on, or no longer.
 #[derive(Message)]
-#[rtype(result = "usize")]
+#[rtype(result = "()")]
+pub(super) struct Watch {
+    pub(super) link: Arc<Link>,
+    pub(super) watch: RequestId,
+    pub(super) on: bool,
+}
+
+/// To a queue: how many messages are ready when everything before this is done? None: it is not there.
+#[derive(Message)]
+#[rtype(result = "Option<usize>")]
 pub(super) struct Measure;
 
 /// To a queue: its records up to and including this one are durable, or will never be.

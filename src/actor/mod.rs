@@ -11,11 +11,15 @@ mod messages;
 mod pump;
 mod queue;
 mod receipts;
+mod resting;
 mod room;
+mod saving;
 mod session;
+mod transaction;
 
 pub(crate) use messages::{Join, Leave, Quiesce, Submit};
 pub use pump::{Pump, Pumped};
 pub use queue::QueueActor;
+pub(crate) use resting::SaveQueue;
 pub use room::RoomActor;
 pub use session::{Session, SessionTimes, Verdict};

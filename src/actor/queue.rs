@@ -7,36 +7,46 @@ use std::{
     collections::{HashMap, VecDeque},
     sync::{
         Arc,
-        atomic::{AtomicU64, AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     },
     task::Context as TaskContext,
 };
 
-use actix::{Actor, Addr, AsyncContext, Context, Handler, ResponseFuture};
+use actix::{Actor, Addr, AsyncContext, Context, Handler, ResponseFuture, SpawnHandle};
 use tokio::sync::oneshot;
 
 use super::{
-    messages::{Apply, Measure, Quiesce, Stored},
+    messages::{Apply, Asked, Measure, Quiesce, Stored, Watch},
     pump::{Pump, Pumped},
+    saving::Saving,
+    transaction::{Joint, JointAppended, Part, ROOM, ROOM_ASKS, about},
 };
 use crate::{
-    engine::{self, Command, Effect, Queue, QueueConfig, Record, RecordNumber, ReplyTo},
-    error::{Error, ErrorCode},
-    service::{Link, Outcome, Reply, Shared, ToSession},
+    engine::{
+        self, Command, Delivered, Effect, Event, Queue, QueueConfig, Record, RecordNumber, ReplyTo,
+    },
+    error::ErrorCode,
+    service::{EVENT_WEIGHT, Link, Outcome, Reply, Shared, ToSession},
     store::{Appended, Batch, StoreError},
-    types::{QueueName, RoomName, SessionId},
+    types::{Millis, QueueName, RequestId, RoomName, SessionId, Timestamp},
 };
 
 /// What a queue shows to its room without being asked.
 #[derive(Debug, Default)]
 pub(super) struct Gauge {
+    /// Ready messages and 1; 0: the queue is not there.
     size: AtomicUsize,
     batches: AtomicU64,
+    /// It was deleted, and the store knows.
+    gone: AtomicBool,
 }
 
 impl Gauge {
-    fn publish(&self, size: usize, batches: u64) {
-        self.size.store(size, Ordering::Relaxed);
+    fn publish(&self, engine: &Queue, batches: u64) {
+        self.size.store(measure(engine).map_or(0, |size| size + 1), Ordering::Relaxed);
+        if engine.exists() {
+            self.gone.store(false, Ordering::Relaxed);
+        }
         self.batches.store(batches, Ordering::Release);
     }
 
@@ -45,31 +55,79 @@ impl Gauge {
         self.batches.load(Ordering::Acquire) == batches
     }
 
-    /// Ready messages.
-    pub(super) fn size(&self) -> usize {
-        self.size.load(Ordering::Relaxed)
+    /// Of a queue that is not loaded yet.
+    pub(super) fn loading() -> Self {
+        Self { batches: AtomicU64::new(u64::MAX), ..Self::default() }
+    }
+
+    pub(super) fn is_gone(&self) {
+        self.gone.store(true, Ordering::Release);
+    }
+
+    pub(super) fn says_gone(&self) -> bool {
+        self.gone.load(Ordering::Relaxed)
+    }
+
+    /// Whether nothing is lost with the actor of this queue, if it has done `batches` and gets no more.
+    pub(super) fn can_go(&self, batches: u64) -> bool {
+        self.has_done(batches) && self.size().is_none() && self.gone.load(Ordering::Acquire)
+    }
+
+    /// Ready messages; none: the queue is not there.
+    pub(super) fn size(&self) -> Option<usize> {
+        self.size.load(Ordering::Relaxed).checked_sub(1)
     }
 }
 
+fn measure(engine: &Queue) -> Option<usize> {
+    engine.exists().then(|| engine.size())
+}
+
+fn config_of(shared: &Shared) -> QueueConfig {
+    let limits = &shared.limits;
+    QueueConfig {
+        messages_max: limits.messages_per_queue,
+        bytes_max: limits.bytes_per_queue,
+        parked_max: limits.parked_per_queue,
+        groups_max: limits.groups_per_queue,
+        partitions_max: limits.partitions_per_queue,
+        schedules_max: limits.schedules_per_queue,
+        open_is_idempotent: shared.open_is_idempotent,
+        // No queue hands out more than a thousand messages in every millisecond of its life.
+        first_generation: shared.clock.now().0.saturating_mul(1000),
+    }
+}
+
+/// A timer is never set further ahead: the wall clock it stands for may be moved.
+const TIMER_MAX: Millis = Millis::from_secs(60);
+
 /// See the module.
 pub struct QueueActor {
-    room: RoomName,
-    name: QueueName,
-    shared: Arc<Shared>,
-    engine: Queue,
+    pub(super) room: RoomName,
+    pub(super) name: QueueName,
+    pub(super) shared: Arc<Shared>,
+    pub(super) engine: Queue,
     /// Receivers parked or about to be, over all queues of the room.
     parked_in_room: Arc<AtomicUsize>,
-    gauge: Arc<Gauge>,
+    pub(super) gauge: Arc<Gauge>,
     /// Batches done.
     batches: u64,
     links: HashMap<SessionId, Slot>,
     effects: Vec<Effect>,
     unwritten: Vec<Record>,
     /// Replies in order, each with what it rests on.
-    held: VecDeque<Held>,
-    durable: RecordNumber,
-    failed: Option<StoreError>,
+    pub(super) held: VecDeque<Held>,
+    pub(super) durable: RecordNumber,
+    pub(super) failed: Option<StoreError>,
     waiting: Vec<oneshot::Sender<Result<(), StoreError>>>,
+    pub(super) watchers: Vec<Watcher>,
+    /// A joint with records of this queue is not yet appended: until then nothing else is.
+    pub(super) joint_is_open: bool,
+    pub(super) saving: Saving,
+    /// The answer to what the room asked on its own account.
+    for_room: Option<Result<engine::Outcome, ErrorCode>>,
+    timer: Option<SpawnHandle>,
+    armed_for: Option<Timestamp>,
     /// Sessions with something staged, in the order of their first reply.
     staged_for: Vec<SessionId>,
 }
@@ -79,40 +137,42 @@ struct Slot {
     staged: Vec<ToSession>,
 }
 
-struct Held {
+pub(super) struct Held {
     to: ReplyTo,
-    result: Result<engine::Outcome, ErrorCode>,
+    what: Answer,
     rests_on: RecordNumber,
 }
 
+enum Answer {
+    Reply(Result<engine::Outcome, ErrorCode>),
+    Push(Delivered),
+    /// To all watchers.
+    Event(Event),
+}
+
+/// A session that is told what happens.
+pub(super) struct Watcher {
+    link: Arc<Link>,
+    watch: RequestId,
+    /// Events left out since the last one that was not.
+    missed: u64,
+}
+
 impl QueueActor {
-    /// Starts the actor of a queue on this arbiter.
+    /// Starts the actor of a queue on this arbiter. One that `is_stored` is loaded first.
     pub(super) fn begin(
         room: RoomName,
         name: QueueName,
         shared: Arc<Shared>,
         parked_in_room: Arc<AtomicUsize>,
         gauge: Arc<Gauge>,
+        is_stored: bool,
     ) -> Addr<Self> {
-        let limits = &shared.limits;
-        let config = QueueConfig {
-            messages_max: limits.messages_per_queue,
-            bytes_max: limits.bytes_per_queue,
-            parked_max: limits.parked_per_queue,
-            open_is_idempotent: shared.open_is_idempotent,
-        };
-        let mut engine = Queue::new(config);
-        let loaded = shared.store.load(&room, &name);
-        let failed = match loaded {
-            Ok(records) => {
-                records.into_iter().for_each(|record| engine.replay(record));
-                None
-            }
-            Err(error) => Some(error),
-        };
-        let durable = engine.last_record();
-        gauge.publish(engine.size(), 0);
-        Self {
+        let engine = Queue::new(config_of(&shared));
+        if !is_stored {
+            gauge.publish(&engine, 0);
+        }
+        let mut queue = Self {
             room,
             name,
             shared,
@@ -124,48 +184,161 @@ impl QueueActor {
             effects: Vec::new(),
             unwritten: Vec::new(),
             held: VecDeque::new(),
-            durable,
-            failed,
+            durable: RecordNumber(0),
+            failed: None,
             waiting: Vec::new(),
+            watchers: Vec::new(),
+            joint_is_open: false,
+            saving: Saving::default(),
+            for_room: None,
+            timer: None,
+            armed_for: None,
             staged_for: Vec::new(),
-        }
-        .start()
+        };
+        Self::create(move |ctx| {
+            if is_stored {
+                queue.load(config_of(&queue.shared), ctx);
+            }
+            queue
+        })
     }
 
-    fn apply(&mut self, commands: Vec<(ReplyTo, Command)>) {
+    /// It is what the store knows.
+    pub(super) fn loaded(&mut self, engine: Queue) {
+        self.durable = engine.last_record();
+        self.engine = engine;
+    }
+
+    fn apply(&mut self, commands: Vec<Asked>) {
         let now = self.shared.clock.now();
         let parked_before = self.engine.parked();
+        let is_full = self.shared.store.is_full();
         let mut asked_to_park = 0;
-        for (from, command) in commands {
-            match command {
-                Command::Take { park: true } => asked_to_park += 1,
+        self.saving.is_at_rest = false;
+        for Asked { from, create, command } in commands {
+            asked_to_park += usize::from(command.parks());
+            if matches!(command, Command::Abandon) {
                 // Whatever is still to be said to this session has nobody to hear it.
-                Command::Abandon => drop(self.links.remove(&from.session)),
-                _ => {}
+                self.links.remove(&from.session);
+                self.watchers.retain(|watcher| watcher.link.session() != from.session);
             }
-            if self.failed.is_some() {
-                let (result, rests_on) = (Err(ErrorCode::StoreFailed), self.durable);
-                self.held.push_back(Held { to: from, result, rests_on });
-                continue;
+            let refused = match () {
+                () if self.failed.is_some() => Some(ErrorCode::StoreFailed),
+                () if !create && !self.engine.exists() => Some(ErrorCode::QueueNotFound),
+                () if is_full && command.grows() => Some(ErrorCode::StorageFull),
+                () => None,
+            };
+            match refused {
+                Some(code) => {
+                    let (what, rests_on) = (Answer::Reply(Err(code)), self.durable);
+                    self.held.push_back(Held { to: from, what, rests_on });
+                }
+                None => self.engine.apply(now, from, command, &mut self.effects),
             }
-            self.engine.apply(now, from, command, &mut self.effects);
         }
+        self.engine.set_watched(!self.watchers.is_empty());
+        self.take_in(parked_before + asked_to_park);
+    }
+
+    /// Does what the room asks on its own account.
+    pub(super) fn ask(&mut self, command: Command) -> Result<engine::Outcome, ErrorCode> {
+        self.apply(vec![Asked { from: ROOM_ASKS, create: true, command }]);
+        self.for_room.take().unwrap_or(Err(ErrorCode::StoreFailed))
+    }
+
+    /// Commits a prepared transaction; its records go into the joint.
+    pub(super) fn commit(
+        &mut self,
+        ticket: u64,
+        joint: &Joint,
+        address: Addr<Self>,
+    ) -> Result<engine::Outcome, ErrorCode> {
+        // What came before is written by itself.
+        self.write(address.clone());
+        let answer = self.ask(Command::Commit { ticket });
+        // The room commits one transaction after the other, so no other joint is open.
+        let first = self.first_unwritten();
+        let records = std::mem::take(&mut self.unwritten);
+        self.joint_is_open = true;
+        let (room, queue) = (self.room.clone(), self.name.clone());
+        let through = self.engine.last_record();
+        let part = Part { room, queue, first, records, through, address };
+        joint.add(part, self.shared.store.as_ref());
+        answer
+    }
+
+    /// Does what time does.
+    pub(super) fn expire(&mut self) {
+        if self.failed.is_some() {
+            return;
+        }
+        let parked_before = self.engine.parked();
+        self.engine.expire(self.shared.clock.now(), &mut self.effects);
+        self.take_in(parked_before);
+    }
+
+    fn take_in(&mut self, parked_at_most: usize) {
+        let written = self.engine.last_record();
         for effect in self.effects.drain(..) {
             match effect {
                 Effect::Append(record) => self.unwritten.push(record),
+                Effect::Reply { to, result, .. } if to.session == ROOM => {
+                    self.for_room = Some(result);
+                }
                 Effect::Reply { to, result, rests_on } => {
-                    self.held.push_back(Held { to, result, rests_on });
+                    self.held.push_back(Held { to, what: Answer::Reply(result), rests_on });
+                }
+                Effect::Push { to, delivered, rests_on } => {
+                    self.held.push_back(Held { to, what: Answer::Push(delivered), rests_on });
+                }
+                Effect::Notify(event) => {
+                    let (what, rests_on) = (Answer::Event(event), written);
+                    self.held.push_back(Held { to: ROOM_ASKS, what, rests_on });
                 }
             }
         }
-        let no_longer_parked = asked_to_park + parked_before - self.engine.parked();
+        let no_longer_parked = parked_at_most - self.engine.parked();
         if no_longer_parked > 0 {
             self.parked_in_room.fetch_sub(no_longer_parked, Ordering::Relaxed);
         }
     }
 
+    pub(super) fn end_turn(&mut self, ctx: &mut Context<Self>) {
+        self.gauge.publish(&self.engine, self.batches);
+        self.write(ctx.address());
+        self.release();
+        self.save(ctx);
+        self.arm(ctx);
+    }
+
+    /// Keeps one timer armed for the engine's next deadline. A wake-up too many does no harm.
+    fn arm(&mut self, ctx: &mut Context<Self>) {
+        let is_at_work = self.failed.is_none() && !self.saving.is_at_rest;
+        let next = self.engine.next_deadline().filter(|_| is_at_work);
+        if next == self.armed_for {
+            return;
+        }
+        if let Some(timer) = self.timer.take() {
+            ctx.cancel_future(timer);
+        }
+        self.armed_for = next;
+        let Some(next) = next else { return };
+        let wait = next.since(self.shared.clock.now()).min(TIMER_MAX);
+        self.timer = Some(ctx.run_later(wait.into(), |queue, ctx| {
+            queue.armed_for = None;
+            queue.timer = None;
+            queue.expire();
+            // The pump was polled before this timer, and nothing wakes it again.
+            queue.end_turn(ctx);
+        }));
+    }
+
+    fn first_unwritten(&self) -> RecordNumber {
+        RecordNumber(self.engine.last_record().0 + 1 - self.unwritten.len() as u64)
+    }
+
     fn write(&mut self, address: Addr<Self>) {
-        if self.unwritten.is_empty() || self.failed.is_some() {
+        if self.unwritten.is_empty() || self.failed.is_some() || self.joint_is_open {
             return;
         }
         let through = self.engine.last_record();
@@ -173,8 +346,10 @@ impl QueueActor {
             #[expect(clippy::disallowed_methods, reason = "one per batch; carries no message")]
             address.do_send(Stored { through, result });
         };
-        let batch = Batch { room: &self.room, queue: &self.name, records: &self.unwritten };
-        match self.shared.store.append(batch, Box::new(done)) {
+        let first = self.first_unwritten();
+        let (room, queue, records) = (&self.room, &self.name, &self.unwritten);
+        let batch = Batch { room, queue, first, records };
+        match self.shared.store.append(&[batch], Box::new(done)) {
             Ok(Appended::Durable) => self.durable = through,
             Ok(Appended::Pending) => {}
             Err(error) => self.fail(error),
@@ -183,29 +358,46 @@ impl QueueActor {
     }
 
     /// Nothing of this queue becomes durable any more: every reply that waits becomes a refusal.
-    fn fail(&mut self, error: StoreError) {
+    pub(super) fn fail(&mut self, error: StoreError) {
         tracing::error!(room = %self.room, queue = %self.name, %error, "queue stopped");
         for held in &mut self.held {
-            if held.rests_on > self.durable {
-                held.result = Err(ErrorCode::StoreFailed);
+            if held.rests_on > self.durable
+                && let Answer::Reply(result) = &mut held.what
+            {
+                *result = Err(ErrorCode::StoreFailed);
                 held.rests_on = self.durable;
             }
         }
+        // What did not come to be is no news, and no message of a subscription.
+        self.held.retain(|held| held.rests_on <= self.durable);
         self.failed = Some(error);
     }
 
     fn release(&mut self) {
         while self.held.front().is_some_and(|held| held.rests_on <= self.durable) {
-            let Some(Held { to, result, .. }) = self.held.pop_front() else { break };
-            let Some(slot) = self.links.get_mut(&to.session) else { continue };
-            let result = match result {
-                Ok(outcome) => Ok(translate(&self.name, outcome)),
-                Err(code) => Err(Error::new(code, format!("{}: {}", code.meaning(), self.name))),
+            let Some(Held { to, what, .. }) = self.held.pop_front() else { break };
+            let queue = &self.name;
+            let item = match what {
+                Answer::Event(event) => {
+                    self.watchers.iter_mut().for_each(|watcher| watcher.tell(queue, &event));
+                    continue;
+                }
+                Answer::Push(delivered) => {
+                    ToSession::Push { receiver: to.request, queue: queue.clone(), delivered }
+                }
+                Answer::Reply(result) => {
+                    let result = match result {
+                        Ok(outcome) => Ok(Outcome::Queue { queue: queue.clone(), outcome }),
+                        Err(code) => Err(about(queue, code)),
+                    };
+                    ToSession::Reply(Reply { id: to.request, permit: to.permit, result })
+                }
             };
+            let Some(slot) = self.links.get_mut(&to.session) else { continue };
             if slot.staged.is_empty() {
                 self.staged_for.push(to.session);
             }
-            slot.staged.push(ToSession::Reply(Reply { id: to.request, permit: to.permit, result }));
+            slot.staged.push(item);
         }
         for session in self.staged_for.drain(..) {
             if let Some(slot) = self.links.get_mut(&session) {
@@ -221,17 +413,20 @@ impl QueueActor {
     }
 }
 
-fn translate(queue: &QueueName, outcome: engine::Outcome) -> Outcome {
-    match outcome {
-        engine::Outcome::Delivered { lease, body } => {
-            Outcome::Delivered { queue: queue.clone(), lease, body }
+impl Watcher {
+    fn tell(&mut self, queue: &QueueName, event: &Event) {
+        if !self.link.book(EVENT_WEIGHT) {
+            self.missed += 1;
+            return;
         }
-        engine::Outcome::Empty => Outcome::Empty,
-        engine::Outcome::Opened
-        | engine::Outcome::Closed
-        | engine::Outcome::Sent
-        | engine::Outcome::Settled
-        | engine::Outcome::Drained => Outcome::Done,
+        let mut items = Vec::with_capacity(2);
+        let missed = std::mem::take(&mut self.missed);
+        if missed > 0 {
+            items.push(ToSession::Missed { watch: self.watch, count: missed });
+        }
+        let (watch, queue, event) = (self.watch, queue.clone(), event.clone());
+        items.push(ToSession::Event { watch, queue, event });
+        self.link.send(items);
     }
 }
 
@@ -245,9 +440,7 @@ impl Actor for QueueActor {
 
 impl Pumped for QueueActor {
     fn turn_ends(&mut self, ctx: &mut Self::Context, _: &mut TaskContext<'_>) {
-        self.gauge.publish(self.engine.size(), self.batches);
-        self.write(ctx.address());
-        self.release();
+        self.end_turn(ctx);
     }
 }
 
@@ -272,11 +465,38 @@ impl Handler<Stored> for QueueActor {
     }
 }
 
-impl Handler<Measure> for QueueActor {
-    type Result = usize;
+impl Handler<JointAppended> for QueueActor {
+    type Result = ();
 
-    fn handle(&mut self, Measure: Measure, _: &mut Self::Context) -> usize {
-        self.engine.size()
+    fn handle(&mut self, JointAppended { through, result }: JointAppended, _: &mut Self::Context) {
+        self.joint_is_open = false;
+        match result {
+            Ok(Appended::Durable) => self.durable = self.durable.max(through),
+            Ok(Appended::Pending) => {}
+            Err(error) => self.fail(error),
+        }
+    }
+}
+
+impl Handler<Measure> for QueueActor {
+    type Result = Option<usize>;
+
+    fn handle(&mut self, Measure: Measure, _: &mut Self::Context) -> Option<usize> {
+        measure(&self.engine)
+    }
+}
+
+impl Handler<Watch> for QueueActor {
+    type Result = ();
+
+    fn handle(&mut self, Watch { link, watch, on }: Watch, _: &mut Self::Context) {
+        let session = link.session();
+        self.saving.is_at_rest = false;
+        self.watchers.retain(|known| known.link.session() != session || known.watch != watch);
+        if on {
+            self.watchers.push(Watcher { link, watch, missed: 0 });
+        }
+        self.engine.set_watched(!self.watchers.is_empty());
     }
 }
 

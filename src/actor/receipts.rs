@@ -29,6 +29,11 @@ impl Receipts {
         self.open.push_back((self.last_ping + 1, queue, lease));
     }
 
+    /// Another connection: what was under way on the old one is not any more. Numbers go on.
+    pub(super) fn restart(&mut self) {
+        *self = Self { last_ping: self.last_ping, ..Self::default() };
+    }
+
     /// Whether a ping must follow what was written.
     pub(super) const fn is_ping_due(&self) -> bool {
         self.uncovered > 0
@@ -82,10 +87,10 @@ impl Receipts {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::engine::Sequence;
+    use crate::engine::Position;
 
     fn lease(n: u64) -> LeaseId {
-        LeaseId { sequence: Sequence(n), attempt: 1 }
+        LeaseId { group: 0, position: Position { partition: 0, offset: n }, generation: 1 }
     }
 
     #[test]

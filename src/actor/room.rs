@@ -4,7 +4,7 @@
 //! The room lives on the arbiter of the first session that entered it, and its queues beside it.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap, VecDeque},
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
@@ -12,17 +12,19 @@ use std::{
 };
 
 use actix::{
-    Actor, ActorContext, ActorFutureExt, Addr, AsyncContext, Context, Handler, ResponseFuture,
-    WrapFuture,
+    Actor, ActorFutureExt, Addr, AsyncContext, Context, Handler, Message, ResponseFuture,
+    SpawnHandle, WrapFuture,
 };
 use futures_util::future::join_all;
 
 use super::{
-    messages::{Apply, Join, Leave, Measure, Quiesce, Submit},
+    messages::{Apply, Asked, Join, Leave, Measure, Quiesce, Submit, Watch},
     queue::{Gauge, QueueActor},
+    saving::Retire,
+    transaction::{PreparedTransaction, about},
 };
 use crate::{
-    engine::{Command, Notices, Permit, ReplyTo, Roster},
+    engine::{Command, Notices, Permit, ReplyTo, Roster, Transaction},
     error::{Error, ErrorCode},
     service::{Link, Operation, Outcome, QueueSize, Reply, Request, Shared, ToSession},
     store::StoreError,
@@ -31,18 +33,30 @@ use crate::{
 
 /// See the module.
 pub struct RoomActor {
-    name: RoomName,
-    shared: Arc<Shared>,
+    pub(super) name: RoomName,
+    pub(super) shared: Arc<Shared>,
     members: HashMap<SessionId, Member>,
     roster: Roster,
-    queues: BTreeMap<QueueName, usize>,
-    slots: Vec<QueueSlot>,
+    pub(super) queues: BTreeMap<QueueName, usize>,
+    pub(super) slots: Vec<QueueSlot>,
+    /// Places of queues that are no more.
+    vacant: Vec<usize>,
+    watchers: Vec<Watcher>,
+    /// Of transactions.
+    tickets: u64,
+    pub(super) is_committing: bool,
+    /// Transactions that wait until others are committed.
+    pub(super) to_commit: VecDeque<PreparedTransaction>,
     /// Queues with something staged.
     staged_for: Vec<usize>,
     /// Receivers parked or about to be, over all queues.
     parked: Arc<AtomicUsize>,
     /// Grows whenever a list of the queues could come out differently.
-    version: u64,
+    pub(super) version: u64,
+    /// When to look whether it is still idle.
+    pub(super) idle_check: Option<SpawnHandle>,
+    /// Its queues are asked to rest, or do.
+    pub(super) is_resting: bool,
     /// The last list and the version it shows.
     list: Option<(u64, Arc<[QueueSize]>)>,
 }
@@ -53,14 +67,30 @@ struct Member {
     touched: BTreeSet<usize>,
     /// Version of the list that it was given last.
     listed: Option<u64>,
+    /// A transaction of its is under way;
+    busy: bool,
+    /// these wait for it.
+    later: Vec<Request>,
 }
 
-struct QueueSlot {
-    address: Addr<QueueActor>,
+pub(super) struct QueueSlot {
+    pub(super) address: Addr<QueueActor>,
     gauge: Arc<Gauge>,
     /// Batches sent to it.
     batches: u64,
-    staged: Vec<(ReplyTo, Command)>,
+    staged: Vec<Asked>,
+}
+
+/// Who wants to hear what happens in all queues.
+struct Watcher {
+    link: Arc<Link>,
+    watch: RequestId,
+}
+
+impl Watcher {
+    fn is(&self, other: &Self) -> bool {
+        self.link.session() == other.link.session() && self.watch == other.watch
+    }
 }
 
 impl RoomActor {
@@ -73,9 +103,16 @@ impl RoomActor {
             roster: Roster::default(),
             queues: BTreeMap::new(),
             slots: Vec::new(),
+            vacant: Vec::new(),
+            watchers: Vec::new(),
+            tickets: 0,
+            is_committing: false,
+            to_commit: VecDeque::new(),
             staged_for: Vec::new(),
             parked: Arc::new(AtomicUsize::new(0)),
             version: 0,
+            idle_check: None,
+            is_resting: false,
             list: None,
         }
         .start()
@@ -90,18 +127,17 @@ impl RoomActor {
     ) -> Result<Option<Outcome>, Error> {
         match operation {
             Operation::ListQueues => return self.list(to, ctx),
-            Operation::OpenQueue { queue } => self.stage(&queue, true, to, Command::Open)?,
-            Operation::CloseQueue { queue } => self.stage(&queue, false, to, Command::Close)?,
-            Operation::Drain { queue } => self.stage(&queue, false, to, Command::Drain)?,
-            Operation::Send { queue, body, create } => {
-                self.stage(&queue, create, to, Command::Send { body })?;
+            Operation::ListParticipants => {
+                return Ok(Some(Outcome::Participants {
+                    participants: self.roster.participants(),
+                }));
             }
-            Operation::Receive { queue, create, wait } => {
-                self.receive(&queue, create, wait, to)?;
+            Operation::Queue { queue, create, command } => {
+                self.ask(&queue, create, command, to)?;
             }
-            Operation::Settle { queue, leases } => {
-                self.stage(&queue, false, to, Command::Settle { leases })?;
-            }
+            Operation::Transact { parts } => return self.transact(parts, to, ctx),
+            Operation::Watch { queue } => return self.watch(queue, to),
+            Operation::Unwatch { watch } => return Ok(self.unwatch(watch, to)),
             Operation::Unpark => self.tell_touched(to, &Command::Unpark),
             Operation::EnableMessaging => {
                 let notices = self.roster.enable(to.session);
@@ -128,14 +164,16 @@ impl RoomActor {
         Ok(None)
     }
 
-    fn receive(
+    /// Stages a command; one that may park takes a place among the room's receivers first.
+    fn ask(
         &mut self,
         queue: &QueueName,
         create: bool,
-        wait: bool,
+        command: Command,
         to: ReplyTo,
     ) -> Result<(), Error> {
-        if wait {
+        let parks = command.parks();
+        if parks {
             // Given back by the queue when the receiver is answered or gone.
             let parked = self.parked.fetch_add(1, Ordering::Relaxed);
             if parked >= self.shared.limits.parked_per_room {
@@ -143,54 +181,185 @@ impl RoomActor {
                 return Err(ErrorCode::TooManyParkedInRoom.into());
             }
         }
-        let staged = self.stage(queue, create, to, Command::Take { park: wait });
-        if wait && staged.is_err() {
+        let staged = self.stage(queue, Asked { from: to, create, command });
+        if parks && staged.is_err() {
             self.parked.fetch_sub(1, Ordering::Relaxed);
         }
         staged
     }
 
-    fn stage(
-        &mut self,
-        queue: &QueueName,
-        create: bool,
-        to: ReplyTo,
-        command: Command,
-    ) -> Result<(), Error> {
+    fn stage(&mut self, queue: &QueueName, asked: Asked) -> Result<(), Error> {
         let at = match self.queues.get(queue) {
             Some(at) => *at,
-            None if create => self.begin_queue(queue)?,
-            None => {
-                let text = format!("{}: {queue}", ErrorCode::QueueNotFound.meaning());
-                return Err(Error::new(ErrorCode::QueueNotFound, text));
-            }
+            None if asked.create => self.begin_queue(queue)?,
+            None => return Err(about(queue, ErrorCode::QueueNotFound)),
         };
         if let Some(slot) = self.slots.get_mut(at) {
             if slot.staged.is_empty() {
                 self.staged_for.push(at);
             }
-            slot.staged.push((to, command));
+            slot.staged.push(asked);
         }
         Ok(())
     }
 
-    fn begin_queue(&mut self, queue: &QueueName) -> Result<usize, Error> {
-        if self.slots.len() >= self.shared.limits.queues_per_room {
-            return Err(ErrorCode::TooManyQueues.into());
+    /// The queues of a transaction; those that are sent to are made if need be.
+    pub(super) fn addresses_for(
+        &mut self,
+        parts: &[(QueueName, Transaction)],
+    ) -> Result<Vec<Addr<QueueActor>>, Error> {
+        let mut addresses = Vec::with_capacity(parts.len());
+        for (queue, transaction) in parts {
+            let at = match self.queues.get(queue) {
+                Some(at) => *at,
+                None if transaction.sends.is_empty() => {
+                    return Err(about(queue, ErrorCode::QueueNotFound));
+                }
+                None => self.begin_queue(queue)?,
+            };
+            addresses.extend(self.slots.get(at).map(|slot| slot.address.clone()));
         }
-        let (room, shared) = (self.name.clone(), Arc::clone(&self.shared));
-        let gauge = Arc::new(Gauge::default());
-        let (parked, shown) = (Arc::clone(&self.parked), Arc::clone(&gauge));
-        let address = QueueActor::begin(room, queue.clone(), shared, parked, shown);
-        let at = self.slots.len();
-        self.slots.push(QueueSlot { address, gauge, batches: 0, staged: Vec::new() });
+        self.version += 1;
+        Ok(addresses)
+    }
+
+    pub(super) const fn next_ticket(&mut self) -> u64 {
+        self.tickets += 1;
+        self.tickets
+    }
+
+    pub(super) fn link(&self, session: SessionId) -> Option<Arc<Link>> {
+        self.members.get(&session).map(|member| Arc::clone(&member.link))
+    }
+
+    /// While a session is busy with a transaction its other requests wait: they take effect in their order.
+    pub(super) fn set_busy(&mut self, session: SessionId, busy: bool) {
+        if let Some(member) = self.members.get_mut(&session) {
+            member.busy = busy;
+        }
+    }
+
+    pub(super) fn catch_up(&mut self, session: SessionId, ctx: &mut Context<Self>) {
+        let Some(member) = self.members.get_mut(&session) else { return };
+        let requests = std::mem::take(&mut member.later);
+        self.version += 1;
+        self.submit(session, requests, ctx);
+    }
+
+    fn submit(&mut self, session: SessionId, requests: Vec<Request>, ctx: &mut Context<Self>) {
+        let mut requests = requests.into_iter();
+        while let Some(member) = self.members.get_mut(&session)
+            && !member.busy
+            && let Some(Request { id, permit, operation }) = requests.next()
+        {
+            let link = Arc::clone(&member.link);
+            let to = ReplyTo { session, request: id, permit };
+            match self.perform(to, operation, ctx) {
+                Ok(None) => {}
+                Ok(Some(outcome)) => reply(&link, to, Ok(outcome)),
+                Err(error) => reply(&link, to, Err(error)),
+            }
+        }
+        if let Some(member) = self.members.get_mut(&session) {
+            member.later.extend(requests);
+        }
+        self.flush(session);
+    }
+
+    /// Tells the queue, or all queues that are there and all to come, to tell this session.
+    fn watch(&mut self, queue: Option<QueueName>, to: ReplyTo) -> Result<Option<Outcome>, Error> {
+        self.flush(to.session);
+        let Some(member) = self.members.get(&to.session) else { return Ok(None) };
+        let told = Watcher { link: Arc::clone(&member.link), watch: to.request };
+        match &queue {
+            Some(queue) => {
+                let at = self.queues.get(queue);
+                let at = at.ok_or_else(|| about(queue, ErrorCode::QueueNotFound))?;
+                if let Some(slot) = self.slots.get_mut(*at) {
+                    slot.watch(&told, true);
+                }
+            }
+            None => {
+                self.slots.iter_mut().for_each(|slot| slot.watch(&told, true));
+                self.watchers.push(told);
+            }
+        }
+        Ok(Some(Outcome::Done))
+    }
+
+    fn unwatch(&mut self, watch: RequestId, to: ReplyTo) -> Option<Outcome> {
+        let member = self.members.get(&to.session)?;
+        let told = Watcher { link: Arc::clone(&member.link), watch };
+        self.slots.iter_mut().for_each(|slot| slot.watch(&told, false));
+        self.watchers.retain(|known| !known.is(&told));
+        Some(Outcome::Done)
+    }
+
+    fn begin_queue(&mut self, queue: &QueueName) -> Result<usize, Error> {
+        let at = self.place_for_queue()?;
+        let is_stored = self.shared.store.knows(&self.name, queue);
+        let slot = self.start_queue(queue, is_stored);
+        match self.slots.get_mut(at) {
+            Some(vacant) => {
+                vacant.post(Retire);
+                *vacant = slot;
+            }
+            None => self.slots.push(slot),
+        }
         self.queues.insert(queue.clone(), at);
         self.version += 1;
         Ok(at)
     }
 
+    /// Where a new queue goes: at the end, or where one was that is no more.
+    fn place_for_queue(&mut self) -> Result<usize, Error> {
+        if self.slots.len() < self.shared.limits.queues_per_room {
+            return Ok(self.slots.len());
+        }
+        if self.vacant.is_empty() {
+            let (slots, vacant) = (&self.slots, &mut self.vacant);
+            self.queues.retain(|_, at| {
+                let can_go = slots.get(*at).is_some_and(QueueSlot::can_go);
+                if can_go {
+                    vacant.push(*at);
+                }
+                !can_go
+            });
+        }
+        self.vacant.pop().ok_or_else(|| ErrorCode::TooManyQueues.into())
+    }
+
+    fn start_queue(&self, queue: &QueueName, is_stored: bool) -> QueueSlot {
+        let (room, shared) = (self.name.clone(), Arc::clone(&self.shared));
+        let gauge = Arc::new(if is_stored { Gauge::loading() } else { Gauge::default() });
+        let (parked, shown) = (Arc::clone(&self.parked), Arc::clone(&gauge));
+        let address = QueueActor::begin(room, queue.clone(), shared, parked, shown, is_stored);
+        let mut slot = QueueSlot { address, gauge, batches: 0, staged: Vec::new() };
+        self.watchers.iter().for_each(|watcher| slot.watch(watcher, true));
+        slot
+    }
+
+    /// The queues that the store knows.
+    fn begin_stored(&mut self) {
+        match self.shared.store.queues(&self.name) {
+            Ok(queues) => {
+                for queue in queues {
+                    let slot = self.start_queue(&queue, true);
+                    self.queues.insert(queue, self.slots.len());
+                    self.slots.push(slot);
+                }
+            }
+            Err(error) => tracing::error!(room = %self.name, %error, "the queues cannot be read"),
+        }
+    }
+
+    /// Nobody is here, and nothing is under way.
+    pub(super) fn is_idle(&self) -> bool {
+        self.members.is_empty() && !self.is_committing && self.to_commit.is_empty()
+    }
+
     /// Hands what is staged to the queues.
-    fn flush(&mut self, session: SessionId) {
+    pub(super) fn flush(&mut self, session: SessionId) {
         let Some(member) = self.members.get_mut(&session) else { return };
         for at in self.staged_for.drain(..) {
             let Some(slot) = self.slots.get_mut(at) else { continue };
@@ -207,7 +376,7 @@ impl RoomActor {
         for at in &member.touched {
             if let Some(slot) = self.slots.get_mut(*at) {
                 self.version += 1;
-                let commands = vec![(from, command.clone())];
+                let commands = vec![Asked { from, create: false, command: command.clone() }];
                 slot.tell(Apply { link: Arc::clone(&member.link), commands });
             }
         }
@@ -240,26 +409,33 @@ impl RoomActor {
         }
         let (at, asked): (Vec<usize>, Vec<_>) = behind.into_iter().unzip();
         ctx.spawn(join_all(asked).into_actor(self).map(move |sizes, _, _| {
+            let mut gone = BTreeSet::new();
             for (at, size) in at.into_iter().zip(sizes) {
-                if let (Some(queue), Ok(size)) = (queues.get_mut(at), size) {
-                    queue.size = size;
+                match (queues.get_mut(at), size) {
+                    (Some(queue), Ok(Some(size))) => queue.size = size,
+                    _ => drop(gone.insert(at)),
                 }
             }
+            let mut at = 0..;
+            queues.retain(|_| at.next().is_some_and(|at| !gone.contains(&at)));
             reply(&link, to, Ok(Outcome::Queues { queues: queues.into(), booked }));
         }));
         Ok(None)
     }
 
     /// All queues by name. Those at rest show their size; the others, by their place in the list, are asked.
-    fn measure(&self) -> (Vec<QueueSize>, Vec<(usize, Asked)>) {
+    fn measure(&self) -> (Vec<QueueSize>, Vec<(usize, Measuring)>) {
         let mut queues = Vec::with_capacity(self.queues.len());
         let mut behind = Vec::new();
         for (queue, at) in &self.queues {
             let Some(slot) = self.slots.get(*at) else { continue };
             if !slot.gauge.has_done(slot.batches) {
                 behind.push((queues.len(), slot.address.send(Measure)));
+            } else if slot.gauge.size().is_none() {
+                continue; // Deleted.
             }
-            queues.push(QueueSize { queue: queue.clone(), size: slot.gauge.size() });
+            let size = slot.gauge.size().unwrap_or_default();
+            queues.push(QueueSize { queue: queue.clone(), size });
         }
         (queues, behind)
     }
@@ -272,18 +448,10 @@ impl RoomActor {
         }
         Some(Outcome::Done)
     }
-
-    /// Retires when nobody is here and nothing is kept.
-    fn rest(&self, ctx: &mut Context<Self>) {
-        let empty = self.members.is_empty() && self.slots.is_empty();
-        if empty && self.shared.directory.retire(&self.name) {
-            ctx.stop();
-        }
-    }
 }
 
 /// A queue that was asked for its size.
-type Asked = actix::prelude::Request<QueueActor, Measure>;
+type Measuring = actix::prelude::Request<QueueActor, Measure>;
 
 /// Bytes that a list of these queues takes, roughly.
 fn weight<'a>(queues: impl Iterator<Item = &'a QueueName>) -> usize {
@@ -291,12 +459,34 @@ fn weight<'a>(queues: impl Iterator<Item = &'a QueueName>) -> usize {
     queues.map(|queue| BASE + queue.as_str().len()).sum()
 }
 
-fn reply(link: &Link, to: ReplyTo, result: Result<Outcome, Error>) {
+pub(super) fn reply(link: &Link, to: ReplyTo, result: Result<Outcome, Error>) {
     let reply = Reply { id: to.request, permit: to.permit, result };
     link.send(vec![ToSession::Reply(reply)]);
 }
 
 impl QueueSlot {
+    fn watch(&mut self, Watcher { link, watch }: &Watcher, on: bool) {
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "one per watch and queue; carries no message"
+        )]
+        self.address.do_send(Watch { link: Arc::clone(link), watch: *watch, on });
+    }
+
+    /// Whether nothing is lost with it.
+    fn can_go(&self) -> bool {
+        self.staged.is_empty() && self.gauge.can_go(self.batches)
+    }
+
+    pub(super) fn post<M>(&self, message: M)
+    where
+        M: Message<Result = ()> + Send + 'static,
+        QueueActor: Handler<M>,
+    {
+        #[expect(clippy::disallowed_methods, reason = "one per save or rest; carries no message")]
+        self.address.do_send(message);
+    }
+
     fn tell(&mut self, batch: Apply) {
         self.batches += 1;
         #[expect(
@@ -309,15 +499,26 @@ impl QueueSlot {
 
 impl Actor for RoomActor {
     type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        self.begin_stored();
+        self.rest_later(ctx);
+    }
 }
 
 impl Handler<Join> for RoomActor {
     type Result = ();
 
-    fn handle(&mut self, Join { link, participant, may_list }: Join, _: &mut Self::Context) {
+    fn handle(&mut self, Join { link, presence }: Join, ctx: &mut Self::Context) {
+        self.rest_no_more(ctx);
         let session = link.session();
-        self.roster.join(session, participant, may_list);
-        self.members.insert(session, Member { link, touched: BTreeSet::new(), listed: None });
+        if let Some((participant, may_list)) = presence {
+            self.roster.join(session, participant, may_list);
+        }
+        self.members.insert(
+            session,
+            Member { link, touched: BTreeSet::new(), listed: None, busy: false, later: Vec::new() },
+        );
     }
 }
 
@@ -325,17 +526,7 @@ impl Handler<Submit> for RoomActor {
     type Result = ();
 
     fn handle(&mut self, Submit { session, requests }: Submit, ctx: &mut Self::Context) {
-        let Some(member) = self.members.get(&session) else { return };
-        let link = Arc::clone(&member.link);
-        for Request { id, permit, operation } in requests {
-            let to = ReplyTo { session, request: id, permit };
-            match self.perform(to, operation, ctx) {
-                Ok(None) => {}
-                Ok(Some(outcome)) => reply(&link, to, Ok(outcome)),
-                Err(error) => reply(&link, to, Err(error)),
-            }
-        }
-        self.flush(session);
+        self.submit(session, requests, ctx);
     }
 }
 
@@ -346,9 +537,13 @@ impl Handler<Leave> for RoomActor {
         let from = ReplyTo { session, request: RequestId(0), permit: Permit::None };
         self.tell_touched(from, &Command::Abandon);
         self.members.remove(&session);
+        self.watchers.retain(|watcher| watcher.link.session() != session);
         let notices = self.roster.leave(session);
         self.notify(notices);
-        self.rest(ctx);
+        if self.slots.is_empty() {
+            self.rest(ctx);
+        }
+        self.rest_later(ctx);
     }
 }
 

@@ -12,8 +12,13 @@ use std::{collections::VecDeque, sync::Arc};
 
 use super::receipts::Receipts;
 use crate::{
+    auth::Identity,
+    engine::{self, Command},
     error::{Error, ErrorCode},
-    service::{Link, Operation, Outcome, Outgoing, Permit, Reply, Request, Seat, ToSession},
+    service::{
+        EVENT_WEIGHT, Link, Operation, Outcome, Outgoing, Permit, QueueOutcome, Reply, Request,
+        Seat, ToSession,
+    },
     types::{Millis, RequestId, Timestamp},
 };
 
@@ -53,12 +58,20 @@ pub struct Session {
     parked: usize,
     last_ping_at: Millis,
     finishing: bool,
+    /// The dialect has no word for settling: a message that has arrived is done.
+    receipts_stand_for_settling: bool,
 }
 
 impl Session {
     /// Takes the seat and makes the participant known in its room.
     #[must_use]
-    pub fn begin(seat: Seat, link: Arc<Link>, times: SessionTimes, now: Millis) -> Self {
+    pub fn begin(
+        seat: Seat,
+        link: Arc<Link>,
+        times: SessionTimes,
+        now: Millis,
+        receipts_stand_for_settling: bool,
+    ) -> Self {
         seat.join(Arc::clone(&link));
         Self {
             seat,
@@ -71,6 +84,7 @@ impl Session {
             parked: 0,
             last_ping_at: now,
             finishing: false,
+            receipts_stand_for_settling,
         }
     }
 
@@ -82,14 +96,13 @@ impl Session {
 
     /// The client asks for something.
     pub fn request(&mut self, id: RequestId, operation: Operation) {
-        match operation {
-            Operation::Receive { wait: true, .. } => {
-                if self.parked >= self.seat.limits().parked_per_connection {
-                    return self.answer(id, Err(ErrorCode::TooManyParkedOnConnection.into()));
-                }
-                self.stage(id, Permit::Parked, operation);
+        if operation.parks() {
+            if self.parked >= self.seat.limits().parked_per_connection {
+                return self.answer(id, Err(ErrorCode::TooManyParkedOnConnection.into()));
             }
-            operation => self.stage(id, Permit::InFlight, operation),
+            self.stage(id, Permit::Parked, operation);
+        } else {
+            self.stage(id, Permit::InFlight, operation);
         }
     }
 
@@ -147,11 +160,24 @@ impl Session {
                     self.link.written(notice.weight());
                     return Some(Outgoing::Notice(notice));
                 }
+                ToSession::Push { receiver, queue, delivered } => {
+                    return Some(Outgoing::Push(receiver, queue, delivered));
+                }
+                ToSession::Event { watch, queue, event } => {
+                    self.link.written(EVENT_WEIGHT);
+                    return Some(Outgoing::Event(watch, queue, event));
+                }
+                ToSession::Missed { watch, count } => return Some(Outgoing::Missed(watch, count)),
                 ToSession::Reply(Reply { id, permit, result }) => {
                     self.give_back(permit);
                     match &result {
-                        Ok(Outcome::Delivered { queue, lease, .. }) => {
-                            self.receipts.written(queue.clone(), *lease);
+                        Ok(Outcome::Queue {
+                            queue,
+                            outcome: QueueOutcome::Delivered(messages),
+                        }) if self.receipts_stand_for_settling => {
+                            for lease in messages.iter().filter_map(|message| message.lease) {
+                                self.receipts.written(queue.clone(), lease);
+                            }
                         }
                         Ok(Outcome::Queues { booked, .. }) => self.link.written(*booked),
                         Ok(_) if permit == Permit::Silent => continue,
@@ -177,7 +203,10 @@ impl Session {
     /// A pong came.
     pub fn pong(&mut self, ping: u64) {
         for (queue, leases) in self.receipts.pong(ping) {
-            self.stage(RequestId(0), Permit::None, Operation::Settle { queue, leases });
+            let done = |lease| (lease, engine::Verdict::Done { result: None });
+            let command = Command::Settle { items: leases.into_iter().map(done).collect() };
+            let settle = Operation::Queue { queue, create: false, command };
+            self.stage(RequestId(0), Permit::None, settle);
         }
     }
 
@@ -200,6 +229,29 @@ impl Session {
             self.receipts.ping(now)
         });
         (ping, Verdict::Stay)
+    }
+
+    /// The same participant has shown another token: from now on that one counts.
+    pub fn renew(&mut self, identity: Identity) {
+        self.seat.renew(identity);
+    }
+
+    /// The session goes on with another connection: nothing is under way on it.
+    pub fn reattached(&mut self, now: Millis) {
+        self.receipts.restart();
+        self.last_ping_at = now;
+    }
+
+    /// A ping on the connection's own account.
+    pub fn ping(&mut self, now: Millis) -> u64 {
+        self.last_ping_at = now;
+        self.receipts.ping(now)
+    }
+
+    /// The way from its room.
+    #[must_use]
+    pub const fn link(&self) -> &Arc<Link> {
+        &self.link
     }
 
     /// What is to become of the connection at the end of a turn.

@@ -1,9 +1,8 @@
 //! What a token allows: compiled once from its claims, looked up at every call.
 
-use std::collections::HashSet;
-
 use serde_json::{Map, Value, json};
 
+use super::Names;
 use crate::{
     error::{Error, ErrorCode},
     types::QueueName,
@@ -27,6 +26,8 @@ pub struct QueueGrants {
     pub send: Names,
     /// Queues that may be received from, and drained.
     pub receive: Names,
+    /// Queues whose settings may be changed, and by hand what is in them.
+    pub manage: Names,
 }
 
 /// What a token allows on messages between participants.
@@ -40,54 +41,24 @@ pub struct MessagingGrants {
     pub send: bool,
 }
 
-/// A set of queues: all, or the named ones, byte for byte.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Names {
-    /// Every queue.
-    All,
-    /// These and no other; empty is none.
-    Only(HashSet<QueueName>),
-}
-
 impl Default for QueueGrants {
     fn default() -> Self {
-        Self { list: true, send: Names::All, receive: Names::All }
+        Self { list: true, send: Names::all(), receive: Names::all(), manage: Names::all() }
+    }
+}
+
+impl QueueGrants {
+    /// What `manage` is when a token does not say: a token that names what it may send to or receive from was
+    /// made to do no more than that; one that names neither may do everything.
+    #[must_use]
+    pub fn manage_unless_said(is_restricted: bool) -> Names {
+        if is_restricted { Names::none() } else { Names::all() }
     }
 }
 
 impl Default for MessagingGrants {
     fn default() -> Self {
         Self { broadcast: true, list: true, send: true }
-    }
-}
-
-impl Names {
-    /// No queue.
-    #[must_use]
-    pub fn none() -> Self {
-        Self::Only(HashSet::new())
-    }
-
-    /// Whether `queue` is one of them.
-    #[must_use]
-    pub fn contains(&self, queue: &QueueName) -> bool {
-        match self {
-            Self::All => true,
-            Self::Only(names) => names.contains(queue),
-        }
-    }
-
-    /// The named queues in order; `None` when it is all of them.
-    #[must_use]
-    pub fn sorted(&self) -> Option<Vec<&QueueName>> {
-        match self {
-            Self::All => None,
-            Self::Only(names) => {
-                let mut names: Vec<_> = names.iter().collect();
-                names.sort();
-                Some(names)
-            }
-        }
     }
 }
 
@@ -123,6 +94,14 @@ impl Grants {
         self.queues.as_ref().is_some_and(|queues| queues.receive.contains(queue))
     }
 
+    fn may_manage(&self, queue: &QueueName) -> bool {
+        self.queues.as_ref().is_some_and(|queues| queues.manage.contains(queue))
+    }
+
+    fn may_any(&self, queue: &QueueName) -> bool {
+        self.may_send(queue) || self.may_receive(queue) || self.may_manage(queue)
+    }
+
     /// May it read the names and sizes of the room's queues?
     ///
     /// # Errors
@@ -148,39 +127,48 @@ impl Grants {
         if self.may_receive(queue) { Ok(()) } else { Err(denied_on("receive", queue)) }
     }
 
-    /// May it throw the messages of `queue` away? That takes them, so it needs receive.
+    /// May it throw the messages of `queue` away? That takes them, so who may receive may; who manages the
+    /// queue may, too.
     ///
     /// # Errors
     /// [`ErrorCode::PermissionDenied`].
     pub fn ensure_drain(&self, queue: &QueueName) -> Result<(), Error> {
-        if self.may_receive(queue) {
+        if self.may_receive(queue) || self.may_manage(queue) {
             Ok(())
         } else {
-            Err(denied_on("receive, which drain needs,", queue))
+            Err(denied_on("receive or manage, one of which drain needs,", queue))
         }
     }
 
-    /// May it open `queue`? Who may send or receive there may.
+    /// May it change the settings of `queue`, and what is in it by hand?
+    ///
+    /// # Errors
+    /// [`ErrorCode::PermissionDenied`].
+    pub fn ensure_manage(&self, queue: &QueueName) -> Result<(), Error> {
+        if self.may_manage(queue) { Ok(()) } else { Err(denied_on("manage", queue)) }
+    }
+
+    /// May it open `queue`? Who may send, receive or manage there may.
     ///
     /// # Errors
     /// [`ErrorCode::PermissionDenied`].
     pub fn ensure_open(&self, queue: &QueueName) -> Result<(), Error> {
-        if self.may_send(queue) || self.may_receive(queue) {
+        if self.may_any(queue) {
             Ok(())
         } else {
-            Err(denied_on("send or receive, one of which open needs,", queue))
+            Err(denied_on("send, receive or manage, one of which open needs,", queue))
         }
     }
 
-    /// May it close `queue`? Who may send or receive there may.
+    /// May it close `queue`? Who may send, receive or manage there may.
     ///
     /// # Errors
     /// [`ErrorCode::PermissionDenied`].
     pub fn ensure_close(&self, queue: &QueueName) -> Result<(), Error> {
-        if self.may_send(queue) || self.may_receive(queue) {
+        if self.may_any(queue) {
             Ok(())
         } else {
-            Err(denied_on("send or receive, one of which close needs,", queue))
+            Err(denied_on("send, receive or manage, one of which close needs,", queue))
         }
     }
 
@@ -226,10 +214,15 @@ impl Grants {
             None | Some(Value::Null) => None,
             Some(value) => {
                 let keys = value.as_object().ok_or("the grant `queues` must be an object")?;
+                let (send, receive) = (names(keys, "send")?, names(keys, "receive")?);
+                let manage = names_or_flag(keys, "manage")?.unwrap_or_else(|| {
+                    QueueGrants::manage_unless_said(send.is_some() || receive.is_some())
+                });
                 Some(QueueGrants {
                     list: flag(keys, "list")?,
-                    send: names(keys, "send")?,
-                    receive: names(keys, "receive")?,
+                    send: send.unwrap_or_else(Names::all),
+                    receive: receive.unwrap_or_else(Names::all),
+                    manage,
                 })
             }
         };
@@ -253,10 +246,17 @@ impl Grants {
         if let Some(queues) = &self.queues {
             let mut keys = Map::new();
             for (key, names) in [("send", &queues.send), ("receive", &queues.receive)] {
-                if let Some(names) = names.sorted() {
-                    let names: Vec<_> = names.iter().map(|name| name.as_str()).collect();
-                    keys.insert(key.to_owned(), json!(names));
+                if !names.is_all() {
+                    keys.insert(key.to_owned(), json!(names.written()));
                 }
+            }
+            // What its absence would mean depends on what was written so far.
+            if queues.manage != QueueGrants::manage_unless_said(!keys.is_empty()) {
+                let manage = match queues.manage.is_all() {
+                    true => Value::Bool(true),
+                    false => json!(queues.manage.written()),
+                };
+                keys.insert("manage".to_owned(), manage);
             }
             insert_denied(&mut keys, "list", queues.list);
             scope.insert("queues".to_owned(), Value::Object(keys));
@@ -286,19 +286,23 @@ fn flag(keys: &Map<String, Value>, key: &str) -> Result<bool, &'static str> {
     }
 }
 
-/// Absent or null is all. A text that is no legal name is skipped: it can match no queue.
-fn names(keys: &Map<String, Value>, key: &str) -> Result<Names, &'static str> {
-    const WRONG: &str = "`send` and `receive` of the grant `queues` must be lists of names";
+/// Names, or true for every queue, or false for none. `None`: absent or null.
+fn names_or_flag(keys: &Map<String, Value>, key: &str) -> Result<Option<Names>, &'static str> {
     match keys.get(key) {
-        None | Some(Value::Null) => Ok(Names::All),
+        Some(Value::Bool(true)) => Ok(Some(Names::all())),
+        Some(Value::Bool(false)) => Ok(Some(Names::none())),
+        _ => names(keys, key),
+    }
+}
+
+/// `None`: absent or null.
+fn names(keys: &Map<String, Value>, key: &str) -> Result<Option<Names>, &'static str> {
+    const WRONG: &str = "`send`, `receive` and `manage` of the grant `queues` must be lists of names, or `manage` true or false";
+    match keys.get(key) {
+        None | Some(Value::Null) => Ok(None),
         Some(Value::Array(items)) => {
-            let mut names = HashSet::with_capacity(items.len());
-            for item in items {
-                if let Ok(name) = item.as_str().ok_or(WRONG)?.parse() {
-                    names.insert(name);
-                }
-            }
-            Ok(Names::Only(names))
+            let names: Option<Vec<_>> = items.iter().map(Value::as_str).collect();
+            names.map(Names::of).map(Some).ok_or(WRONG)
         }
         Some(_) => Err(WRONG),
     }

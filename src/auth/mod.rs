@@ -25,12 +25,14 @@ mod claims;
 mod grant;
 mod json;
 mod key;
+mod names;
 mod token;
 
 pub use api_key::{API_KEY_RANDOM_BYTES, ApiKey};
 pub use claims::{Claims, DEFAULT_ROLE, SDK_VERSION};
-pub use grant::{Grants, MessagingGrants, Names, QueueGrants};
+pub use grant::{Grants, MessagingGrants, QueueGrants};
 pub use key::{Algorithm, KeyError, KeyRing, PublicAlgorithm, SECRET_BYTES_MIN, Secret};
+pub use names::Names;
 pub use token::{EXPIRY_LEEWAY, Identity, SignatureCheck, TOKEN_BYTES_MAX, Token, verify};
 
 #[cfg(test)]

@@ -37,24 +37,36 @@ impl Banner {
             r#"
 anteroom {version} with --dev: to try things out, not for others to use
 
-  HTTP       {http}
-  WebSocket  {ws}/rooms/demo
+  HTTP       {http}/v1
+  docs       {http}/v1/docs
+  WebSocket  {ws}/v1/rooms/demo/ws   (anteroom.v1)
+             {ws}/rooms/demo         (MeshAgent)
   API key    {api_key}
   token      {token}
              (room demo, name dev, may do everything, for 24 hours)
 
 To paste:
 
-  # is it there?
-  curl -fsS {http}/health/ready
+  # for all that follows
+  export ANTEROOM_URL={http} ANTEROOM_TOKEN={token}
+
+  # command line
+  {program} send demo/jobs '{{"hello":0}}'
+  {program} receive demo/jobs --wait
+
+  # HTTP
+  curl -fsS -H "Authorization: Bearer $ANTEROOM_TOKEN" $ANTEROOM_URL/v1/rooms/demo/queues/jobs/messages -d '{{"body":{{"hello":1}}}}'
+  curl -fsS -H "Authorization: Bearer $ANTEROOM_TOKEN" $ANTEROOM_URL/v1/rooms/demo/queues/jobs/receive -d '{{"max":10}}'
+
+  # browser
+  new WebSocket("{ws}/v1/rooms/demo/ws", ["anteroom.v1", "bearer.TOKEN"])
 
   # a token of your own
   ANTEROOM_API_KEYS={api_key_word} \
     {program} token create --room demo --name ann
 
-  # for all that follows
-  export MESHAGENT_API_URL={http} MESHAGENT_PROJECT_ID=dev MESHAGENT_ROOM=demo \
-    MESHAGENT_TOKEN={token}
+  # for the MeshAgent clients
+  export MESHAGENT_API_URL=$ANTEROOM_URL MESHAGENT_PROJECT_ID=dev MESHAGENT_ROOM=demo MESHAGENT_TOKEN=$ANTEROOM_TOKEN
 
   # MeshAgent command line: pip install meshagent-cli
   meshagent room queue send --room demo --queue jobs --json '{{"hello":1}}'
@@ -113,7 +125,13 @@ mod tests {
         assert_eq!((identity.room.as_str(), identity.name.as_str()), ("demo", "dev"));
         assert_eq!(identity.expires_at, Some(now.after(TOKEN_LIFE)));
         let text = banner.text("0.0.0.0:1".parse().unwrap());
-        for part in [&banner.token, &api_key.to_string(), "ws://127.0.0.1:1/rooms/demo"] {
+        for part in [
+            &banner.token,
+            &api_key.to_string(),
+            "ws://127.0.0.1:1/rooms/demo",
+            "ws://127.0.0.1:1/v1/rooms/demo/ws",
+            "http://127.0.0.1:1/v1/docs",
+        ] {
             assert!(text.contains(part), "{text}");
         }
         assert!(text.contains(r#"--json '{"hello":1}'"#), "{text}");

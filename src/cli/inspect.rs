@@ -130,9 +130,8 @@ impl<'a> Report<'a> {
 
     fn json(&self) -> Value {
         let claims = self.token.claims();
-        let names = |names: &Names| match names.sorted() {
-            None => json!("all"),
-            Some(names) => names.iter().map(|name| name.as_str()).collect(),
+        let names = |names: &Names| {
+            if names.is_all() { json!("all") } else { json!(names.written()) }
         };
         let seconds = |moment: Timestamp| moment.as_secs();
         json!({
@@ -143,6 +142,7 @@ impl<'a> Report<'a> {
                 "list": queues.list,
                 "send": names(&queues.send),
                 "receive": names(&queues.receive),
+                "manage": names(&queues.manage),
             })),
             "messaging": claims.grants.messaging.map(|messaging| json!({
                 "broadcast": messaging.broadcast,
@@ -171,16 +171,20 @@ impl<'a> Report<'a> {
 
 fn grant_words(grants: &Grants) -> Vec<String> {
     let mut lines = Vec::new();
-    let names = |names: &Names| match names.sorted() {
-        None => "every queue".to_owned(),
-        Some(names) if names.is_empty() => "no queue".to_owned(),
-        Some(names) => names.iter().map(|name| shown(name.as_str())).collect::<Vec<_>>().join(", "),
+    let names = |names: &Names| {
+        let written: Vec<_> = names.written().iter().map(|name| shown(name)).collect();
+        match &*written {
+            _ if names.is_all() => "every queue".to_owned(),
+            [] => "no queue".to_owned(),
+            _ => written.join(", "),
+        }
     };
     match &grants.queues {
         None => lines.push("queues     nothing".to_owned()),
         Some(queues) => {
             lines.push(format!("send       to {}", names(&queues.send)));
             lines.push(format!("receive    from {}", names(&queues.receive)));
+            lines.push(format!("manage     {}", names(&queues.manage)));
             let list = if queues.list { "names and sizes of the queues" } else { "no" };
             lines.push(format!("list       {list}"));
         }
@@ -232,7 +236,8 @@ mod tests {
             queues: Some(QueueGrants {
                 list: false,
                 send: Names::none(),
-                receive: Names::Only(["b", "a"].iter().map(|name| name.parse().unwrap()).collect()),
+                receive: Names::of(["b", "a"]),
+                manage: Names::of(["jobs:*", "a\u{202e}:*"]),
             }),
             messaging: Some(MessagingGrants { broadcast: false, ..MessagingGrants::default() }),
         };
@@ -244,6 +249,7 @@ name       ann
 role       agent\\u{202e}
 send       to no queue
 receive    from a, b
+manage     a\\u{202e}:*, jobs:*
 list       no
 messaging  send to a participant, see who is there
 expires    2030-03-17T18:46:40Z, in 1 hour
@@ -254,6 +260,7 @@ signature  right";
         let json = report.json();
         assert_eq!(json["queues"]["receive"], json!(["a", "b"]));
         assert_eq!(json["queues"]["send"], json!([]));
+        assert_eq!(json["queues"]["manage"], json!(["a\u{202e}:*", "jobs:*"]));
         assert_eq!(json["expires_at"], "2030-03-17T18:46:40Z");
         assert_eq!(json["refused"], Value::Null);
     }
@@ -265,6 +272,7 @@ signature  right";
             [
                 "send       to every queue",
                 "receive    from every queue",
+                "manage     every queue",
                 "list       names and sizes of the queues",
                 "messaging  send to a participant, broadcast, see who is there",
             ]

@@ -1,6 +1,9 @@
 //! `anteroom serve`.
 
-use std::{io::IsTerminal, net::SocketAddr};
+use std::{
+    io::{ErrorKind, IsTerminal},
+    net::SocketAddr,
+};
 
 use tracing_subscriber::EnvFilter;
 
@@ -12,7 +15,7 @@ use super::{
 use crate::{
     clock::{Clock, SystemClock},
     config::{self, Loaded, ServeArgs},
-    server,
+    server::{self, StartError},
 };
 
 const HELP: &str =
@@ -57,7 +60,7 @@ fn long_help() -> String {
 }
 
 pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
-    let Loaded { config, keys, dev_api_key } = config::load(arguments.serve)?;
+    let Loaded { config, keys, encryption, dev_api_key } = config::load(arguments.serve)?;
     let filter = EnvFilter::try_new(&config.log)
         .map_err(|error| Failure::Usage(format!("log: `{}`: {error}", config.log)))?;
     // An error means that there is a subscriber already, and then that one it is.
@@ -66,13 +69,6 @@ pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
         .with_writer(std::io::stderr)
         .with_ansi(std::io::stderr().is_terminal())
         .try_init();
-    if !config.memory {
-        let data = config.data.display();
-        complain(&format!(
-            "warning: this version keeps messages in memory only, a restart loses them; no message is \
-             written to {data} yet"
-        ));
-    }
     let banner = match dev_api_key {
         Some(api_key) => Some(Banner::new(&keys, &api_key, SystemClock::new().now())?),
         None => None,
@@ -83,5 +79,15 @@ pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
         }
         print(&format!("ready {}", base_url("http", address)));
     };
-    server::run(config, keys, announce).map_err(|error| Failure::Refused(error.to_string()))
+    server::run(config, keys, encryption, announce).map_err(|error| failure(&error))
+}
+
+fn failure(error: &StartError) -> Failure {
+    let next = match error {
+        StartError::Listen { source, .. } if source.kind() == ErrorKind::AddrInUse => {
+            "\nnext: take another port with --listen 127.0.0.1:8081 (port 0 is a free one), or end what listens there"
+        }
+        _ => "",
+    };
+    Failure::Refused(format!("{error}{next}"))
 }

@@ -59,6 +59,11 @@ fn date(days: u64) -> (u64, u64, u64) {
     (era * 400 + year_of_era + u64::from(month <= 2), month, day)
 }
 
+/// `1 message`, `2 messages`.
+pub(super) fn counted(count: u64, one: &str, many: &str) -> String {
+    format!("{count} {}", if count == 1 { one } else { many })
+}
+
 /// `2 days 3 hours`: the two largest units.
 pub(super) fn span(duration: Millis) -> String {
     let seconds = duration.0 / 1000;

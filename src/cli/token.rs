@@ -1,7 +1,5 @@
 //! `anteroom token create`.
 
-use std::collections::HashSet;
-
 use serde_json::json;
 
 use super::{
@@ -19,7 +17,10 @@ use crate::{
 pub(super) const NO_KEY: &str = "there is no secret at hand: set ANTEROOM_SECRET or ANTEROOM_API_KEYS, or \
     give --secret-file, --config, or the --data of a server that was started with --dev";
 
-const HELP: &str = "The token is signed with the secret that a server with the same --secret-file, --config \
+const HELP: &str = "A QUEUE that ends in :* stands for all queues whose names begin with what is before the star. To manage a queue is to \
+change its settings, its groups and schedules, and by hand the messages in it.
+
+The token is signed with the secret that a server with the same --secret-file, --config \
 or environment uses; or, when there is none, with the one that a server with --dev keeps in its --data \
 directory. With an API key only (ANTEROOM_API_KEYS), it is signed with that.
 
@@ -30,6 +31,8 @@ Examples:
       may only take messages from queue jobs
   anteroom token create --room demo --name web --send jobs --send mails --no-receive --no-list --no-messaging
       may only put messages in two queues
+  anteroom token create --room demo --name team --send 'jobs:*' --receive 'jobs:*' --manage 'jobs:*'
+      may do everything with the queues whose names begin with jobs: and see the sizes of the others
 
 Exit codes:
   0  made
@@ -66,6 +69,19 @@ pub(super) struct Arguments {
     /// It may receive from no queue
     #[arg(long)]
     no_receive: bool,
+
+    /// Queue that it may manage; may be repeated; without any, all if no queues are named for sending and
+    /// receiving, else none
+    #[arg(long, value_name = "QUEUE", conflicts_with = "no_manage")]
+    manage: Vec<QueueName>,
+
+    /// It may manage every queue, whatever it may send to and receive from
+    #[arg(long, conflicts_with_all = ["manage", "no_manage"])]
+    manage_all: bool,
+
+    /// It may manage no queue
+    #[arg(long)]
+    no_manage: bool,
 
     #[command(flatten)]
     switches: Switches,
@@ -171,11 +187,19 @@ fn claims(arguments: Arguments, keys: &KeyRing, now: Timestamp) -> Claims {
     let mut claims = Claims::full_access(arguments.name, arguments.room);
     claims.role = arguments.role;
     let switches = arguments.switches;
+    let send = names(&arguments.send, arguments.no_send);
+    let receive = names(&arguments.receive, arguments.no_receive);
+    let manage = match arguments.manage_all {
+        true => Some(Names::all()),
+        false => names(&arguments.manage, arguments.no_manage),
+    };
+    let is_restricted = send.is_some() || receive.is_some();
     claims.grants = Grants {
         queues: Some(QueueGrants {
             list: !switches.no_list,
-            send: names(arguments.send, arguments.no_send),
-            receive: names(arguments.receive, arguments.no_receive),
+            send: send.unwrap_or_else(Names::all),
+            receive: receive.unwrap_or_else(Names::all),
+            manage: manage.unwrap_or_else(|| QueueGrants::manage_unless_said(is_restricted)),
         }),
         messaging: (!switches.no_messaging).then_some(MessagingGrants {
             broadcast: !switches.no_broadcast,
@@ -197,12 +221,24 @@ fn claims(arguments: Arguments, keys: &KeyRing, now: Timestamp) -> Claims {
     claims
 }
 
-fn names(named: Vec<QueueName>, is_none: bool) -> Names {
-    match (is_none, named.is_empty()) {
-        (true, _) => Names::none(),
-        (false, true) => Names::All,
-        (false, false) => Names::Only(HashSet::from_iter(named)),
-    }
+/// The claims of a token that may do everything in a room until `end`, for the key that is at hand.
+pub(super) fn full_access(
+    keys: &KeyRing,
+    name: ParticipantName,
+    room: RoomName,
+    end: Timestamp,
+) -> Claims {
+    let mut claims = Claims::full_access(name, room);
+    claims.expires_at = Some(end);
+    let api_key = if keys.has_default() { None } else { keys.api_keys().first() };
+    claims.project = api_key.map(|key| key.project());
+    claims.key_id = api_key.map(|key| key.key_id());
+    claims
+}
+
+/// `None`: nothing is said.
+fn names(named: &[QueueName], is_none: bool) -> Option<Names> {
+    (is_none || !named.is_empty()).then(|| Names::of(named.iter().map(QueueName::as_str)))
 }
 
 #[cfg(test)]
@@ -232,36 +268,48 @@ mod tests {
     #[test]
     fn flags_become_grants() {
         let keys = KeyRing::new(&Secret::generate([1; 32]), None);
-        let all =
-            "list send:a send:b receive:a open:a messaging message_send broadcast message_list";
-        for (flags, allowed) in [
-            ("", all),
+        let messaging = "messaging message_send broadcast message_list";
+        for (flags, queues, others) in [
+            ("", "list send:a send:b receive:a open:a manage:a manage:b", messaging),
+            ("--no-list", "send:a send:b receive:a open:a manage:a manage:b", messaging),
             (
-                "--no-list",
-                "send:a send:b receive:a open:a messaging message_send broadcast message_list",
+                "--no-list --list",
+                "list send:a send:b receive:a open:a manage:a manage:b",
+                messaging,
             ),
-            ("--no-list --list", all),
+            ("--send a", "list send:a receive:a open:a", messaging),
+            ("--send b* --receive *", "list", messaging),
+            ("--send a --send b --no-receive --no-messaging", "list send:a send:b open:a", ""),
+            ("--no-send --no-receive --no-list --no-messaging", "", ""),
+            ("--no-send --receive b --no-list --no-messaging", "", ""),
+            ("--no-manage", "list send:a send:b receive:a open:a", messaging),
+            ("--manage a", "list send:a send:b receive:a open:a manage:a", messaging),
+            ("--no-send --no-receive --manage a", "list open:a manage:a", messaging),
             (
-                "--send a",
-                "list send:a receive:a open:a messaging message_send broadcast message_list",
+                "--send b --no-receive --manage-all",
+                "list send:b open:a manage:a manage:b",
+                messaging,
             ),
-            ("--send a --send b --no-receive --no-messaging", "list send:a send:b open:a"),
-            ("--no-send --no-receive --no-list --no-messaging", ""),
-            ("--no-send --receive b --no-list --no-messaging", ""),
             (
                 "--no-send --no-receive --no-list --no-broadcast",
+                "",
                 "messaging message_send message_list",
             ),
             (
                 "--no-send --no-receive --no-list --no-message-send",
+                "",
                 "messaging broadcast message_list",
             ),
             (
                 "--no-send --no-receive --no-list --no-message-list",
+                "",
                 "messaging message_send broadcast",
             ),
         ] {
-            let grants = make(flags, &keys).grants;
+            let made = make(flags, &keys);
+            let token = made.sign(&keys).unwrap();
+            assert_eq!(Token::read(&token).unwrap().claims(), &made, "{flags}");
+            let grants = made.grants;
             let (a, b) = ("a".parse().unwrap(), "b".parse().unwrap());
             let found: Vec<_> = [
                 ("list", grants.ensure_list()),
@@ -269,6 +317,8 @@ mod tests {
                 ("send:b", grants.ensure_send(&b)),
                 ("receive:a", grants.ensure_receive(&a)),
                 ("open:a", grants.ensure_open(&a)),
+                ("manage:a", grants.ensure_manage(&a)),
+                ("manage:b", grants.ensure_manage(&b)),
                 ("messaging", grants.ensure_messaging()),
                 ("message_send", grants.ensure_message_send()),
                 ("broadcast", grants.ensure_message_broadcast()),
@@ -277,7 +327,7 @@ mod tests {
             .into_iter()
             .filter_map(|(name, result)| result.is_ok().then_some(name))
             .collect();
-            assert_eq!(found.join(" "), allowed, "{flags}");
+            assert_eq!(found.join(" "), format!("{queues} {others}").trim(), "{flags}");
         }
     }
 
@@ -286,6 +336,8 @@ mod tests {
         for flags in [
             "--send a --no-send",
             "--receive a --no-receive",
+            "--manage a --no-manage",
+            "--manage a --manage-all",
             "--for 1",
             "--for 0s",
             "--for ever",

@@ -7,6 +7,7 @@ use std::{
 
 use super::{
     Config, KeyArgs, Layer, ServeArgs, dev,
+    encryption::{self, EncryptionKeys},
     keys::{self, KeyEntry},
     settings::Raw,
 };
@@ -33,6 +34,8 @@ pub struct Loaded {
     pub config: Config,
     /// The keys that check and sign tokens.
     pub keys: KeyRing,
+    /// The keys that encrypt what is stored, the newest first.
+    pub encryption: EncryptionKeys,
     /// With `dev`, an API key to show.
     pub dev_api_key: Option<ApiKey>,
 }
@@ -54,6 +57,27 @@ pub fn load_keys(args: &KeyArgs) -> Result<Option<KeyRing>, ConfigError> {
     load_keys_from(&Machine, args)
 }
 
+/// The directory and the encryption keys of a server's store, for a command that looks after it.
+///
+/// # Errors
+/// [`ConfigError`].
+pub fn load_store(
+    file: Option<PathBuf>,
+    data: Option<PathBuf>,
+) -> Result<(PathBuf, EncryptionKeys), ConfigError> {
+    let (config, _) = merge(&Machine, file, Layer { data, ..Layer::default() })?;
+    let keys = encryption::read_keys(&Machine, &config)?;
+    Ok((config.data, keys))
+}
+
+/// Reads a text file for a command, such as one with a token.
+///
+/// # Errors
+/// [`ConfigError`], which names the file.
+pub fn read_file_text(path: &Path) -> Result<String, ConfigError> {
+    read_text(&Machine, path)
+}
+
 pub(super) fn load_from(outside: &dyn Outside, args: ServeArgs) -> Result<Loaded, ConfigError> {
     let secret_file_is_flag = args.keys.secret_file.is_some();
     let (config, entries) = merge(outside, args.keys.config.clone(), args.layer())?;
@@ -68,7 +92,8 @@ pub(super) fn load_from(outside: &dyn Outside, args: ServeArgs) -> Result<Loaded
         )));
     }
     let keys = keys::ring(outside, &config, given, &entries, config.dev)?;
-    Ok(Loaded { config, keys, dev_api_key })
+    let encryption = encryption::read_keys(outside, &config)?;
+    Ok(Loaded { config, keys, encryption, dev_api_key })
 }
 
 pub(super) fn load_keys_from(

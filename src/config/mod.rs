@@ -30,6 +30,7 @@
 
 mod args;
 mod dev;
+mod encryption;
 mod keys;
 mod load;
 mod settings;
@@ -39,8 +40,9 @@ mod test_place;
 use std::{net::SocketAddr, path::PathBuf};
 
 pub use args::{KeyArgs, ServeArgs};
-pub use load::{ConfigError, Loaded, load, load_keys};
-pub use settings::{SettingInfo, parse_duration, parse_origin};
+pub use encryption::EncryptionKeys;
+pub use load::{ConfigError, Loaded, load, load_keys, load_store, read_file_text};
+pub use settings::{Quantity, SettingInfo, parse_duration, parse_origin};
 
 use settings::{Raw, Setting, settings};
 
@@ -51,6 +53,14 @@ settings! {
         "address and port to listen on; port 0 takes a free one";
     data: PathBuf = PathBuf::from("./anteroom-data"), "./anteroom-data",
         "directory for what is to survive a restart";
+    journal_segment: Quantity = Quantity(64 << 20), "64MiB",
+        "size of one file of the journal";
+    journal_size: Quantity = Quantity(512 << 20), "512MiB",
+        "size the journal is kept below, by saving queues whose messages wait for long";
+    encryption_keys_file: Option<PathBuf> = None, "none",
+        "file with the keys that encrypt what is stored, 64 hexadecimal digits on each line, the newest first; or ANTEROOM_ENCRYPTION_KEYS holds them, with commas between";
+    idle_timeout: Millis = Millis::from_secs(30), "30s",
+        "how long a room that nobody uses stays in memory; what is stored of it stays stored";
     memory: bool = false, "false",
         "whether nothing at all is written to disk";
     dev: bool = false, "false",
@@ -79,9 +89,14 @@ settings! {
         "how long the answer to a ping may take before the peer is cut";
     receipt_timeout: Millis = Millis::from_secs(25), "25s",
         "how long the receipt of a message may take before the message goes back";
+    resume_timeout: Millis = Millis::from_secs(30), "30s",
+        "how long a session of our own protocol outlives its connection; 0: not at all";
     write_timeout: Millis = Millis::from_secs(20), "20s",
         "how long a peer may read nothing of what waits for it before it is cut";
 }
+
+const MIN_SEGMENT: u64 = 64 << 10;
+const MAX_SEGMENT: u64 = 1 << 30;
 
 fn processors() -> usize {
     std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
@@ -102,6 +117,12 @@ impl Config {
             if duration.0 == 0 {
                 return Err(format!("{name} must be longer than 0"));
             }
+        }
+        if !(MIN_SEGMENT..=MAX_SEGMENT).contains(&self.journal_segment.0) {
+            return Err("journal_segment must be between 64KiB and 1GiB".to_owned());
+        }
+        if self.journal_size.0 < self.journal_segment.0.saturating_mul(2) {
+            return Err("journal_size must be at least twice journal_segment".to_owned());
         }
         if self.pong_timeout <= self.ping_interval {
             return Err("pong_timeout must be longer than ping_interval".to_owned());

@@ -2,7 +2,7 @@
 
 use std::{net::SocketAddr, path::PathBuf};
 
-use crate::types::Millis;
+use crate::types::{Millis, parse_quantity};
 
 /// One row of [`Config::TABLE`](super::Config::TABLE).
 #[derive(Debug, Clone, Copy)]
@@ -155,6 +155,27 @@ impl Setting for usize {
             .as_integer()
             .and_then(|value| value.try_into().ok())
             .ok_or_else(|| "must be a whole number".to_owned())
+    }
+}
+
+/// Bytes, written `64MiB`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Quantity(pub u64);
+
+impl Setting for Quantity {
+    fn from_text(text: &str) -> Result<Self, String> {
+        parse_quantity(text).map(Self)
+    }
+
+    fn from_toml(value: &toml::Value) -> Result<Self, String> {
+        match value {
+            toml::Value::String(text) => Self::from_text(text),
+            other => other
+                .as_integer()
+                .and_then(|value| value.try_into().ok())
+                .map(Self)
+                .ok_or_else(|| "must be a quantity like \"64MiB\"".to_owned()),
+        }
     }
 }
 

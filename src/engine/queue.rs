@@ -1,67 +1,178 @@
 //! One queue: `apply(now, from, command)` → effects.
+//!
+//! This file holds the state, the dispatch, and time. What a command does is in `send`, `take`, `settle`, `manage`, `groups`,
+//! `schedules`, `transact` and `browse`; how a message changes its place is in `moves`; `replay` does the same from records.
 
-use std::collections::BTreeSet;
+use std::{
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    sync::Arc,
+};
 
 use super::{
     command::{Command, ReplyTo},
-    effect::{Effect, LeaseId, Outcome, Sequence},
-    leases::Leases,
-    ready::{Message, Ready},
+    effect::{Effect, Event, Happened, Outcome},
+    group::Group,
+    known::Known,
+    message::{Message, Position, Sequence},
+    partition::Partition,
     record::{Record, RecordNumber},
-    waiters::Waiters,
+    schedule::ScheduleSpec,
+    settings::QueueSettings,
+    timers::{Timer, Timers},
+    transact::Prepared,
+    view::{Status, Totals},
 };
 use crate::{
     error::ErrorCode,
-    types::{Payload, SessionId, Timestamp},
+    types::{GroupName, PartitionKey, ScheduleName, SessionId, Timestamp},
 };
 
-/// What a queue may hold and how it answers.
+/// What a server allows a queue, and how it answers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct QueueConfig {
-    /// Live messages, leased ones included.
+    /// Messages kept, whatever their state.
     pub messages_max: usize,
-    /// Bytes of the bodies of live messages.
+    /// Bytes of their bodies.
     pub bytes_max: usize,
-    /// Parked receivers.
+    /// Parked and standing receivers.
     pub parked_max: usize,
+    /// Groups.
+    pub groups_max: usize,
+    /// Partitions.
+    pub partitions_max: usize,
+    /// Schedules.
+    pub schedules_max: usize,
     /// `Open` of an open queue: `Opened` again, or refused with `QueueExists`.
     pub open_is_idempotent: bool,
+    /// The first lease has this generation. Larger than any that was ever given out before.
+    pub first_generation: u64,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Status {
-    Absent,
-    Open,
-    Closed,
+/// A message that others wait for.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Parent {
+    /// One that is kept, or was.
+    Position(Position),
+    /// An id that no message had yet.
+    Id(Arc<str>),
 }
+
+/// Somebody who waits for a result.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Awaiting {
+    pub(super) to: ReplyTo,
+    pub(super) ticket: u64,
+    pub(super) until: Timestamp,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Schedule {
+    pub(super) spec: Box<ScheduleSpec>,
+    pub(super) next: Option<Timestamp>,
+}
+
+/// Number of the work group.
+pub(super) const WORK: u32 = 0;
 
 /// A queue. See the module's front page.
 #[derive(Debug)]
 pub struct Queue {
-    config: QueueConfig,
-    status: Status,
-    ready: Ready,
-    leases: Leases,
-    waiters: Waiters,
-    /// Bytes of all live bodies (I5).
-    bytes: usize,
-    last_sequence: Sequence,
-    last_record: RecordNumber,
+    pub(super) config: QueueConfig,
+    pub(super) status: Status,
+    pub(super) paused: bool,
+    pub(super) settings: QueueSettings,
+    pub(super) partitions: Vec<Partition>,
+    /// Those that are there; after a deletion not all numbers are.
+    pub(super) by_key: BTreeMap<PartitionKey, u32>,
+    pub(super) default_partition: Option<u32>,
+    /// By number; the work group is the first. Numbers are not reused.
+    pub(super) groups: Vec<Option<Group>>,
+    pub(super) by_name: BTreeMap<GroupName, u32>,
+    pub(super) timers: Timers,
+    pub(super) known: Known,
+    /// What each blocked message waits for.
+    pub(super) parents: BTreeMap<Position, BTreeSet<Parent>>,
+    /// The same, the other way round.
+    pub(super) children: BTreeMap<Parent, BTreeSet<Position>>,
+    pub(super) awaits: BTreeMap<Position, Vec<Awaiting>>,
+    pub(super) awaiting: usize,
+    pub(super) next_ticket: u64,
+    pub(super) schedules: BTreeMap<ScheduleName, Schedule>,
+    pub(super) prepared: BTreeMap<u64, Prepared>,
+    /// Moments of deliveries that the rate still counts.
+    pub(super) deliveries: VecDeque<Timestamp>,
+    pub(super) rate_timer: Option<Timestamp>,
+    /// Bytes of all kept bodies (I5).
+    pub(super) bytes: usize,
+    pub(super) messages: usize,
+    /// Those of messages that some group has open.
+    pub(super) open_bytes: usize,
+    pub(super) open_messages: usize,
+    /// For prepared transactions.
+    pub(super) reserved_bytes: usize,
+    pub(super) reserved_messages: usize,
+    pub(super) now: Timestamp,
+    /// As far as what is due has happened: `now`, but while time passes.
+    pub(super) moment: Timestamp,
+    pub(super) last_sequence: Sequence,
+    pub(super) last_record: RecordNumber,
+    pub(super) next_generation: u64,
+    pub(super) watched: bool,
+    pub(super) totals: Totals,
+    pub(super) effects: Vec<Effect>,
+    /// Done, and not yet in a record.
+    pub(super) unrecorded: Vec<(u32, Position)>,
+    /// Groups whose receivers may have something to get, perhaps only from one partition.
+    pub(super) unserved: BTreeMap<u32, Option<u32>>,
+    /// Messages that have ended (`true`: done) and whose children have not been told.
+    pub(super) untold: VecDeque<(Position, bool)>,
+    pub(super) telling: bool,
 }
 
 impl Queue {
     /// A queue that does not exist yet.
     #[must_use]
     pub fn new(config: QueueConfig) -> Self {
+        let next_generation = config.first_generation;
         Self {
             config,
             status: Status::Absent,
-            ready: Ready::default(),
-            leases: Leases::default(),
-            waiters: Waiters::default(),
+            paused: false,
+            settings: QueueSettings::default(),
+            partitions: Vec::new(),
+            by_key: BTreeMap::new(),
+            default_partition: None,
+            groups: vec![Some(Group::new(None, Vec::new()))],
+            by_name: BTreeMap::new(),
+            timers: Timers::default(),
+            known: Known::default(),
+            parents: BTreeMap::new(),
+            children: BTreeMap::new(),
+            awaits: BTreeMap::new(),
+            awaiting: 0,
+            next_ticket: 0,
+            schedules: BTreeMap::new(),
+            prepared: BTreeMap::new(),
+            deliveries: VecDeque::new(),
+            rate_timer: None,
             bytes: 0,
+            messages: 0,
+            open_bytes: 0,
+            open_messages: 0,
+            reserved_bytes: 0,
+            reserved_messages: 0,
+            now: Timestamp(0),
+            moment: Timestamp(0),
             last_sequence: Sequence(0),
             last_record: RecordNumber(0),
+            next_generation,
+            watched: false,
+            totals: Totals::default(),
+            effects: Vec::new(),
+            unrecorded: Vec::new(),
+            unserved: BTreeMap::new(),
+            untold: VecDeque::new(),
+            telling: false,
         }
     }
 
@@ -73,28 +184,47 @@ impl Queue {
         command: Command,
         effects: &mut Vec<Effect>,
     ) {
-        match command {
-            Command::Open => self.open(from, effects),
-            Command::Close => self.close(from, effects),
-            Command::Send { body } => self.send(now, from, body, effects),
-            Command::Take { park } => self.take(from, park, effects),
-            Command::Settle { leases } => self.settle(from, &leases, effects),
-            Command::Drain => self.drain(from, effects),
-            Command::Unpark => self.waiters.forget(from.session),
-            Command::Abandon => self.abandon(from.session, effects),
+        std::mem::swap(&mut self.effects, effects);
+        self.pass_time(now);
+        if let Some(result) = self.perform(from, command).transpose() {
+            self.reply(from, result);
         }
+        // What the command made due, and then whoever waits for what it brought.
+        self.pass_time(now);
+        self.record_settled();
+        std::mem::swap(&mut self.effects, effects);
     }
 
-    /// Ready messages: sent, and handed to nobody.
+    /// Does everything that is due by `now`.
+    pub fn expire(&mut self, now: Timestamp, effects: &mut Vec<Effect>) {
+        std::mem::swap(&mut self.effects, effects);
+        self.pass_time(now);
+        self.record_settled();
+        std::mem::swap(&mut self.effects, effects);
+    }
+
+    /// When `expire` has something to do next.
+    #[must_use]
+    pub fn next_deadline(&self) -> Option<Timestamp> {
+        self.timers.next()
+    }
+
+    /// Whether the queue is there.
+    #[must_use]
+    pub fn exists(&self) -> bool {
+        self.status != Status::Absent
+    }
+
+    /// Ready messages of the work group.
     #[must_use]
     pub fn size(&self) -> usize {
-        self.ready.len()
+        self.group(WORK).map_or(0, Group::ready)
     }
 
-    /// Parked receivers.
+    /// Everybody who waits: receivers, and those who wait for results.
     #[must_use]
     pub fn parked(&self) -> usize {
-        self.waiters.len()
+        self.groups.iter().flatten().map(Group::receivers).sum::<usize>() + self.awaiting
     }
 
     /// The newest record.
@@ -103,203 +233,306 @@ impl Queue {
         self.last_record
     }
 
-    fn open(&mut self, from: ReplyTo, effects: &mut Vec<Effect>) {
-        let result = match self.status {
-            Status::Open if !self.config.open_is_idempotent => Err(ErrorCode::QueueExists),
-            Status::Open => Ok(Outcome::Opened),
-            Status::Absent | Status::Closed => {
-                self.status = Status::Open;
-                self.append(Record::Opened, effects);
-                Ok(Outcome::Opened)
+    /// Whether anybody watches: without, no events are made.
+    pub const fn set_watched(&mut self, watched: bool) {
+        self.watched = watched;
+    }
+
+    /// The answer, if it comes at once.
+    fn perform(&mut self, from: ReplyTo, command: Command) -> Result<Option<Outcome>, ErrorCode> {
+        match self.status {
+            Status::Absent if !makes_queue(&command) => return absent(&command),
+            Status::Absent | Status::Open | Status::Closed => {}
+        }
+        match command {
+            Command::Open { settings, idempotent } => self.open(settings.as_deref(), idempotent),
+            Command::Configure { settings, replace } => self.configure(&settings, replace),
+            Command::Close => Ok(self.close()),
+            Command::Pause => Ok(self.pause(true)),
+            Command::Resume => Ok(self.pause(false)),
+            Command::Delete => Ok(self.delete()),
+            Command::Send { message } => {
+                self.send_one(message).map(|sent| Some(Outcome::Sent(sent)))
             }
-        };
-        self.reply(from, result, effects);
-    }
-
-    fn close(&mut self, from: ReplyTo, effects: &mut Vec<Effect>) {
-        if self.status != Status::Closed {
-            self.status = Status::Closed;
-            self.append(Record::Closed, effects);
-            for receiver in self.waiters.take_all() {
-                self.reply(receiver, Err(ErrorCode::QueueClosed), effects);
+            Command::SendBatch { messages } => {
+                self.send_all(messages).map(|sent| Some(Outcome::SentBatch(sent)))
             }
-        }
-        self.reply(from, Ok(Outcome::Closed), effects);
-    }
-
-    fn send(&mut self, now: Timestamp, from: ReplyTo, body: Payload, effects: &mut Vec<Effect>) {
-        if let Err(code) = self.admit(&body) {
-            return self.reply(from, Err(code), effects);
-        }
-        self.come_into_being(effects);
-        let sequence = Sequence(self.last_sequence.0 + 1);
-        self.last_sequence = sequence;
-        self.bytes += body.len();
-        self.append(Record::Sent { sequence, at: now, body: body.clone() }, effects);
-        let sent_in = self.last_record;
-        self.ready.push(Message { sequence, sent_in, attempts: 0, body });
-        self.reply(from, Ok(Outcome::Sent), effects);
-        self.hand_out(effects);
-    }
-
-    /// May this body come in? What comes back from a lease is never asked.
-    fn admit(&self, body: &Payload) -> Result<(), ErrorCode> {
-        if self.status == Status::Closed {
-            return Err(ErrorCode::QueueClosed);
-        }
-        if self.ready.len() + self.leases.len() >= self.config.messages_max {
-            return Err(ErrorCode::QueueFull);
-        }
-        if self.bytes.saturating_add(body.len()) > self.config.bytes_max {
-            return Err(ErrorCode::QueueBytesFull);
-        }
-        Ok(())
-    }
-
-    fn take(&mut self, from: ReplyTo, park: bool, effects: &mut Vec<Effect>) {
-        if self.status == Status::Closed {
-            return self.reply(from, Err(ErrorCode::QueueClosed), effects);
-        }
-        self.come_into_being(effects);
-        if let Some(message) = self.ready.pop() {
-            return self.deliver(from, message, effects);
-        }
-        if !park {
-            return self.reply(from, Ok(Outcome::Empty), effects);
-        }
-        if self.waiters.len() >= self.config.parked_max {
-            return self.reply(from, Err(ErrorCode::TooManyParkedOnQueue), effects);
-        }
-        self.waiters.park(from);
-    }
-
-    fn settle(&mut self, from: ReplyTo, leases: &[LeaseId], effects: &mut Vec<Effect>) {
-        let mut sequences = Vec::with_capacity(leases.len());
-        for lease in leases {
-            if let Some(message) = self.leases.end(from.session, *lease) {
-                self.bytes -= message.body.len();
-                sequences.push(message.sequence);
+            Command::Take(take) => self.take(from, *take),
+            Command::Credit { receiver, credit } => self.set_credit(from, receiver, credit),
+            Command::Cancel { receiver } => self.cancel_receiver(from, receiver),
+            Command::Settle { items } => Ok(self.settle(from, items)),
+            Command::Extend { leases, by } => Ok(Some(self.extend(&leases, by))),
+            Command::Transact(transaction) => self.transact(transaction).map(Some),
+            Command::Prepare { ticket, transaction } => self.prepare(ticket, transaction).map(Some),
+            Command::Commit { ticket } => self.commit(ticket).map(Some),
+            Command::Abort { ticket } => self.abort(ticket).map(Some),
+            Command::Purge { group, states } => self.purge(group.as_ref(), states).map(Some),
+            Command::Change { group, select, action, dry_run } => {
+                self.change(group.as_ref(), select, &action, dry_run).map(Some)
+            }
+            Command::Browse { group, filter, after, limit } => {
+                self.browse(group.as_ref(), &filter, after, limit).map(Some)
+            }
+            Command::Find { group, id } => self.find(group.as_ref(), &id).map(Some),
+            Command::Await { id, until } => self.await_result(from, &id, until),
+            Command::OpenGroup { group, start } => self.open_group(&group, start).map(Some),
+            Command::DeleteGroup { group } => self.delete_group(&group).map(Some),
+            Command::Seek { group, partition, to } => {
+                self.seek(group.as_ref(), partition.as_ref(), to).map(Some)
+            }
+            Command::PutSchedule { name, spec } => self.put_schedule(name, spec).map(Some),
+            Command::DeleteSchedule { name } => self.delete_schedule(&name).map(Some),
+            Command::PauseSchedule { name, paused } => self.pause_schedule(&name, paused).map(Some),
+            Command::FireSchedule { name } => self.fire_schedule(&name).map(Some),
+            Command::Inspect => Ok(Some(self.inspect())),
+            Command::Explain { group } => self.explain(group.as_ref()).map(Some),
+            Command::Unpark => {
+                self.unpark(from.session);
+                Ok(None)
+            }
+            Command::Abandon => {
+                self.abandon(from.session);
+                Ok(None)
             }
         }
-        if !sequences.is_empty() {
-            self.append(Record::Settled { sequences }, effects);
+    }
+
+    /// Everything that is due by `now`, in the order of time. What is due by a moment happens before anything is handed
+    /// out at it.
+    pub(super) fn pass_time(&mut self, now: Timestamp) {
+        self.now = self.now.max(now);
+        // An age is that of now, however late it is for all else.
+        while let Some((group, position)) = self.timers.pop_ageing(self.now) {
+            self.ages(group, position);
         }
-        self.reply(from, Ok(Outcome::Settled), effects);
-    }
-
-    fn drain(&mut self, from: ReplyTo, effects: &mut Vec<Effect>) {
-        if !self.ready.is_empty() {
-            let kept = self.leases.iter().map(|message| message.sequence).collect();
-            self.ready.clear();
-            self.bytes = self.leases.iter().map(|message| message.body.len()).sum();
-            self.append(Record::Drained { through: self.last_sequence, kept }, effects);
+        loop {
+            // Whoever gives up at the very moment gets what comes at that moment.
+            let is_later = match self.timers.first().filter(|(at, _)| *at <= self.now) {
+                None | Some((_, Timer::Await { .. } | Timer::Receiver { .. })) => true,
+                Some((at, _)) => *at > self.moment,
+            };
+            if is_later && !self.unserved.is_empty() {
+                self.serve_marked();
+                continue; // That may have cleared the timer.
+            }
+            let Some((at, timer)) = self.timers.pop_due(self.now) else { break };
+            self.moment = self.moment.max(at);
+            match timer {
+                Timer::Lease { group, position } => self.lease_ends(group, position),
+                Timer::Run { group, partition } => self.run_ends(group, partition),
+                Timer::Visible { group, position } => self.becomes_visible(group, position),
+                Timer::Window { partition } => self.close_window(partition),
+                Timer::Expiry { position } => self.expires(position, at),
+                Timer::Oldest { partition } => self.drops_oldest(partition, at),
+                Timer::Settled { position } => self.remove_for_good(&[position]),
+                Timer::Dead { group, position } => self.leave_quietly(group, position),
+                Timer::Id { id } => {
+                    if let Some(known) = self.known.ids.get(&id)
+                        && known.forget_at == Some(at)
+                    {
+                        self.known.ids.remove(&id);
+                    }
+                }
+                Timer::Key { partition, key } => {
+                    let place = (partition, key);
+                    if let Some(known) = self.known.keys.get(&place)
+                        && known.forget_at == Some(at)
+                    {
+                        self.known.keys.remove(&place);
+                    }
+                }
+                Timer::Schedule { name } => self.schedule_is_due(&name),
+                Timer::Rate => {
+                    self.rate_timer = None;
+                    self.serve_all();
+                }
+                Timer::Await { position, ticket } => self.await_ends(position, ticket),
+                Timer::Receiver { group, session, request, ticket } => {
+                    self.receiver_ends(group, (session, request, ticket));
+                }
+            }
         }
-        self.reply(from, Ok(Outcome::Drained), effects);
+        self.moment = self.now;
     }
 
-    fn abandon(&mut self, session: SessionId, effects: &mut Vec<Effect>) {
-        self.waiters.forget(session);
-        for message in self.leases.end_all(session) {
-            self.ready.put_back(message);
-        }
-        self.hand_out(effects);
+    pub(super) fn group(&self, group: u32) -> Option<&Group> {
+        self.groups.get(group as usize)?.as_ref()
     }
 
-    /// Serves parked receivers while there is something to serve (I3).
-    fn hand_out(&mut self, effects: &mut Vec<Effect>) {
-        while !self.ready.is_empty() {
-            let Some(receiver) = self.waiters.next() else { return };
-            let Some(message) = self.ready.pop() else { return };
-            self.deliver(receiver, message, effects);
-        }
+    pub(super) fn group_mut(&mut self, group: u32) -> Option<&mut Group> {
+        self.groups.get_mut(group as usize)?.as_mut()
     }
 
-    fn deliver(&mut self, to: ReplyTo, message: Message, effects: &mut Vec<Effect>) {
-        let body = message.body.clone();
-        let rests_on = message.sent_in;
-        let lease = self.leases.grant(to.session, message);
-        effects.push(Effect::Reply {
-            to,
-            result: Ok(Outcome::Delivered { lease, body }),
-            rests_on,
-        });
+    /// Numbers of the groups that are there.
+    pub(super) fn group_numbers(&self) -> impl Iterator<Item = u32> + use<> {
+        let there: Vec<u32> =
+            (0..).zip(&self.groups).filter(|(_, group)| group.is_some()).map(|(n, _)| n).collect();
+        there.into_iter()
     }
 
-    fn come_into_being(&mut self, effects: &mut Vec<Effect>) {
-        if self.status == Status::Absent {
-            self.status = Status::Open;
-            self.append(Record::Opened, effects);
+    pub(super) fn name_of(&self, group: u32) -> Option<GroupName> {
+        self.group(group).and_then(|group| group.name.clone())
+    }
+
+    /// A group that is there, by name.
+    pub(super) fn named(&self, name: Option<&GroupName>) -> Result<u32, ErrorCode> {
+        match name {
+            None if self.group(WORK).is_some() => Ok(WORK),
+            None => Err(ErrorCode::GroupRequired),
+            Some(name) => self.by_name.get(name).copied().ok_or(ErrorCode::GroupNotFound),
         }
     }
 
-    fn append(&mut self, record: Record, effects: &mut Vec<Effect>) {
+    pub(super) fn message(&self, position: Position) -> Option<&Arc<Message>> {
+        let partition = self.partitions.get(position.partition as usize)?;
+        partition.log.get(position.offset).map(|slot| &slot.message)
+    }
+
+    /// Writes a record.
+    pub(super) fn append(&mut self, record: Record) {
+        self.record_settled();
         self.last_record = RecordNumber(self.last_record.0 + 1);
-        effects.push(Effect::Append(record));
+        self.effects.push(Effect::Append(record));
+    }
+
+    /// Writes down what is done since the last record, a record for each group.
+    pub(super) fn record_settled(&mut self) {
+        while let Some((group, _)) = self.unrecorded.first().copied() {
+            let mut positions = Vec::with_capacity(self.unrecorded.len());
+            self.unrecorded.retain(|(other, position)| {
+                let same = *other == group;
+                if same {
+                    positions.push(*position);
+                }
+                !same
+            });
+            self.last_record = RecordNumber(self.last_record.0 + 1);
+            let record = Record::Settled { group, at: self.now, positions };
+            self.effects.push(Effect::Append(record));
+        }
     }
 
     /// Answers on the strength of everything written so far, which for a refusal includes its reason.
-    fn reply(&self, to: ReplyTo, result: Result<Outcome, ErrorCode>, effects: &mut Vec<Effect>) {
-        effects.push(Effect::Reply { to, result, rests_on: self.last_record });
+    pub(super) fn reply(&mut self, to: ReplyTo, result: Result<Outcome, ErrorCode>) {
+        self.record_settled();
+        let rests_on = match &result {
+            // What is delivered rests on what was sent.
+            Ok(Outcome::Delivered(delivered))
+                if delivered.iter().all(|one| one.lease.is_some()) =>
+            {
+                let sent_in = delivered.iter().map(|one| one.message.sent_in);
+                sent_in.max().unwrap_or_default()
+            }
+            _ => self.last_record,
+        };
+        self.effects.push(Effect::Reply { to, result, rests_on });
     }
 
-    /// Applies a record that was written earlier. Twice does no harm.
-    pub fn replay(&mut self, record: Record) {
-        self.last_record = RecordNumber(self.last_record.0 + 1);
-        match record {
-            Record::Opened => self.status = Status::Open,
-            Record::Closed => self.status = Status::Closed,
-            Record::Sent { sequence, at: _, body } => {
-                if sequence > self.last_sequence {
-                    self.last_sequence = sequence;
-                    self.bytes += body.len();
-                    let sent_in = self.last_record;
-                    self.ready.push(Message { sequence, sent_in, attempts: 0, body });
-                }
-            }
-            Record::Settled { sequences } => {
-                for sequence in sequences {
-                    if let Some(message) = self.ready.remove(sequence) {
-                        self.bytes -= message.body.len();
-                    }
-                }
-            }
-            Record::Drained { through, kept } => {
-                let kept: BTreeSet<_> = kept.into_iter().collect();
-                self.ready.retain(|sequence| sequence > through || kept.contains(&sequence));
-                self.bytes = self.ready.iter().map(|message| message.body.len()).sum();
-            }
+    /// Tells those who watch.
+    pub(super) fn notify(
+        &mut self,
+        what: Happened,
+        position: Option<Position>,
+        group: u32,
+        count: u64,
+    ) {
+        if self.watched {
+            let message = position.and_then(|position| self.message(position).cloned());
+            let group = self.name_of(group);
+            self.effects.push(Effect::Notify(Event { at: self.now, what, message, group, count }));
         }
     }
 
-    /// What a replay must bring back: status, last sequence, and the live messages in order.
-    #[cfg(test)]
-    pub(super) fn durable_state(&self) -> (String, Sequence, Vec<(Sequence, Payload)>) {
-        let mut live: Vec<_> = (self.ready.iter().chain(self.leases.iter()))
-            .map(|message| (message.sequence, message.body.clone()))
-            .collect();
-        live.sort_by_key(|(sequence, _)| *sequence);
-        (format!("{:?}", self.status), self.last_sequence, live)
+    pub(super) fn come_into_being(&mut self) {
+        if self.status == Status::Absent {
+            self.status = Status::Open;
+            self.append(Record::Opened);
+            self.notify(Happened::Opened, None, WORK, 0);
+        }
     }
 
-    /// # Panics
-    /// When an invariant of the module's front page does not hold.
-    #[cfg(test)]
-    pub(super) fn check_invariants(&self) {
-        let live = || self.ready.iter().chain(self.leases.iter());
-        let mut seen = std::collections::BTreeSet::new();
-        assert!(live().all(|message| seen.insert(message.sequence)), "I1");
-        let order: Vec<_> = self.ready.iter().map(|message| message.sequence).collect();
-        assert!(order.is_sorted(), "I2: {order:?}");
-        assert_eq!(order.len(), self.ready.len(), "I2: length");
-        let open = self.status == Status::Open;
-        assert!(!open || self.ready.is_empty() || self.waiters.is_empty(), "I3");
-        assert!(open || self.waiters.is_empty(), "I4");
-        assert_eq!(self.bytes, live().map(|message| message.body.len()).sum::<usize>(), "I5");
-        assert!(live().all(|message| message.sent_in <= self.last_record), "I6");
-        assert!(
-            self.leases.iter().all(|message| message.attempts >= 1),
-            "I6: leased means attempted"
-        );
-        self.waiters.check();
+    pub(super) fn ticket(&mut self) -> u64 {
+        self.next_ticket += 1;
+        self.next_ticket
+    }
+
+    fn unpark(&mut self, session: SessionId) {
+        for group in self.group_numbers() {
+            let keys = self.group(group).map(|group| group.waiters.of_session(session));
+            keys.into_iter().flatten().for_each(|key| drop(self.forget_receiver(group, key)));
+            if let Some(group) = self.group_mut(group) {
+                group.standing.retain(|(holder, _), _| *holder != session);
+            }
+        }
+        let positions: Vec<Position> = self.awaits.keys().copied().collect();
+        for position in positions {
+            self.forget_awaiting(position, |waiting| waiting.to.session == session);
+        }
+    }
+
+    fn abandon(&mut self, session: SessionId) {
+        self.unpark(session);
+        for group in self.group_numbers() {
+            self.return_bound(group, session);
+        }
+    }
+
+    /// Forgets those who wait for a result.
+    pub(super) fn forget_awaiting(
+        &mut self,
+        position: Position,
+        is_meant: impl Fn(&Awaiting) -> bool,
+    ) -> Vec<Awaiting> {
+        let Some(waiting) = self.awaits.get_mut(&position) else { return Vec::new() };
+        let (gone, left): (Vec<_>, Vec<_>) =
+            std::mem::take(waiting).into_iter().partition(|one| is_meant(one));
+        *waiting = left;
+        if waiting.is_empty() {
+            self.awaits.remove(&position);
+        }
+        self.awaiting -= gone.len();
+        for Awaiting { ticket, until, .. } in &gone {
+            self.timers.clear(*until, Timer::Await { position, ticket: *ticket });
+        }
+        gone
+    }
+
+    /// Somebody has waited for a result long enough.
+    fn await_ends(&mut self, position: Position, ticket: u64) {
+        for Awaiting { to, .. } in self.forget_awaiting(position, |one| one.ticket == ticket) {
+            let shown = self.item(WORK, position).map(|item| Outcome::Found(Box::new(item)));
+            self.reply(to, shown.ok_or(ErrorCode::MessageNotFound));
+        }
+    }
+}
+
+/// Commands that make a queue which is not there.
+const fn makes_queue(command: &Command) -> bool {
+    matches!(
+        command,
+        Command::Open { .. }
+            | Command::Configure { .. }
+            | Command::Close
+            | Command::Send { .. }
+            | Command::SendBatch { .. }
+            | Command::Take(_)
+            | Command::OpenGroup { .. }
+            | Command::PutSchedule { .. }
+            | Command::Transact(_)
+            | Command::Prepare { .. }
+            | Command::Commit { .. }
+            | Command::Abort { .. }
+    )
+}
+
+/// What a command finds that needs a queue.
+fn absent(command: &Command) -> Result<Option<Outcome>, ErrorCode> {
+    match command {
+        Command::Unpark | Command::Abandon => Ok(None),
+        // Late receipts of a queue that was deleted.
+        Command::Settle { items } => {
+            Ok(Some(Outcome::Settled(vec![super::effect::Settled::Lost; items.len()])))
+        }
+        _ => Err(ErrorCode::QueueNotFound),
     }
 }

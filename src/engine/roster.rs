@@ -117,6 +117,12 @@ impl Roster {
         self.members.insert(session, Member { participant, bytes: 0, takes_part: false, may_list });
     }
 
+    /// All participants, in the order of their coming.
+    #[must_use]
+    pub fn participants(&self) -> Vec<Participant> {
+        self.members.values().map(|member| member.participant.clone()).collect()
+    }
+
     /// Removes a participant.
     pub fn leave(&mut self, session: SessionId) -> Notices {
         let notices = self.disable(session);

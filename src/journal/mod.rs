@@ -1,26 +1,47 @@
 //! What is written down: [`Record`] ⇄ bytes. Pure: knows no files, no checksums, no keys of a store.
 //!
 //! ```text
-//! record   u8 kind | fields
-//! number   LEB128, at most 10 bytes
-//! body     number length | bytes
+//! record    kind | fields                     in the order of the tables in this module's files
+//! kind      u8                                of a record, and of every other "one of these"
+//! flag      u8                                0 or 1
+//! number    LEB128, at most 10 bytes
+//! signed    number                            zigzag: 0, −1, 1, −2 … are 0, 1, 2, 3 …
+//! text      number length | UTF-8             names, too; what is no legal name is no record
+//! maybe x   flag | x if the flag is 1
+//! list x    number count | x …
+//! payload   maybe text content type | number length | bytes
+//! tagged    (number tag | number length | value) … | 0      tags ascend, from 1
 //! ```
 //!
-//! A kind's number, once written, keeps its meaning for ever.
+//! * Moments and durations are numbers, milliseconds. A single small number (a percentage) is a `u8`.
+//! * Kinds and tags are written in the tables as numbers. A number, once written, keeps its meaning for ever;
+//!   a retired one is never used again.
+//! * `tagged` is for what grows with versions: the settings of a queue, the options of a message. A tag that is
+//!   missing is a default. Of settings all are written, because a later version may have other defaults; of
+//!   options those that are not. A tag that is not known makes the whole no record today; the length is there so
+//!   that a version which knows that it may can pass over it.
+//! * What a record's number says is not written: [`Message::sent_in`](crate::engine::Message::sent_in) is the
+//!   number of the record itself, and whoever reads a log counts its records.
+//!
+//! Bodies get memory of their own. An announced length or count is never trusted with memory.
 
-use bytes::{Buf, BufMut, Bytes};
+mod basic;
+mod entry;
+mod image;
+mod message;
+mod number;
+mod record;
+mod settings;
+mod table;
+#[cfg(test)]
+mod tests;
 
-pub use crate::engine::Record;
-use crate::{
-    engine::Sequence,
-    types::{Payload, Timestamp},
-};
+use bytes::Bytes;
 
-const OPENED: u8 = 1;
-const CLOSED: u8 = 2;
-const SENT: u8 = 3;
-const SETTLED: u8 = 4;
-const DRAINED: u8 = 5;
+pub use crate::engine::{BlockImage, Image, Record, RecordNumber};
+pub use entry::{Entry, put_entry};
+pub use image::{decode_block, decode_image, encode_block, encode_image};
+use table::{Reader, Written};
 
 /// The bytes are not a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -29,128 +50,13 @@ pub struct NotARecord;
 
 /// Appends a record's bytes.
 pub fn encode(record: &Record, out: &mut Vec<u8>) {
-    match record {
-        Record::Opened => out.put_u8(OPENED),
-        Record::Closed => out.put_u8(CLOSED),
-        Record::Sent { sequence, at, body } => {
-            out.put_u8(SENT);
-            put_number(out, sequence.0);
-            put_number(out, at.0);
-            put_number(out, body.len() as u64);
-            out.put_slice(body.bytes());
-        }
-        Record::Settled { sequences } => {
-            out.put_u8(SETTLED);
-            put_sequences(out, sequences);
-        }
-        Record::Drained { through, kept } => {
-            out.put_u8(DRAINED);
-            put_number(out, through.0);
-            put_sequences(out, kept);
-        }
-    }
+    record.put(out);
 }
 
-/// Reads one record off the front of `bytes`; the body shares them.
+/// Reads one record off the front of `bytes`; bodies share them. It is the queue's record with this `number`.
 ///
 /// # Errors
 /// [`NotARecord`], with `bytes` in an unspecified state.
-pub fn decode(bytes: &mut Bytes) -> Result<Record, NotARecord> {
-    Ok(match bytes.try_get_u8().map_err(|_| NotARecord)? {
-        OPENED => Record::Opened,
-        CLOSED => Record::Closed,
-        SENT => {
-            let sequence = Sequence(get_number(bytes)?);
-            let at = Timestamp(get_number(bytes)?);
-            let length = usize::try_from(get_number(bytes)?).map_err(|_| NotARecord)?;
-            if length > bytes.len() {
-                return Err(NotARecord);
-            }
-            Record::Sent { sequence, at, body: Payload::from(bytes.split_to(length)) }
-        }
-        SETTLED => Record::Settled { sequences: get_sequences(bytes)? },
-        DRAINED => {
-            let through = Sequence(get_number(bytes)?);
-            Record::Drained { through, kept: get_sequences(bytes)? }
-        }
-        _ => return Err(NotARecord),
-    })
-}
-
-fn put_number(out: &mut Vec<u8>, mut number: u64) {
-    while number >= 0x80 {
-        out.put_u8(number as u8 | 0x80);
-        number >>= 7;
-    }
-    out.put_u8(number as u8);
-}
-
-fn get_number(bytes: &mut Bytes) -> Result<u64, NotARecord> {
-    let mut number = 0;
-    for shift in (0..70).step_by(7) {
-        let byte = bytes.try_get_u8().map_err(|_| NotARecord)?;
-        let bits = u64::from(byte & 0x7f);
-        if shift == 63 && bits > 1 {
-            return Err(NotARecord);
-        }
-        number |= bits << shift;
-        if byte < 0x80 {
-            return Ok(number);
-        }
-    }
-    Err(NotARecord)
-}
-
-fn put_sequences(out: &mut Vec<u8>, sequences: &[Sequence]) {
-    put_number(out, sequences.len() as u64);
-    sequences.iter().for_each(|sequence| put_number(out, sequence.0));
-}
-
-fn get_sequences(bytes: &mut Bytes) -> Result<Vec<Sequence>, NotARecord> {
-    // Grown while reading: the announced count is not trusted with memory.
-    let count = get_number(bytes)?;
-    (0..count).map(|_| get_number(bytes).map(Sequence)).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    fn any_record() -> impl Strategy<Value = Record> {
-        let sequences = || proptest::collection::vec(any::<u64>().prop_map(Sequence), 0..5);
-        let body = proptest::collection::vec(any::<u8>(), 0..50);
-        prop_oneof![
-            Just(Record::Opened),
-            Just(Record::Closed),
-            (any::<u64>(), any::<u64>(), body).prop_map(|(sequence, at, body)| Record::Sent {
-                sequence: Sequence(sequence),
-                at: Timestamp(at),
-                body: Payload::from(Bytes::from(body)),
-            }),
-            sequences().prop_map(|sequences| Record::Settled { sequences }),
-            (any::<u64>(), sequences())
-                .prop_map(|(through, kept)| Record::Drained { through: Sequence(through), kept }),
-        ]
-    }
-
-    proptest! {
-        #[test]
-        fn records_survive_and_every_cut_is_noticed(record in any_record()) {
-            let mut written = Vec::new();
-            encode(&record, &mut written);
-            for cut in 0..written.len() {
-                prop_assert_eq!(decode(&mut Bytes::copy_from_slice(&written[..cut])), Err(NotARecord));
-            }
-            written.push(0xff);
-            let mut bytes = Bytes::from(written);
-            prop_assert_eq!(decode(&mut bytes), Ok(record));
-            prop_assert_eq!(bytes.as_ref(), [0xff].as_slice());
-        }
-
-        #[test]
-        fn no_bytes_break_the_decoder(bytes in proptest::collection::vec(any::<u8>(), 0..60)) {
-            let _ = decode(&mut Bytes::from(bytes));
-        }
-    }
+pub fn decode(bytes: &mut Bytes, number: RecordNumber) -> Result<Record, NotARecord> {
+    Record::get(&mut Reader { bytes, number })
 }

@@ -1,4 +1,5 @@
-//! The WebSocket connections of the server: how many there may be, and a way to reach all of them.
+//! The sessions of the server, WebSockets and single requests: how many there may be, and a way to reach all
+//! of them.
 
 use std::sync::{
     Arc, OnceLock,
@@ -17,14 +18,17 @@ use crate::{
 pub(super) struct Connections {
     links: DashMap<SessionId, Arc<Link>>,
     taken: AtomicUsize,
+    /// Requests over HTTP that are being answered.
+    visits: AtomicUsize,
     max: usize,
     closing: AtomicBool,
 }
 
 impl Connections {
     pub(super) fn new(max: usize) -> Arc<Self> {
-        let (links, taken, closing) = (DashMap::new(), AtomicUsize::new(0), AtomicBool::new(false));
-        Arc::new(Self { links, taken, max, closing })
+        let (taken, visits, closing) =
+            (AtomicUsize::new(0), AtomicUsize::new(0), AtomicBool::new(false));
+        Arc::new(Self { links: DashMap::new(), taken, visits, max, closing })
     }
 
     /// Takes a place for a connection.
@@ -36,7 +40,16 @@ impl Connections {
             self.taken.fetch_sub(1, Ordering::Relaxed);
             return Err(ErrorCode::TooManyConnections);
         }
-        Ok(Place { connections: Arc::clone(self), session: OnceLock::new() })
+        Ok(Place { connections: Arc::clone(self), session: OnceLock::new(), is_visit: false })
+    }
+
+    /// Takes a place for one request over HTTP; how many of them there are is bounded by their connections.
+    pub(super) fn visit(self: &Arc<Self>) -> Result<Place, ErrorCode> {
+        if self.is_closing() {
+            return Err(ErrorCode::ServerClosing);
+        }
+        self.visits.fetch_add(1, Ordering::Relaxed);
+        Ok(Place { connections: Arc::clone(self), session: OnceLock::new(), is_visit: true })
     }
 
     pub(super) fn is_closing(&self) -> bool {
@@ -51,7 +64,7 @@ impl Connections {
 
     /// Places taken.
     pub(super) fn taken(&self) -> usize {
-        self.taken.load(Ordering::Relaxed)
+        self.taken.load(Ordering::Relaxed) + self.visits.load(Ordering::Relaxed)
     }
 }
 
@@ -59,9 +72,15 @@ impl Connections {
 pub(super) struct Place {
     connections: Arc<Connections>,
     session: OnceLock<SessionId>,
+    is_visit: bool,
 }
 
 impl Place {
+    /// The server is stopping.
+    pub(super) fn is_closing(&self) -> bool {
+        self.connections.is_closing()
+    }
+
     /// From now on the session can be reached.
     pub(super) fn announce(&self, link: &Arc<Link>) {
         if self.session.set(link.session()).is_ok() {
@@ -79,6 +98,8 @@ impl Drop for Place {
         if let Some(session) = self.session.get() {
             self.connections.links.remove(session);
         }
-        self.connections.taken.fetch_sub(1, Ordering::Relaxed);
+        let connections = &self.connections;
+        let counted = if self.is_visit { &connections.visits } else { &connections.taken };
+        counted.fetch_sub(1, Ordering::Relaxed);
     }
 }

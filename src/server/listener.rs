@@ -10,10 +10,14 @@ use std::{
 use actix_http::{HttpService, KeepAlive, error::DispatchError};
 use actix_server::Server;
 use actix_service::{ServiceFactoryExt, fn_service, map_config};
-use actix_web::{App, dev::AppConfig, web::ServiceConfig};
+use actix_web::{
+    App,
+    dev::{AppConfig, Service},
+    web::ServiceConfig,
+};
 use socket2::{Domain, Protocol, Type};
 
-use super::switch::{Socket, Switchboard};
+use super::switch::{self, REQUEST_MAX, Socket, Switch, Switchboard};
 use crate::clock::Clock;
 
 /// Connections that wait to be accepted; a restart brings many at once.
@@ -22,12 +26,12 @@ const BACKLOG: i32 = 4096;
 /// A peer that connects has this long to send the head of its request.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Listens on `address` and serves the routes that `configure` sets up, on `workers` threads.
+/// Serves the routes that `configure` sets up, on `workers` threads.
 ///
 /// # Errors
-/// When the address cannot be had.
+/// When the socket cannot be had.
 pub fn listen<F>(
-    address: SocketAddr,
+    listener: TcpListener,
     workers: usize,
     board: &Arc<Switchboard>,
     clock: &Arc<dyn Clock>,
@@ -36,14 +40,23 @@ pub fn listen<F>(
 where
     F: Fn(&mut ServiceConfig) + Clone + Send + 'static,
 {
-    let listener = bind(address)?;
     let address = listener.local_addr()?;
     let (board, clock) = (Arc::clone(board), Arc::clone(clock));
     let factory = move || {
-        let app = App::new().configure(configure.clone());
+        let clock_of_requests = Arc::clone(&clock);
+        let app = App::new().configure(configure.clone()).wrap_fn(move |request, service| {
+            let switch = request.conn_data::<Arc<Switch>>().cloned().unwrap_or_default();
+            let clock = Arc::clone(&clock_of_requests);
+            switch.expect_answer(clock.elapsed(), REQUEST_MAX);
+            let answer = service.call(request);
+            async move {
+                let answer = answer.await;
+                switch.rest(clock.elapsed());
+                answer
+            }
+        });
         let http = HttpService::build()
-            // One request, one connection: what is asked here by plain HTTP is asked rarely.
-            .keep_alive(KeepAlive::Disabled)
+            .keep_alive(KeepAlive::Timeout(switch::KEEP_ALIVE.into()))
             .client_request_timeout(REQUEST_TIMEOUT)
             // Zero ends a closed connection at once; actix measures anything below a second by a clock
             // that it reads twice a second, and some connections would never be closed.
@@ -73,7 +86,11 @@ where
     Ok((server, address))
 }
 
-fn bind(address: SocketAddr) -> io::Result<TcpListener> {
+/// Listens on `address`.
+///
+/// # Errors
+/// When the address cannot be had.
+pub fn bind(address: SocketAddr) -> io::Result<TcpListener> {
     let socket =
         socket2::Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     socket.set_reuse_address(true)?;

@@ -3,65 +3,144 @@
 use std::{sync::Arc, time::Duration};
 
 use super::{
+    Context,
     connections::Place,
+    resume::{Detached, Inbox, Sessions, ToInbox},
     ws::{CHUNK_BYTES, Conversation, Ending},
 };
 use crate::{
     actor::{Session, SessionTimes, Verdict},
     clock::Clock,
-    error::ErrorCode,
     facade::{Dialect, Incoming},
     service::{Link, Outlet, Seat, ToSession},
+    types::Millis,
     wire::websocket::{Close, Frames, Message},
 };
+
+/// So much that is not confirmed is confirmed by a ping.
+const CONFIRM_BYTES: u64 = 64 * 1024;
+
+/// How a client comes in.
+pub(super) enum Entry {
+    /// To a new session.
+    New(Box<Seat>, Box<dyn Dialect>),
+    /// Back to its own; it has so many text frames of it.
+    Back(Box<Detached>, u64),
+}
 
 /// See the module.
 pub(super) struct RoomConversation {
     /// Until the connection is open.
-    seat: Option<Seat>,
-    session: Option<Session>,
-    dialect: Box<dyn Dialect>,
+    entry: Option<Entry>,
+    speaking: Option<Speaking>,
     incoming: Vec<Incoming>,
+    sessions: Arc<Sessions>,
     times: SessionTimes,
     clock: Arc<dyn Clock>,
-    place: Place,
+    /// Until the connection is gone.
+    place: Option<Place>,
+}
+
+struct Speaking {
+    session: Session,
+    dialect: Box<dyn Dialect>,
+    /// Of a session that can be resumed.
+    inbox: Option<Arc<Inbox>>,
 }
 
 impl RoomConversation {
-    pub(super) fn new(
-        seat: Seat,
-        dialect: Box<dyn Dialect>,
-        times: SessionTimes,
-        clock: Arc<dyn Clock>,
-        place: Place,
-    ) -> Self {
-        let (seat, session, incoming) = (Some(seat), None, Vec::new());
-        Self { seat, session, dialect, incoming, times, clock, place }
+    pub(super) fn new(entry: Entry, context: &Context, place: Place) -> Self {
+        Self {
+            entry: Some(entry),
+            speaking: None,
+            incoming: Vec::new(),
+            sessions: Arc::clone(&context.sessions),
+            times: context.times,
+            clock: Arc::clone(&context.clock),
+            place: Some(place),
+        }
     }
 
+    fn begin(
+        &self,
+        seat: Seat,
+        mut dialect: Box<dyn Dialect>,
+        outlet: Box<dyn Outlet>,
+        frames: &mut Frames,
+    ) -> Speaking {
+        dialect.greet(self.clock.now(), frames);
+        let bytes_max = seat.limits().outgoing_bytes;
+        let inbox = dialect.session().map(|_| Arc::new(Inbox::default()));
+        let outlet: Box<dyn Outlet> = match &inbox {
+            None => outlet,
+            Some(inbox) => {
+                inbox.attach(outlet);
+                frames.keep(self.sessions.bytes_max, 0);
+                Box::new(ToInbox(Arc::clone(inbox)))
+            }
+        };
+        let link = Arc::new(Link::new(seat.session(), outlet, bytes_max));
+        let receipts = dialect.receipts_stand_for_settling();
+        let session = Session::begin(seat, link, self.times, self.clock.elapsed(), receipts);
+        Speaking { session, dialect, inbox }
+    }
+
+    fn go_on(
+        &self,
+        detached: Detached,
+        received: u64,
+        outlet: Box<dyn Outlet>,
+        frames: &mut Frames,
+    ) -> Speaking {
+        let Detached { mut session, mut dialect, inbox, kept, .. } = detached;
+        dialect.greet_again(self.clock.now(), frames);
+        frames.keep(self.sessions.bytes_max, received);
+        kept.after(received).into_iter().flatten().for_each(|frame| frames.text_frame(&frame));
+        session.reattached(self.clock.elapsed());
+        inbox.attach(outlet);
+        session.arrived(inbox.take());
+        Speaking { session, dialect, inbox: Some(inbox) }
+    }
+}
+
+impl Speaking {
     fn ending_for(&self, verdict: Verdict) -> Option<Ending> {
         match verdict {
             Verdict::Stay => None,
             Verdict::Cut => Some(Ending::Cut),
             Verdict::Finish => Some(self.dialect.farewell().map_or(Ending::Cut, Ending::Close)),
-            Verdict::Close(ErrorCode::TokenExpired) => Some(Ending::Close(Close::TOKEN_EXPIRED)),
-            Verdict::Close(code) => Some(Ending::Close(code.into())),
+            Verdict::Close(code) => Some(Ending::Close(self.dialect.close_for(code))),
         }
+    }
+
+    fn confirm(&mut self, now: Millis, frames: &mut Frames) {
+        let ping = self.session.ping(now);
+        frames.marked_ping(ping);
     }
 }
 
 impl Conversation for RoomConversation {
     fn opened(&mut self, outlet: Box<dyn Outlet>, frames: &mut Frames) {
-        let Some(seat) = self.seat.take() else { return };
-        self.dialect.greet(frames);
-        let link = Arc::new(Link::new(seat.session(), outlet, seat.limits().outgoing_bytes));
-        self.place.announce(&link);
-        self.session = Some(Session::begin(seat, link, self.times, self.clock.elapsed()));
+        let speaking = match self.entry.take() {
+            None => return,
+            Some(Entry::New(seat, dialect)) => self.begin(*seat, dialect, outlet, frames),
+            Some(Entry::Back(detached, received)) => {
+                self.go_on(*detached, received, outlet, frames)
+            }
+        };
+        let link = speaking.session.link();
+        if let Some(place) = &self.place {
+            place.announce(link);
+        }
+        if let Some(name) = speaking.dialect.session() {
+            self.sessions.attached(name, speaking.session.seat().identity(), link);
+        }
+        self.speaking = Some(speaking);
     }
 
     fn received(&mut self, message: Message) -> Result<(), Close> {
-        let Some(session) = &mut self.session else { return Ok(()) };
-        self.dialect.read(message, &mut self.incoming)?;
+        let Some(Speaking { session, dialect, .. }) = &mut self.speaking else { return Ok(()) };
+        dialect.read(self.clock.now(), message, &mut self.incoming)?;
         for incoming in self.incoming.drain(..) {
             match incoming {
                 Incoming::Ask(id, operation) => session.request(id, operation),
@@ -72,41 +151,51 @@ impl Conversation for RoomConversation {
         Ok(())
     }
 
-    fn ponged(&mut self, payload: &[u8]) {
-        if let (Ok(number), Some(session)) = (payload.try_into(), &mut self.session) {
-            session.pong(u64::from_be_bytes(number));
+    fn ponged(&mut self, payload: &[u8], frames: &mut Frames) {
+        if let (Ok(number), Some(speaking)) = (payload.try_into(), &mut self.speaking) {
+            let number = u64::from_be_bytes(number);
+            frames.confirm(number);
+            speaking.session.pong(number);
         }
     }
 
     fn arrived(&mut self, items: Vec<ToSession>) {
-        if let Some(session) = &mut self.session {
+        if let Some(Speaking { session, inbox, .. }) = &mut self.speaking {
             session.arrived(items);
+            if let Some(inbox) = inbox {
+                session.arrived(inbox.take());
+            }
         }
     }
 
     fn is_ready(&self) -> bool {
-        self.session.as_ref().is_none_or(Session::is_ready)
+        self.speaking.as_ref().is_none_or(|speaking| speaking.session.is_ready())
     }
 
     fn staged(&self) -> usize {
-        self.session.as_ref().map_or(0, Session::staged)
+        self.speaking.as_ref().map_or(0, |speaking| speaking.session.staged())
     }
 
     fn submit(&mut self) {
-        if let Some(session) = &mut self.session {
-            session.submit();
+        if let Some(speaking) = &mut self.speaking {
+            speaking.session.submit();
         }
     }
 
     /// One ping covers all messages written before it, and stands before the answer to any later request.
     fn fill(&mut self, frames: &mut Frames) {
-        let Some(session) = &mut self.session else { return };
+        let Some(speaking) = &mut self.speaking else { return };
+        let Speaking { session, dialect, .. } = speaking;
         while frames.len() < CHUNK_BYTES {
             let Some(outgoing) = session.next_outgoing() else { break };
-            self.dialect.write(outgoing, frames);
+            dialect.write(outgoing, frames);
         }
+        dialect.flush(frames);
         if let Some(ping) = session.ping_due(|| self.clock.elapsed()) {
             frames.ping(&ping.to_be_bytes());
+        }
+        if frames.unmarked() >= CONFIRM_BYTES {
+            speaking.confirm(self.clock.elapsed(), frames);
         }
     }
 
@@ -117,15 +206,46 @@ impl Conversation for RoomConversation {
     }
 
     fn tick(&mut self, frames: &mut Frames) -> Option<Ending> {
-        let session = self.session.as_mut()?;
-        let (ping, verdict) = session.tick(self.clock.elapsed(), self.clock.now());
+        let speaking = self.speaking.as_mut()?;
+        let (ping, verdict) = speaking.session.tick(self.clock.elapsed(), self.clock.now());
         if let Some(ping) = ping {
-            frames.ping(&ping.to_be_bytes());
+            frames.marked_ping(ping);
+        } else if frames.unmarked() > 0 {
+            speaking.confirm(self.clock.elapsed(), frames);
         }
-        self.ending_for(verdict)
+        speaking.ending_for(verdict)
     }
 
     fn ending(&self) -> Option<Ending> {
-        self.ending_for(self.session.as_ref()?.verdict())
+        let speaking = self.speaking.as_ref()?;
+        speaking.ending_for(speaking.session.verdict())
+    }
+
+    /// A session whose connection ended without a word waits for its client to come back.
+    fn gone(&mut self, by_word: bool, frames: Frames) {
+        let Some(Speaking { mut session, dialect, inbox }) = self.speaking.take() else { return };
+        let Some(name) = dialect.session().map(str::to_owned) else { return };
+        // Given back before the session can be taken over: it goes under the session's number.
+        let is_closing = self.place.take().is_none_or(|place| place.is_closing());
+        match (inbox, frames.into_kept()) {
+            (Some(inbox), Some(kept)) if !by_word && !is_closing => {
+                // What was read counts as received.
+                session.submit();
+                let detached = Detached { session, dialect, inbox, kept };
+                self.sessions.detached(&name, detached, self.clock.elapsed());
+            }
+            _ => self.sessions.forget(&name),
+        }
+    }
+}
+
+impl Drop for RoomConversation {
+    /// A client that came back and was gone before its connection was open may come once more.
+    fn drop(&mut self) {
+        if let Some(Entry::Back(detached, _)) = self.entry.take()
+            && let Some(name) = detached.dialect.session().map(str::to_owned)
+        {
+            self.sessions.detached(&name, *detached, self.clock.elapsed());
+        }
     }
 }

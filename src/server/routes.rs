@@ -10,12 +10,16 @@ use actix_web::{
 };
 use serde_json::json;
 
-use super::{Context, origin, room::RoomConversation, ws};
+use super::{
+    Context, api, origin,
+    room::{Entry, RoomConversation},
+    ws,
+};
 use crate::{
     auth,
     error::{Error, ErrorCode},
     facade::meshagent::{self, Handshake, MeshagentDialect},
-    service::Seat,
+    service::{Health, Seat},
     types::RoomName,
 };
 
@@ -37,6 +41,7 @@ pub(super) fn configure(context: &Arc<Context>, config: &mut ServiceConfig) {
         .route("/config", web::get().to(meshagent::config))
         .route("/accounts/projects/{project}/rooms/{room}/connect", web::post().to(connect))
         .route("/rooms/{room}", web::get().to(room));
+    api::configure(config);
 }
 
 async fn landing_page() -> HttpResponse {
@@ -57,10 +62,14 @@ async fn live() -> HttpResponse {
 
 /// New connections are welcome.
 async fn ready(context: Data<Context>) -> HttpResponse {
-    if context.connections.is_closing() {
-        return HttpResponse::ServiceUnavailable().json(json!({"status": "closing"}));
+    // The store fails a moment before the server begins to close.
+    let has_failed = matches!(context.service.health(), Health::Failed(_));
+    let unready = |status| HttpResponse::ServiceUnavailable().json(json!({"status": status}));
+    match context.connections.is_closing() {
+        _ if has_failed => unready("failed"),
+        true => unready("closing"),
+        false => HttpResponse::Ok().json(json!({"status": "ready"})),
     }
-    HttpResponse::Ok().json(json!({"status": "ready"}))
 }
 
 /// The `meshagent` command line asks for a token.
@@ -117,8 +126,7 @@ fn admit(
     let place = context.connections.take_place()?;
     let seat = context.service.enter(identity)?;
     let dialect = dialect(request, handshake, &seat);
-    let clock = Arc::clone(&context.clock);
-    Ok(RoomConversation::new(seat, Box::new(dialect), context.times, clock, place))
+    Ok(RoomConversation::new(Entry::New(Box::new(seat), Box::new(dialect)), context, place))
 }
 
 fn dialect(request: &HttpRequest, handshake: &Handshake, seat: &Seat) -> MeshagentDialect {

@@ -48,10 +48,13 @@ pub(super) async fn stop(
     let began = context.clock.elapsed();
     tracing::info!(connections = context.connections.taken(), "stopping");
     context.connections.finish_all();
+    context.sessions.clear();
     let gone = async {
         while context.connections.taken() > 0 {
             sleep(Duration::from_millis(5)).await;
         }
+        // The last answer is on its way from its handler to its socket.
+        sleep(Duration::from_millis(5)).await;
     };
     // The rest of the time is for what is then still to be stored.
     let for_receipts = Duration::from_millis(grace.0.saturating_mul(7) / 10);
@@ -59,6 +62,7 @@ pub(super) async fn stop(
         tracing::warn!(connections = context.connections.taken(), "cut: grace is over");
     }
     board.cut_all();
+    context.sessions.clear();
     let used = context.clock.elapsed().0.saturating_sub(began.0);
     let left = Duration::from_millis(grace.0.saturating_sub(used));
     let quiesced = timeout(left, context.service.quiesce()).await;

@@ -3,6 +3,9 @@
 //! An actor whose peer does not read is not polled any more: no handler runs, no timer fires. So what cuts
 //! such a connection sits between TCP and HTTP: a [`Socket`] notes since when a write has been blocked, and
 //! ends with an error when its [`Switch`] is thrown.
+//!
+//! A connection that is no WebSocket always has a time by which the next thing must have happened: the request
+//! must be there, the answer given, the next request begun. Past it the connection is cut.
 
 use std::{
     io,
@@ -16,13 +19,22 @@ use std::{
 };
 
 use dashmap::DashMap;
-use futures_util::task::AtomicWaker;
+use futures_util::{future::poll_fn, task::AtomicWaker};
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::TcpStream,
 };
 
 use crate::{clock::Clock, types::Millis};
+
+/// A request must be there, and its answer given, within this time, unless its handler says otherwise.
+pub const REQUEST_MAX: Millis = Millis::from_secs(15);
+
+/// A connection may wait so long for its next request.
+pub const KEEP_ALIVE: Millis = Millis::from_secs(75);
+
+/// With more connections than this share of what there may be, idle ones are cut: in quarters.
+const CROWDED: usize = 3;
 
 /// Ends one connection.
 #[derive(Default)]
@@ -31,9 +43,15 @@ pub struct Switch {
     waker: AtomicWaker,
     /// When the pending write was first refused, plus one; 0: no write is pending.
     blocked_since: AtomicU64,
-    opened_at: Millis,
+    /// When a connection that is no WebSocket is cut.
+    cut_at: AtomicU64,
+    /// It waits for its next request.
+    idle: AtomicBool,
     /// A WebSocket; it may stay for as long as it likes.
     upgraded: AtomicBool,
+    /// The peer says no more.
+    hung_up: AtomicBool,
+    on_hang_up: AtomicWaker,
 }
 
 impl Switch {
@@ -48,13 +66,50 @@ impl Switch {
         self.upgraded.store(true, Ordering::Relaxed);
     }
 
-    /// How long this has been a connection that is no WebSocket.
-    #[must_use]
-    pub fn plain_for(&self, now: Millis) -> Millis {
-        match self.upgraded.load(Ordering::Relaxed) {
-            true => Millis(0),
-            false => Millis(now.0.saturating_sub(self.opened_at.0)),
+    /// A request has begun, or its handler needs longer: the answer must be given within `time`.
+    pub fn expect_answer(&self, now: Millis, time: Millis) {
+        self.idle.store(false, Ordering::Relaxed);
+        self.cut_at.store(now.0.saturating_add(time.0), Ordering::Relaxed);
+    }
+
+    /// The answer is given; the next request may come.
+    pub fn rest(&self, now: Millis) {
+        self.idle.store(true, Ordering::Relaxed);
+        // HTTP itself ends a connection at rest; this is for what it does not see.
+        self.cut_at.store(now.0 + KEEP_ALIVE.0 + REQUEST_MAX.0, Ordering::Relaxed);
+    }
+
+    /// Bytes came: a request that has begun must soon be there.
+    fn stir(&self, clock: &dyn Clock) {
+        if self.idle.swap(false, Ordering::Relaxed) {
+            self.cut_at.store(clock.elapsed().0 + REQUEST_MAX.0, Ordering::Relaxed);
         }
+    }
+
+    fn is_plain(&self) -> bool {
+        !self.upgraded.load(Ordering::Relaxed)
+    }
+
+    fn is_overdue(&self, now: Millis) -> bool {
+        self.is_plain() && now.0 >= self.cut_at.load(Ordering::Relaxed)
+    }
+
+    /// Waits until the peer has closed its end. A request that waits for something is then given up: HTTP/1
+    /// itself would wait on, for a peer might still read.
+    pub async fn hung_up(&self) {
+        poll_fn(|cx| {
+            self.on_hang_up.register(cx.waker());
+            match self.hung_up.load(Ordering::Acquire) {
+                true => Poll::Ready(()),
+                false => Poll::Pending,
+            }
+        })
+        .await;
+    }
+
+    fn hang_up(&self) {
+        self.hung_up.store(true, Ordering::Release);
+        self.on_hang_up.wake();
     }
 
     /// How long the pending write has been waiting for the peer to read.
@@ -103,9 +158,14 @@ impl Switchboard {
         self.cut_if(|switch| switch.blocked_for(now) >= limit)
     }
 
-    /// Cuts every connection that has been no WebSocket for `limit`: a request that never ends.
-    pub fn cut_plain(&self, now: Millis, limit: Millis) -> usize {
-        self.cut_if(|switch| switch.plain_for(now) >= limit)
+    /// Cuts every connection that is no WebSocket and does not come on: a request that never ends. When it is
+    /// crowded, those that wait for their next request as well.
+    pub fn cut_plain(&self, now: Millis) -> usize {
+        let crowded = self.switches.len() > self.connections_max / 4 * CROWDED;
+        self.cut_if(|switch| {
+            let is_idle = switch.is_plain() && switch.idle.load(Ordering::Relaxed);
+            switch.is_overdue(now) || (crowded && is_idle)
+        })
     }
 
     /// Cuts every connection.
@@ -137,7 +197,8 @@ impl Socket {
         // Answers are written whole; waiting for more to send would only delay them.
         let _ = stream.set_nodelay(true);
         let number = board.next.fetch_add(1, Ordering::Relaxed);
-        let switch = Arc::new(Switch { opened_at: clock.elapsed(), ..Switch::default() });
+        let switch = Arc::new(Switch::default());
+        switch.expect_answer(clock.elapsed(), REQUEST_MAX);
         board.switches.insert(number, Arc::clone(&switch));
         Some(Self { stream, switch, number, board, clock })
     }
@@ -168,7 +229,16 @@ impl AsyncRead for Socket {
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         self.switch.check(cx)?;
-        Pin::new(&mut self.stream).poll_read(cx, buf)
+        let before = buf.filled().len();
+        let read = Pin::new(&mut self.stream).poll_read(cx, buf);
+        if let Poll::Ready(Ok(())) = &read {
+            match buf.filled().len() > before {
+                true => self.switch.stir(self.clock.as_ref()),
+                false if buf.remaining() > 0 => self.switch.hang_up(),
+                false => {}
+            }
+        }
+        read
     }
 }
 

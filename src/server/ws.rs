@@ -22,8 +22,9 @@ use std::{
 use actix::{Actor, ActorContext, Addr, AsyncContext, Handler, StreamHandler};
 use actix_http::ws::{Codec, Item, Message as Frame, ProtocolError};
 use actix_web::{
-    Error, HttpRequest, HttpResponse,
+    Error, HttpRequest, HttpResponse, HttpResponseBuilder,
     error::PayloadError,
+    http::header,
     web::{Bytes, Payload},
 };
 use actix_web_actors::ws::{WebsocketContext, handshake};
@@ -40,7 +41,7 @@ use crate::{
 };
 
 /// How a connection ends.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Ending {
     /// With a close frame.
     Close(Close),
@@ -60,7 +61,7 @@ pub trait Conversation: Unpin + 'static {
     fn received(&mut self, message: Message) -> Result<(), Close>;
 
     /// A pong came.
-    fn ponged(&mut self, payload: &[u8]);
+    fn ponged(&mut self, payload: &[u8], frames: &mut Frames);
 
     /// Something came through the outlet.
     fn arrived(&mut self, items: Vec<ToSession>);
@@ -85,6 +86,9 @@ pub trait Conversation: Unpin + 'static {
 
     /// Whether the connection is to end now that everything is written.
     fn ending(&self) -> Option<Ending>;
+
+    /// The connection is gone. `by_word`: one of the two sides said so.
+    fn gone(&mut self, by_word: bool, frames: Frames);
 }
 
 /// Frames are filled up to about this size, then the socket must take them first.
@@ -107,13 +111,42 @@ pub fn upgrade<C: Conversation>(
     limits: &Limits,
     clock: Arc<dyn Clock>,
 ) -> Result<HttpResponse, Error> {
+    let response = handshake(request)?;
+    Ok(open(request, response, payload, conversation, limits, clock))
+}
+
+/// The same for a protocol that has a name: the client must be told that it is spoken.
+///
+/// # Errors
+/// The answer to a request that is not a WebSocket handshake.
+pub fn upgrade_to<C: Conversation>(
+    protocol: &'static str,
+    request: &HttpRequest,
+    payload: Payload,
+    conversation: C,
+    limits: &Limits,
+    clock: Arc<dyn Clock>,
+) -> Result<HttpResponse, Error> {
     let mut response = handshake(request)?;
+    response.insert_header((header::SEC_WEBSOCKET_PROTOCOL, protocol));
+    Ok(open(request, response, payload, conversation, limits, clock))
+}
+
+fn open<C: Conversation>(
+    request: &HttpRequest,
+    mut response: HttpResponseBuilder,
+    payload: Payload,
+    conversation: C,
+    limits: &Limits,
+    clock: Arc<dyn Clock>,
+) -> HttpResponse {
     let pipe = Rc::new(Pipe {
         frames: RefCell::default(),
         guard: RefCell::new(FrameGuard::new(limits.frame_bytes as u64)),
         handled: Cell::new(0),
         turn: Arc::new(Turn::new(TURN_BYTES)),
         tripped: Cell::new(None),
+        broken: Cell::new(false),
         reading: Cell::new(true),
         reader: Cell::new(None),
     });
@@ -127,11 +160,12 @@ pub fn upgrade<C: Conversation>(
         switch,
         clock,
         ended: false,
+        ended_by_word: false,
     };
     let ingress = Ingress { payload, pipe: Rc::clone(&pipe) };
     let codec = Codec::new().max_size(limits.frame_bytes);
     let actor = WebsocketContext::with_codec(connection, ingress, codec);
-    Ok(response.streaming(Egress { actor: Some(Box::pin(actor)), pipe }))
+    response.streaming(Egress { actor: Some(Box::pin(actor)), pipe })
 }
 
 /// What the three parts of one connection share. All of them live in the connection's task.
@@ -142,6 +176,8 @@ struct Pipe {
     handled: Cell<u64>,
     turn: Arc<Turn>,
     tripped: Cell<Option<ErrorCode>>,
+    /// Reading from TCP has failed.
+    broken: Cell<bool>,
     reading: Cell<bool>,
     reader: Cell<Option<Waker>>,
 }
@@ -182,12 +218,16 @@ impl Stream for Ingress {
         }
         ready!(self.pipe.turn.poll(cx));
         let polled = Pin::new(&mut self.payload).poll_next(cx);
-        if let Poll::Ready(Some(Ok(chunk))) = &polled {
-            self.pipe.turn.take(chunk.len());
-            if let Err(code) = self.pipe.guard.borrow_mut().inspect(chunk) {
-                self.pipe.tripped.set(Some(code));
-                return Poll::Ready(Some(Err(PayloadError::Overflow)));
+        match &polled {
+            Poll::Ready(Some(Ok(chunk))) => {
+                self.pipe.turn.take(chunk.len());
+                if let Err(code) = self.pipe.guard.borrow_mut().inspect(chunk) {
+                    self.pipe.tripped.set(Some(code));
+                    return Poll::Ready(Some(Err(PayloadError::Overflow)));
+                }
             }
+            Poll::Ready(Some(Err(_))) => self.pipe.broken.set(true),
+            Poll::Ready(None) | Poll::Pending => {}
         }
         polled
     }
@@ -235,7 +275,7 @@ impl Pings {
 }
 
 /// The session actor.
-struct Connection<C> {
+struct Connection<C: Conversation> {
     conversation: C,
     pipe: Rc<Pipe>,
     aggregator: Aggregator,
@@ -243,6 +283,16 @@ struct Connection<C> {
     switch: Arc<Switch>,
     clock: Arc<dyn Clock>,
     ended: bool,
+    /// With a close frame, of whichever side.
+    ended_by_word: bool,
+}
+
+impl<C: Conversation> Drop for Connection<C> {
+    fn drop(&mut self) {
+        // After a last word there is still something to be written.
+        let frames = if self.ended_by_word { Frames::default() } else { self.pipe.frames.take() };
+        self.conversation.gone(self.ended_by_word, frames);
+    }
 }
 
 impl<C: Conversation> Connection<C> {
@@ -251,6 +301,7 @@ impl<C: Conversation> Connection<C> {
             return;
         }
         self.ended = true;
+        self.ended_by_word = matches!(ending, Ending::Close(_));
         match ending {
             Ending::Close(close) => {
                 let mut frames = self.pipe.frames.borrow_mut();
@@ -286,7 +337,7 @@ impl<C: Conversation> Connection<C> {
                 return Ok(());
             }
             Frame::Pong(payload) => {
-                self.conversation.ponged(&payload);
+                self.conversation.ponged(&payload, &mut self.pipe.frames.borrow_mut());
                 return Ok(());
             }
             Frame::Close(reason) => {
@@ -298,17 +349,19 @@ impl<C: Conversation> Connection<C> {
         self.conversation.received(message).map_err(Ending::Close)
     }
 
-    /// The codec says what is wrong but not how to close.
-    fn close_for(&self, error: &ProtocolError) -> Close {
-        match (self.pipe.tripped.get(), error) {
+    /// The codec says what is wrong but not how to end.
+    fn ending_for(&self, error: &ProtocolError) -> Ending {
+        Ending::Close(match (self.pipe.tripped.get(), error) {
             (Some(code), _) => code.into(),
             (None, ProtocolError::Overflow) => ErrorCode::FrameTooLarge.into(),
             // Text that is not UTF-8 arrives as an I/O error with a sentence.
             (None, ProtocolError::Io(error)) if error.to_string().contains("utf-8") => {
                 Close::NOT_UTF8
             }
+            // TCP has failed, and the peer has said nothing wrong.
+            _ if self.pipe.broken.get() => return Ending::Cut,
             _ => Close::PROTOCOL,
-        }
+        })
     }
 }
 
@@ -354,7 +407,7 @@ impl<C: Conversation> StreamHandler<Result<Frame, ProtocolError>> for Connection
         self.pipe.handled.set(self.pipe.handled.get() + 1);
         let result = match frame {
             Ok(frame) => self.frame(frame),
-            Err(error) => Err(Ending::Close(self.close_for(&error))),
+            Err(error) => Err(self.ending_for(&error)),
         };
         if let Err(ending) = result {
             self.end(ending, ctx);

@@ -5,6 +5,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use super::operation::ToSession;
 use crate::{engine::Notice, types::SessionId};
 
+/// Bytes that an event weighs while it waits for its session, roughly.
+pub const EVENT_WEIGHT: usize = 512;
+
 /// The transport's end of a link.
 pub trait Outlet: Send + Sync {
     /// Hands items to the session, in order. Never blocks. If the session is gone they vanish: no item

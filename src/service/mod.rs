@@ -18,14 +18,14 @@ use std::sync::{
     atomic::{AtomicU64, Ordering},
 };
 
-pub use link::{Link, Outlet};
-pub use operation::{
-    Attributes, LeaseId, Notice, Operation, Outcome, Outgoing, Participant, Permit, QueueSize,
-    Reply, Request, ToSession,
-};
+pub use crate::store::Health;
+pub use link::{EVENT_WEIGHT, Link, Outlet};
+pub use operation::*;
 pub use seat::Seat;
 
 pub(crate) use directory::Directory;
+
+use actix::Addr;
 
 use crate::{
     actor::RoomActor,
@@ -33,7 +33,7 @@ use crate::{
     clock::Clock,
     error::{Error, ErrorCode},
     store::Store,
-    types::{Limits, SessionId},
+    types::{Limits, Millis, RoomName, SessionId},
 };
 
 /// What every room of a server shares.
@@ -42,6 +42,8 @@ pub struct Shared {
     pub limits: Limits,
     /// Opening an open queue succeeds.
     pub open_is_idempotent: bool,
+    /// A room that nobody uses stays in memory for so long.
+    pub idle_timeout: Millis,
     /// Where records go.
     pub store: Arc<dyn Store>,
     /// The time.
@@ -62,6 +64,24 @@ impl Shared {
     }
 }
 
+/// What a server's owner decides.
+#[derive(Debug, Clone)]
+pub struct Rules {
+    /// The limits in force.
+    pub limits: Limits,
+    /// Opening an open queue succeeds.
+    pub open_is_idempotent: bool,
+    /// A room that nobody uses stays in memory for so long.
+    pub idle_timeout: Millis,
+}
+
+impl Default for Rules {
+    fn default() -> Self {
+        let (limits, idle_timeout) = (Limits::default(), Millis::from_secs(30));
+        Self { limits, open_is_idempotent: false, idle_timeout }
+    }
+}
+
 /// The door. Cloning it is cheap.
 #[derive(Clone)]
 pub struct Service(Arc<Shared>);
@@ -69,15 +89,47 @@ pub struct Service(Arc<Shared>);
 impl Service {
     /// A server's door, with no rooms behind it yet.
     #[must_use]
-    pub fn new(
-        limits: Limits,
-        open_is_idempotent: bool,
-        store: Arc<dyn Store>,
-        clock: Arc<dyn Clock>,
-    ) -> Self {
+    pub fn new(rules: Rules, store: Arc<dyn Store>, clock: Arc<dyn Clock>) -> Self {
+        let Rules { limits, open_is_idempotent, idle_timeout } = rules;
         let directory = Directory::new(limits.rooms, limits.participants_per_room);
         let sessions = AtomicU64::new(1);
-        Self(Arc::new(Shared { limits, open_is_idempotent, store, clock, directory, sessions }))
+        Self(Arc::new(Shared {
+            limits,
+            open_is_idempotent,
+            idle_timeout,
+            store,
+            clock,
+            directory,
+            sessions,
+        }))
+    }
+
+    /// What is to be done now and then, by nobody's request: rooms with something due are woken, queues that hold up
+    /// the journal are saved.
+    ///
+    /// Must be called on an actix arbiter: that is where a room will live that is woken.
+    pub fn look_after_store(&self) {
+        for room in self.0.store.due(self.0.clock.now()) {
+            self.find(&room);
+        }
+        for (room, queue) in self.0.store.overdue() {
+            if let Some(address) = self.find(&room) {
+                #[expect(clippy::disallowed_methods, reason = "carries no message")]
+                address.do_send(crate::actor::SaveQueue(queue));
+            }
+        }
+    }
+
+    /// A room, which is made if it is not in memory.
+    fn find(&self, room: &RoomName) -> Option<Addr<RoomActor>> {
+        let begin = || RoomActor::begin(room.clone(), Arc::clone(&self.0));
+        self.0.directory.find(room, begin).ok()
+    }
+
+    /// How the store is.
+    #[must_use]
+    pub fn health(&self) -> Health {
+        self.0.store.health()
     }
 
     /// Lets a participant in, into the room of its token. The room is made if there is none.

@@ -4,10 +4,17 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-pub use crate::engine::{Attributes, LeaseId, Notice, Participant, Permit};
+pub use crate::engine::{
+    Action, Ageing, Attributes, Backoff, BackoffKind, CatchUp, Command, Counts, DedupKey,
+    Delivered, Event, Explanation, FOREVER, Filter, GroupView, Happened, Inspection, Item, LeaseId,
+    Message, MessageOrder, NewMessage, Notice, OnDuplicate, Options, Outcome as QueueOutcome,
+    Overflow, ParentFailed, Park, Participant, PartitionView, Permit, Position, QueueSettings,
+    Rate, Receipt, ScheduleSpec, ScheduleView, SeekTo, Select, SettingsPatch, Settled, Start,
+    State, States, Status, Take, Term, Timing, Totals, Transaction, Unit, Verdict, Why, Window,
+};
 use crate::{
     error::Error,
-    types::{Payload, QueueName, RequestId},
+    types::{Payload, QueueName, RequestId, Timestamp},
 };
 
 /// One thing that a participant asks of its room.
@@ -16,20 +23,18 @@ use crate::{
 pub enum Operation {
     /// All queues of the room and their sizes.
     ListQueues,
-    /// Makes a queue, or opens a closed one.
-    OpenQueue { queue: QueueName },
-    /// Closes a queue: its messages stay, sends and receives are refused.
-    CloseQueue { queue: QueueName },
-    /// Adds a message. Without `create` the queue must exist.
-    Send { queue: QueueName, body: Payload, create: bool },
-    /// Leases the first message. With `wait`, parks until there is one.
-    Receive { queue: QueueName, create: bool, wait: bool },
-    /// Removes all ready messages.
-    Drain { queue: QueueName },
-    /// These messages have arrived: they are gone for good.
-    Settle { queue: QueueName, leases: Vec<LeaseId> },
-    /// No parked receiver of this session is to be served any more; no reply.
+    /// Something of one queue. Without `create` the queue must exist.
+    Queue { queue: QueueName, create: bool, command: Command },
+    /// Changes of several queues, together or not at all.
+    Transact { parts: Vec<(QueueName, Transaction)> },
+    /// Tells this session what happens in a queue, or in all queues of the room, from now on.
+    Watch { queue: Option<QueueName> },
+    /// Tells it no more.
+    Unwatch { watch: RequestId },
+    /// No receiver of this session is to be served any more; no reply.
     Unpark,
+    /// Who is in the room.
+    ListParticipants,
     /// Takes part in messaging.
     EnableMessaging,
     /// Takes part no longer.
@@ -40,6 +45,20 @@ pub enum Operation {
     Broadcast { kind: String, message: Payload, attachment: Bytes },
     /// Changes the participant's attributes.
     SetAttributes { changed: Attributes },
+}
+
+impl Operation {
+    /// A message at the end of a queue.
+    #[must_use]
+    pub const fn send(queue: QueueName, message: NewMessage, create: bool) -> Self {
+        Self::Queue { queue, create, command: Command::Send { message } }
+    }
+
+    /// Whether its answer may wait for something to happen, for as long as it takes.
+    #[must_use]
+    pub const fn parks(&self) -> bool {
+        matches!(self, Self::Queue { command, .. } if command.parks())
+    }
 }
 
 /// A queue in a list.
@@ -56,16 +75,22 @@ pub struct QueueSize {
 pub enum Outcome {
     /// It is so.
     Done,
-    /// There was nothing to receive.
-    Empty,
-    /// A message, leased to this session until it is settled or the session ends.
-    Delivered {
-        /// Where it came from.
+    /// What a queue answers.
+    Queue {
+        /// Which queue.
         queue: QueueName,
-        /// To settle it with.
-        lease: LeaseId,
-        /// Its body.
-        body: Payload,
+        /// Its answer.
+        outcome: QueueOutcome,
+    },
+    /// What became of each part of a transaction, in the order of the request.
+    Transacted {
+        /// By part.
+        parts: Vec<(QueueName, QueueOutcome)>,
+    },
+    /// Who is in the room.
+    Participants {
+        /// All that are there.
+        participants: Vec<Participant>,
     },
     /// The queues, by name. Lists that were asked for at the same time share one.
     Queues {
@@ -76,6 +101,8 @@ pub enum Outcome {
     },
     /// A JSON value that the protocol itself knows.
     Json(&'static str),
+    /// The time, which the protocol itself was told.
+    Time(Timestamp),
 }
 
 /// A request: what is asked, what the client calls it, what it holds until its reply is written.
@@ -105,6 +132,31 @@ pub struct Reply {
 pub enum ToSession {
     /// A reply to a request of its own.
     Reply(Reply),
+    /// A message for a standing receiver of its own.
+    Push {
+        /// The request that made the receiver.
+        receiver: RequestId,
+        /// Where the message comes from.
+        queue: QueueName,
+        /// The message.
+        delivered: Delivered,
+    },
+    /// Something happened in a queue that it watches.
+    Event {
+        /// The request that asked for it.
+        watch: RequestId,
+        /// Where.
+        queue: QueueName,
+        /// What.
+        event: Event,
+    },
+    /// So many events were left out: they came faster than they were read.
+    Missed {
+        /// The request that asked for them.
+        watch: RequestId,
+        /// How many.
+        count: u64,
+    },
     /// News of others.
     Notice(Notice),
     /// The server is closing: take in the last receipts and go.
@@ -116,6 +168,12 @@ pub enum ToSession {
 pub enum Outgoing {
     /// A reply to its request of this name.
     Reply(RequestId, Result<Outcome, Error>),
+    /// A message for its standing receiver of this name.
+    Push(RequestId, QueueName, Delivered),
+    /// Something happened; by the name of the request to watch.
+    Event(RequestId, QueueName, Event),
+    /// So many events were left out.
+    Missed(RequestId, u64),
     /// News.
     Notice(Notice),
 }

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use actix::Addr;
 use uuid::Uuid;
 
-use super::{Link, Operation, Reply, Request, Shared};
+use super::{Command, Link, Operation, Reply, Request, Shared, States, Transaction};
 use crate::{
     actor::{Join, Leave, RoomActor, Submit},
-    auth::Identity,
+    auth::{Grants, Identity},
     engine::{Attributes, Participant},
     error::Error,
     types::{Limits, QueueName, SessionId},
@@ -47,6 +47,12 @@ impl Seat {
         &self.identity
     }
 
+    /// The same participant has shown another token: its grants and its end count from now on.
+    pub fn renew(&mut self, identity: Identity) {
+        debug_assert_eq!(self.identity.room, identity.room);
+        self.identity = identity;
+    }
+
     /// The participant's id, as others see it.
     #[must_use]
     pub fn participant_id(&self) -> &str {
@@ -59,7 +65,13 @@ impl Seat {
         &self.shared.limits
     }
 
-    /// Makes the participant known to the room. Must come before the first `submit`.
+    /// Makes the session known to the room, so that it can be answered; nobody else hears of it. This or
+    /// [`Self::join`] must come before the first `submit`.
+    pub fn visit(&self, link: Arc<Link>) {
+        self.tell(Join { link, presence: None });
+    }
+
+    /// Makes the participant known to the room and those in it.
     pub fn join(&self, link: Arc<Link>) {
         let participant = Participant {
             id: self.participant_id.clone(),
@@ -68,7 +80,7 @@ impl Seat {
             attributes: Attributes::new(),
         };
         let may_list = self.identity.grants.ensure_message_list().is_ok();
-        self.tell(Join { link, participant, may_list });
+        self.tell(Join { link, presence: Some((participant, may_list)) });
     }
 
     /// Sends requests to the room, in order. What the token does not allow comes back at once and
@@ -94,21 +106,25 @@ impl Seat {
         let grants = &self.identity.grants;
         let name = |queue: &QueueName| self.shared.ensure_name(queue.as_str());
         match operation {
-            Operation::ListQueues => grants.ensure_list(),
-            Operation::OpenQueue { queue } => name(queue).and_then(|()| grants.ensure_open(queue)),
-            Operation::CloseQueue { queue } => {
-                name(queue).and_then(|()| grants.ensure_close(queue))
+            Operation::ListQueues | Operation::Watch { queue: None } => grants.ensure_list(),
+            Operation::ListParticipants => grants.ensure_message_list(),
+            Operation::Queue { queue, command, .. } => {
+                name(queue)?;
+                ensure_command(grants, queue, command)
             }
-            Operation::Send { queue, .. } => name(queue).and_then(|()| grants.ensure_send(queue)),
-            Operation::Receive { queue, .. } => {
-                name(queue).and_then(|()| grants.ensure_receive(queue))
+            Operation::Transact { parts } => parts.iter().try_for_each(|(queue, part)| {
+                name(queue)?;
+                ensure_transaction(grants, queue, part)
+            }),
+            Operation::Watch { queue: Some(queue) } => {
+                name(queue)?;
+                grants.ensure_list()
             }
-            Operation::Drain { queue } => name(queue).and_then(|()| grants.ensure_drain(queue)),
             Operation::EnableMessaging | Operation::DisableMessaging => grants.ensure_messaging(),
             Operation::SendMessage { .. } => grants.ensure_message_send(),
             Operation::Broadcast { .. } => grants.ensure_message_broadcast(),
-            // What the session was given it may settle; its own attributes are its own.
-            Operation::Settle { .. } | Operation::Unpark | Operation::SetAttributes { .. } => {
+            // Its own receivers and attributes are its own.
+            Operation::Unwatch { .. } | Operation::Unpark | Operation::SetAttributes { .. } => {
                 Ok(())
             }
         }
@@ -125,6 +141,64 @@ impl Seat {
         )]
         self.room.do_send(message);
     }
+}
+
+/// Which grant a command needs.
+fn ensure_command(grants: &Grants, queue: &QueueName, command: &Command) -> Result<(), Error> {
+    match command {
+        Command::Open { settings: None, .. } => grants.ensure_open(queue),
+        Command::Close => grants.ensure_close(queue),
+        Command::Send { .. } | Command::SendBatch { .. } => grants.ensure_send(queue),
+        Command::Take(_) | Command::Settle { .. } | Command::Extend { .. } => {
+            grants.ensure_receive(queue)
+        }
+        Command::Await { .. } => {
+            grants.ensure_send(queue).or_else(|_| grants.ensure_receive(queue))
+        }
+        Command::Transact(transaction) | Command::Prepare { transaction, .. } => {
+            ensure_transaction(grants, queue, transaction)
+        }
+        Command::Purge { group: None, states: States::READY } => grants.ensure_drain(queue),
+        Command::Browse { .. } | Command::Find { .. } => {
+            grants.ensure_receive(queue).or_else(|_| grants.ensure_manage(queue))
+        }
+        Command::Inspect | Command::Explain { .. } => grants.ensure_list(),
+        // What the session made it may change.
+        Command::Credit { .. }
+        | Command::Cancel { .. }
+        | Command::Unpark
+        | Command::Abandon
+        | Command::Commit { .. }
+        | Command::Abort { .. } => Ok(()),
+        Command::Open { settings: Some(_), .. }
+        | Command::Configure { .. }
+        | Command::Pause
+        | Command::Resume
+        | Command::Delete
+        | Command::Purge { .. }
+        | Command::Change { .. }
+        | Command::OpenGroup { .. }
+        | Command::DeleteGroup { .. }
+        | Command::Seek { .. }
+        | Command::PutSchedule { .. }
+        | Command::DeleteSchedule { .. }
+        | Command::PauseSchedule { .. }
+        | Command::FireSchedule { .. } => grants.ensure_manage(queue),
+    }
+}
+
+fn ensure_transaction(
+    grants: &Grants,
+    queue: &QueueName,
+    transaction: &Transaction,
+) -> Result<(), Error> {
+    if !transaction.sends.is_empty() {
+        grants.ensure_send(queue)?;
+    }
+    if !transaction.settles.is_empty() {
+        grants.ensure_receive(queue)?;
+    }
+    Ok(())
 }
 
 impl Drop for Seat {

@@ -8,10 +8,10 @@ use std::{
 
 use bytes::Bytes;
 
-use super::{Appended, Batch, Done, Store, StoreError};
+use super::{Appended, Batch, Done, Health, Save, Saved, Store, StoreError, Stored};
 use crate::{
-    journal::{self, Record},
-    types::{QueueName, RoomName},
+    journal::{self, Record, RecordNumber},
+    types::{QueueName, RoomName, Timestamp},
 };
 
 /// See the module.
@@ -73,13 +73,15 @@ fn told() -> StoreError {
 }
 
 impl Store for MemoryStore {
-    fn append(&self, batch: Batch<'_>, done: Done) -> Result<Appended, StoreError> {
+    fn append(&self, batches: &[Batch<'_>], done: Done) -> Result<Appended, StoreError> {
         let Some(mut kept) = self.kept() else { return Ok(Appended::Durable) };
         if kept.failed {
             return Err(told());
         }
-        let log = kept.logs.entry((batch.room.clone(), batch.queue.clone())).or_default();
-        batch.records.iter().for_each(|record| journal::encode(record, log));
+        for batch in batches {
+            let log = kept.logs.entry((batch.room.clone(), batch.queue.clone())).or_default();
+            batch.records.iter().for_each(|record| journal::encode(record, log));
+        }
         match &mut kept.stalled {
             None => Ok(Appended::Durable),
             Some(stalled) => {
@@ -89,15 +91,50 @@ impl Store for MemoryStore {
         }
     }
 
-    fn load(&self, room: &RoomName, queue: &QueueName) -> Result<Vec<Record>, StoreError> {
+    fn knows(&self, room: &RoomName, queue: &QueueName) -> bool {
+        self.kept().is_some_and(|kept| kept.logs.contains_key(&(room.clone(), queue.clone())))
+    }
+
+    fn lasts(&self) -> bool {
+        false
+    }
+
+    fn queues(&self, room: &RoomName) -> Result<Vec<QueueName>, StoreError> {
         let Some(kept) = self.kept() else { return Ok(Vec::new()) };
+        Ok(kept.logs.keys().filter(|(of, _)| of == room).map(|(_, queue)| queue.clone()).collect())
+    }
+
+    fn load(&self, room: &RoomName, queue: &QueueName) -> Result<Stored, StoreError> {
+        let Some(kept) = self.kept() else { return Ok(Stored::default()) };
         let log = kept.logs.get(&(room.clone(), queue.clone())).cloned().unwrap_or_default();
         let mut bytes = Bytes::from(log);
-        let mut records = Vec::new();
+        let mut records: Vec<Record> = Vec::new();
+        let mut number = RecordNumber(0);
         while !bytes.is_empty() {
-            let record = journal::decode(&mut bytes);
+            number.0 += 1;
+            let record = journal::decode(&mut bytes, number);
             records.push(record.map_err(|error| StoreError::Failed(error.to_string()))?);
         }
-        Ok(records)
+        Ok(Stored { saved: Saved::default(), records })
+    }
+
+    fn save(&self, _: Save, done: Done) {
+        done(Ok(()));
+    }
+
+    fn overdue(&self) -> Vec<(RoomName, QueueName)> {
+        Vec::new()
+    }
+
+    fn due(&self, _: Timestamp) -> Vec<RoomName> {
+        Vec::new()
+    }
+
+    fn health(&self) -> Health {
+        Health::Good
+    }
+
+    fn is_full(&self) -> bool {
+        false
     }
 }

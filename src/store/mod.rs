@@ -1,12 +1,35 @@
 //! Where records live. Knows when a record is safe; knows no rule of a queue.
+//!
+//! ```text
+//!  append ──► journal: one frame per commit, synced, then `done`        (committer: a thread)
+//!  save   ──► state store: a queue as it is, so that old parts of the journal can be used again   (keeper: a thread)
+//!  load   ◄── what was saved, and the records since
+//! ```
+//!
+//! `frame` and `segment` say what is on disk, `recovery` what a start makes of it.
 
+pub mod admin;
+mod cipher;
+mod committer;
+mod disk;
+mod durable;
+mod files;
+mod frame;
 mod memory;
+mod recovery;
+mod segment;
+mod state;
 
+use std::io;
+
+pub use cipher::Keys;
+pub use durable::{DurableStore, OpenOptions};
 pub use memory::MemoryStore;
+pub use state::{Save, Saved};
 
 use crate::{
-    journal::Record,
-    types::{QueueName, RoomName},
+    journal::{Record, RecordNumber},
+    types::{QueueName, RoomName, Timestamp},
 };
 
 /// Why the store did not take a batch.
@@ -15,6 +38,61 @@ pub enum StoreError {
     /// The medium failed; nothing more is taken from here on.
     #[error("the store failed: {0}")]
     Failed(String),
+    /// There is no room on the medium.
+    #[error("the disk is full")]
+    Full,
+}
+
+/// Why a store cannot be opened.
+#[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the sentences say it")]
+pub enum OpenError {
+    #[error("another process uses this directory")]
+    Locked,
+    #[error("{0}")]
+    Io(#[from] io::Error),
+    #[error(
+        "journal/{name}: damaged at byte {offset}: frame {number} had been acknowledged and cannot be read"
+    )]
+    Damaged { name: String, offset: u64, number: u64 },
+    #[error("journal/{name}: the frame at byte {offset} cannot be read: {}", if *.key == 0 { "it makes no sense" } else { "there is no key for it" })]
+    Unreadable { name: String, offset: u64, key: u32 },
+    #[error(
+        "journal/{name}: begins or ends with frame {first}, and {last} was the last one before: a file is missing, or the state store is older than it was"
+    )]
+    Missing { name: String, first: u64, last: u64 },
+    #[error("state.db: {0}")]
+    State(String),
+    #[error(
+        "the server was stopped in order, with frame {expected} as the last one; journal/{name} ends with frame {found}, at byte {offset}"
+    )]
+    CleanStop { expected: u64, found: u64, name: String, offset: u64 },
+    #[error("the data is of format {0}, which this version does not know")]
+    Format(i64),
+}
+
+impl From<rusqlite::Error> for OpenError {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::State(error.to_string())
+    }
+}
+
+impl From<StoreError> for OpenError {
+    fn from(error: StoreError) -> Self {
+        Self::State(error.to_string())
+    }
+}
+
+/// How a store is.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Health {
+    /// It takes everything.
+    #[default]
+    Good,
+    /// There is no room for more: it takes only what gives room back.
+    Full,
+    /// It takes nothing any more.
+    Failed(StoreError),
 }
 
 /// Whether a batch is safe already.
@@ -36,8 +114,19 @@ pub struct Batch<'a> {
     pub room: &'a RoomName,
     /// Which queue.
     pub queue: &'a QueueName,
+    /// Number of the first record.
+    pub first: RecordNumber,
     /// What happened to it.
     pub records: &'a [Record],
+}
+
+/// A queue as the store knows it.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Stored {
+    /// What was saved.
+    pub saved: Saved,
+    /// The records since, in order.
+    pub records: Vec<Record>,
 }
 
 /// Takes records and says when they are safe.
@@ -45,15 +134,43 @@ pub struct Batch<'a> {
 /// Batches of one queue become durable in the order in which they were appended. After an error
 /// nothing more of that queue is taken: what follows a hole must not be kept.
 pub trait Store: Send + Sync + 'static {
-    /// Takes a batch. Never blocks. `done` is called only after [`Appended::Pending`].
+    /// Takes batches of different queues: after a crash all of them are there, or none. Never blocks for long. `done` is
+    /// called only after [`Appended::Pending`].
     ///
     /// # Errors
-    /// [`StoreError`] when the batch was not taken.
-    fn append(&self, batch: Batch<'_>, done: Done) -> Result<Appended, StoreError>;
+    /// [`StoreError`] when they were not taken.
+    fn append(&self, batches: &[Batch<'_>], done: Done) -> Result<Appended, StoreError>;
 
-    /// All records of a queue, in order.
+    /// Whether anything of this queue is stored. Quick.
+    fn knows(&self, room: &RoomName, queue: &QueueName) -> bool;
+
+    /// Whether what is appended is kept for a later [`Self::load`], so that a queue that is saved need not be in memory.
+    fn lasts(&self) -> bool;
+
+    /// The queues of a room, deleted ones included that it still knows.
     ///
     /// # Errors
     /// [`StoreError`] when they cannot be read.
-    fn load(&self, room: &RoomName, queue: &QueueName) -> Result<Vec<Record>, StoreError>;
+    fn queues(&self, room: &RoomName) -> Result<Vec<QueueName>, StoreError>;
+
+    /// A queue as it is stored. Blocks.
+    ///
+    /// # Errors
+    /// [`StoreError`] when it cannot be read.
+    fn load(&self, room: &RoomName, queue: &QueueName) -> Result<Stored, StoreError>;
+
+    /// Saves a queue as it is, so that its records so far are no longer needed. `done` is called in any case.
+    fn save(&self, save: Save, done: Done);
+
+    /// Queues that should be saved soon, because their records hold up old parts of the journal.
+    fn overdue(&self) -> Vec<(RoomName, QueueName)>;
+
+    /// Rooms with a queue that wants to be woken by `now`.
+    fn due(&self, now: Timestamp) -> Vec<RoomName>;
+
+    /// How it is.
+    fn health(&self) -> Health;
+
+    /// Whether only what gives room back should be asked of it.
+    fn is_full(&self) -> bool;
 }

@@ -92,6 +92,16 @@ limits! {
         "messages in one queue, handed out but not yet received ones included";
     bytes_per_queue = 4 << 30, max 1 << 50, QueueBytesFull,
         "bytes of the bodies in one queue";
+    groups_per_queue = 1000, max 1 << 16, TooManyGroups,
+        "consumer groups of one queue";
+    partitions_per_queue = 100_000, max 1 << 24, TooManyPartitions,
+        "partitions of one queue; and partitions × groups is at most ten times this";
+    schedules_per_queue = 1000, max 1 << 20, TooManySchedules,
+        "schedules of one queue";
+    items_per_request = 10_000, max 1 << 20, TooManyItems,
+        "messages, leases or ids in one request";
+    resume_bytes = 1 << 20, max GIB, SessionLost,
+        "bytes kept of what one connection has not confirmed, to be said again when its client comes back; what is larger is kept while it is confirmed in time";
     outgoing_bytes = 16 << 20, max GIB, SlowConsumer,
         "bytes of replies and pushes that wait for one connection, message bodies not counted; past it the connection is cut";
 }

@@ -11,7 +11,9 @@ mod time;
 
 pub use id::{RequestId, SessionId};
 pub use limits::{LimitInfo, Limits, parse_quantity};
-pub use name::{NameError, ParticipantName, QueueName, RoomName};
+pub use name::{
+    GroupName, NameError, ParticipantName, PartitionKey, QueueName, RoomName, ScheduleName,
+};
 pub(crate) use nearest::nearest;
 pub use payload::{Payload, keep};
 pub use time::{Millis, Timestamp};

@@ -85,9 +85,28 @@ name!(
     QueueName
 );
 name!(
+    /// Name of a partition: an ordered part of a queue.
+    PartitionKey
+);
+name!(
+    /// Name of a consumer group of a queue.
+    GroupName
+);
+name!(
+    /// Name of a schedule of a queue.
+    ScheduleName
+);
+name!(
     /// Name of a participant, from the token. Several participants may share one.
     ParticipantName
 );
+
+impl Default for PartitionKey {
+    /// Where a message goes whose sender names no partition. Queen MQ's clients know it by this name.
+    fn default() -> Self {
+        Self(Arc::from("Default"))
+    }
+}
 
 #[cfg(test)]
 mod tests {

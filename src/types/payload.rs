@@ -1,4 +1,6 @@
-//! The body of a message: the sender's exact JSON text, shared and never re-serialised.
+//! The body of a message: the sender's exact bytes, shared and never re-serialised.
+
+use std::sync::Arc;
 
 use bytes::Bytes;
 
@@ -16,45 +18,63 @@ pub fn keep(buffer: &Bytes, slice: &[u8]) -> Bytes {
     }
 }
 
-/// A body. Cloning shares the bytes.
+/// A body: JSON text, or bytes of another content type. Cloning shares the bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Payload(Bytes);
+pub struct Payload {
+    bytes: Bytes,
+    /// None: JSON.
+    content_type: Option<Arc<str>>,
+}
 
 impl Payload {
-    /// Keeps `slice`, which must lie inside `buffer`.
+    /// Keeps `slice`, JSON text that must lie inside `buffer`.
     #[must_use]
     pub fn from_slice_of(buffer: &Bytes, slice: &str) -> Self {
-        Self(keep(buffer, slice.as_bytes()))
+        Self::from(keep(buffer, slice.as_bytes()))
+    }
+
+    /// Bytes that are not JSON, or not to be looked at.
+    #[must_use]
+    pub fn binary(bytes: Bytes, content_type: &str) -> Self {
+        Self { bytes, content_type: Some(Arc::from(content_type)) }
     }
 
     /// The bytes as the sender wrote them.
     #[must_use]
     pub const fn bytes(&self) -> &Bytes {
-        &self.0
+        &self.bytes
+    }
+
+    /// What the bytes are; none is JSON.
+    #[must_use]
+    pub fn content_type(&self) -> Option<&str> {
+        self.content_type.as_deref()
     }
 
     /// Length in bytes.
     #[must_use]
     pub const fn len(&self) -> usize {
-        self.0.len()
+        self.bytes.len()
     }
 
     /// Whether the body is empty. JSON text never is.
     #[must_use]
     pub const fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.bytes.is_empty()
     }
 }
 
+/// JSON text.
 impl From<Bytes> for Payload {
     fn from(bytes: Bytes) -> Self {
-        Self(bytes)
+        Self { bytes, content_type: None }
     }
 }
 
+/// JSON text.
 impl From<&'static str> for Payload {
     fn from(text: &'static str) -> Self {
-        Self(Bytes::from_static(text.as_bytes()))
+        Self::from(Bytes::from_static(text.as_bytes()))
     }
 }
 

@@ -3,5 +3,10 @@
 //! Knows what the bytes say in each protocol. Knows no grants, no defaults of ours, no sockets, and
 //! nothing of what a queue does with it.
 
+mod json;
+mod kept;
 pub mod meshagent;
+pub mod native;
 pub mod websocket;
+
+pub use kept::Kept;

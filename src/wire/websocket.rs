@@ -2,19 +2,20 @@
 //! announced sizes, messages put together from fragments, close codes, and frames to the peer written
 //! straight into the chunks that the socket takes.
 
-use std::collections::VecDeque;
+use std::{borrow::Cow, collections::VecDeque};
 
 use bytes::{BufMut, Bytes, BytesMut};
 
+use super::Kept;
 use crate::error::ErrorCode;
 
 /// Why a connection ends, as the peer is told.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Close {
     /// RFC 6455 section 7.4.
     pub code: u16,
     /// At most 123 bytes.
-    pub reason: &'static str,
+    pub reason: Cow<'static, str>,
 }
 
 impl Close {
@@ -24,6 +25,8 @@ impl Close {
     pub const PROTOCOL: Self = Self::new(1002, "protocol error");
     /// A text message where only binary ones mean something.
     pub const TEXT: Self = Self::new(1003, "only binary messages are understood here");
+    /// A binary message where only text means something.
+    pub const BINARY: Self = Self::new(1003, "only text messages are understood here");
     /// Text that is not UTF-8.
     pub const NOT_UTF8: Self = Self::new(1007, "text is not UTF-8");
     /// The token has run out; a connection with a new one is welcome.
@@ -32,7 +35,7 @@ impl Close {
     /// A code and a reason.
     #[must_use]
     pub const fn new(code: u16, reason: &'static str) -> Self {
-        Self { code, reason }
+        Self { code, reason: Cow::Borrowed(reason) }
     }
 }
 
@@ -223,6 +226,8 @@ pub struct Frames {
     len: usize,
     /// How long the last chunk was: the next will be about as long.
     last_chunk: usize,
+    /// What may have to be said again.
+    kept: Option<Box<Kept>>,
 }
 
 impl Frames {
@@ -248,12 +253,67 @@ impl Frames {
         };
         self.last_chunk = chunk.len();
         self.len -= chunk.len();
+        if let Some(kept) = &mut self.kept {
+            kept.take(&chunk);
+        }
         Some(chunk)
+    }
+
+    /// From here on keeps up to about `bytes_max` bytes of what the peer is not known to have; it has `texts` frames.
+    pub fn keep(&mut self, bytes_max: usize, texts: u64) {
+        self.kept = Some(Box::new(Kept::new(bytes_max, self.len as u64, texts)));
+    }
+
+    /// What is kept.
+    #[must_use]
+    pub fn kept(&self) -> Option<&Kept> {
+        self.kept.as_deref()
+    }
+
+    /// Everything that is kept, what is not yet with the socket included; nothing more is written.
+    pub fn into_kept(mut self) -> Option<Kept> {
+        while self.next_chunk().is_some() {}
+        self.kept.map(|kept| *kept)
+    }
+
+    /// Bytes of what is kept that no ping covers yet.
+    #[must_use]
+    pub fn unmarked(&self) -> u64 {
+        self.kept.as_ref().map_or(0, |kept| kept.unmarked(self.len))
+    }
+
+    /// A ping whose pong confirms everything before it.
+    pub fn marked_ping(&mut self, number: u64) {
+        self.ping(&number.to_be_bytes());
+        // Behind the ping: what is only a ping needs no other one.
+        if let Some(kept) = &mut self.kept {
+            kept.mark(number, self.len);
+        }
+    }
+
+    /// The pong of a ping came.
+    pub fn confirm(&mut self, number: u64) {
+        if let Some(kept) = &mut self.kept {
+            kept.confirm(number);
+        }
+    }
+
+    /// A whole text frame that was written before.
+    pub fn text_frame(&mut self, frame: &Bytes) {
+        if let Some(kept) = &mut self.kept {
+            kept.count_text();
+        }
+        self.share(frame);
     }
 
     /// Begins a binary message of `len` bytes, which must follow by `put` and `share`.
     pub fn begin_binary(&mut self, len: usize) {
         self.begin(0x2, len);
+    }
+
+    /// Begins a text message of `len` bytes of UTF-8, which must follow by `put` and `share`.
+    pub fn begin_text(&mut self, len: usize) {
+        self.begin(0x1, len);
     }
 
     /// A whole text message.
@@ -316,6 +376,9 @@ impl Frames {
     }
 
     fn begin(&mut self, opcode: u8, len: usize) {
+        if let Some(kept) = self.kept.as_mut().filter(|_| opcode == 0x1) {
+            kept.count_text();
+        }
         if self.tail.capacity() == 0 {
             self.tail.reserve(self.last_chunk.clamp(64, 64 * 1024));
         }

@@ -7,7 +7,11 @@ use anteroom::{
     auth::{Claims, Grants, Identity},
     clock::ManualClock,
     error::{Error, ErrorCode},
-    service::{Link, Operation, Outcome, Outlet, Permit, Reply, Request, Seat, Service, ToSession},
+    service::{
+        Command, Delivered, Happened, LeaseId, Link, NewMessage, Operation, Outcome, Outlet, Park,
+        Permit, QueueOutcome, Reply, Request, Rules, Seat, Service, Take, ToSession, Transaction,
+        Verdict,
+    },
     store::MemoryStore,
     types::{Limits, Millis, Payload, QueueName, RequestId},
 };
@@ -58,6 +62,13 @@ impl Member {
         }
     }
 
+    async fn event(&mut self) -> Happened {
+        match within("an event", self.items.recv()).await {
+            Some(ToSession::Event { event, .. }) => event.what,
+            other => panic!("{other:?}"),
+        }
+    }
+
     /// Lets the actors work; nothing must come of it.
     async fn expect_nothing(&mut self) {
         for _ in 0..50 {
@@ -77,17 +88,55 @@ fn queue() -> QueueName {
     "q".parse().unwrap()
 }
 
+fn ask(command: Command) -> Operation {
+    Operation::Queue { queue: queue(), create: true, command }
+}
+
 fn send(text: &'static str) -> Operation {
-    Operation::Send { queue: queue(), body: Payload::from(text), create: true }
+    Operation::send(queue(), NewMessage::from(Payload::from(text)), true)
+}
+
+/// A message to each of two queues.
+fn both(first: &'static str, second: &'static str) -> Operation {
+    let sends = |text| vec![NewMessage::from(Payload::from(text))];
+    let part = |text| Transaction { settles: Vec::new(), sends: sends(text) };
+    let other = "other".parse().unwrap();
+    Operation::Transact { parts: vec![(queue(), part(first)), (other, part(second))] }
 }
 
 fn receive(wait: bool) -> Operation {
-    Operation::Receive { queue: queue(), create: true, wait }
+    let park = if wait { Park::Until(None) } else { Park::No };
+    ask(Command::Take(Box::new(Take::one(park))))
+}
+
+/// The request with this id was a send, and its message is in the queue.
+#[track_caller]
+fn assert_sent((id, result): (u64, Result<Outcome, Error>), expected: u64) {
+    assert_eq!(id, expected);
+    match result {
+        Ok(Outcome::Queue { queue: of, outcome: QueueOutcome::Sent(receipt) }) => {
+            assert_eq!((of, receipt.duplicate), (queue(), false));
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+/// The request with this id was a take, and this is its one message.
+#[track_caller]
+fn delivered((id, result): (u64, Result<Outcome, Error>), expected: u64) -> Delivered {
+    assert_eq!(id, expected);
+    match result {
+        Ok(Outcome::Queue { outcome: QueueOutcome::Delivered(messages), .. }) => {
+            let [delivered] = <[Delivered; 1]>::try_from(messages).unwrap();
+            delivered
+        }
+        other => panic!("{other:?}"),
+    }
 }
 
 fn service(store: &Arc<MemoryStore>) -> Service {
     let store = Arc::clone(store);
-    Service::new(Limits::default(), false, store, Arc::new(ManualClock::default()))
+    Service::new(Rules::default(), store, Arc::new(ManualClock::default()))
 }
 
 fn in_system<F: Future>(test: F) -> F::Output {
@@ -102,10 +151,10 @@ fn a_reply_waits_for_its_record_and_a_refusal_for_its_reason() {
         let mut member = Member::enter(&service);
         store.stall();
         member.ask(1, send("1"));
-        member.ask(2, Operation::OpenQueue { queue: queue() });
+        member.ask(2, ask(Command::Open { settings: None, idempotent: false }));
         member.expect_nothing().await;
         store.resume();
-        assert_eq!(member.reply().await, (1, Ok(Outcome::Done)));
+        assert_sent(member.reply().await, 1);
         let (id, refused) = member.reply().await;
         assert_eq!((id, refused.unwrap_err().code), (2, ErrorCode::QueueExists));
     });
@@ -124,8 +173,101 @@ fn nothing_is_delivered_that_a_power_cut_could_undo() {
         sender.ask(1, send("1"));
         receiver.expect_nothing().await;
         store.resume();
-        assert!(matches!(receiver.reply().await, (1, Ok(Outcome::Delivered { .. }))));
-        assert_eq!(sender.reply().await, (1, Ok(Outcome::Done)));
+        delivered(receiver.reply().await, 1);
+        assert_sent(sender.reply().await, 1);
+    });
+}
+
+#[test]
+fn what_is_not_durable_yet_is_no_news() {
+    in_system(async {
+        let store = Arc::new(MemoryStore::keeping());
+        let service = service(&store);
+        let mut sender = Member::enter(&service);
+        let mut watcher = Member::enter(&service);
+        sender.ask(1, send("1"));
+        assert_sent(sender.reply().await, 1);
+        watcher.ask(1, Operation::Watch { queue: Some(queue()) });
+        assert_eq!(watcher.reply().await, (1, Ok(Outcome::Done)));
+        store.stall();
+        sender.ask(2, send("2"));
+        watcher.expect_nothing().await;
+        store.resume();
+        assert_eq!(watcher.event().await, Happened::Sent);
+        assert_sent(sender.reply().await, 2);
+        store.stall();
+        sender.ask(3, send("3"));
+        watcher.expect_nothing().await;
+        store.fail();
+        assert_eq!(sender.reply().await.1.unwrap_err().code, ErrorCode::StoreFailed);
+        watcher.expect_nothing().await;
+    });
+}
+
+#[test]
+fn a_transaction_of_several_queues_is_one_entry_and_waits_for_it() {
+    in_system(async {
+        let store = Arc::new(MemoryStore::keeping());
+        let before = service(&store);
+        let mut member = Member::enter(&before);
+        store.stall();
+        member.ask(1, both("1", "2"));
+        // Later requests of the same session wait for it, and see it done.
+        member.ask(2, receive(false));
+        member.expect_nothing().await;
+        store.resume();
+        let (id, done) = member.reply().await;
+        let Ok(Outcome::Transacted { parts }) = done else { panic!("{done:?}") };
+        assert_eq!((id, parts.len()), (1, 2));
+        assert_eq!(delivered(member.reply().await, 2).message.body, Payload::from("1"));
+
+        let after = service(&store); // The same records, as after a crash.
+        let mut member = Member::enter(&after);
+        for (name, text) in [("q", "1"), ("other", "2")] {
+            let take = Command::Take(Box::new(Take::one(Park::No)));
+            let queue = name.parse().unwrap();
+            member.ask(1, Operation::Queue { queue, create: true, command: take });
+            assert_eq!(delivered(member.reply().await, 1).message.body, Payload::from(text));
+        }
+        store.stall();
+        member.ask(2, both("3", "4"));
+        member.expect_nothing().await;
+        store.fail();
+        let (id, refused) = member.reply().await;
+        assert_eq!((id, refused.unwrap_err().code), (2, ErrorCode::StoreFailed));
+        member.ask(3, both("5", "6"));
+        assert_eq!(member.reply().await.1.unwrap_err().code, ErrorCode::StoreFailed);
+    });
+}
+
+#[test]
+fn a_part_that_cannot_be_done_leaves_all_others_undone() {
+    in_system(async {
+        let store = Arc::new(MemoryStore::keeping());
+        let service = service(&store);
+        let mut member = Member::enter(&service);
+        member.ask(1, send("1"));
+        assert_sent(member.reply().await, 1);
+        member.ask(2, receive(false));
+        let lease = delivered(member.reply().await, 2).lease.unwrap();
+        let settles = vec![(lease, Verdict::Done { result: None })];
+        let part = |sends: &[&'static str], settles: &[(LeaseId, Verdict)]| {
+            let sends = sends.iter().map(|text| NewMessage::from(Payload::from(*text))).collect();
+            Transaction { settles: settles.to_vec(), sends }
+        };
+        let other: QueueName = "other".parse().unwrap();
+        let parts = vec![(queue(), part(&[], &settles)), (other.clone(), part(&["2"], &[]))];
+        member.ask(3, Operation::Transact { parts: parts.clone() });
+        assert!(member.reply().await.1.is_ok());
+        // The lease is used up: nothing is sent either.
+        member.ask(4, Operation::Transact { parts });
+        assert_eq!(member.reply().await.1.unwrap_err().code, ErrorCode::LeaseLost);
+        member.ask(5, Operation::Queue { queue: other, create: false, command: Command::Inspect });
+        let (_, inspected) = member.reply().await;
+        let Ok(Outcome::Queue { outcome: QueueOutcome::Inspected(view), .. }) = inspected else {
+            panic!("{inspected:?}")
+        };
+        assert_eq!(view.messages, 1, "{view:?}");
     });
 }
 
@@ -147,7 +289,7 @@ fn what_was_held_for_a_session_that_left_goes_to_the_next() {
         drop(first); // The message is leased to it, and the delivery is held.
         second.expect_nothing().await;
         store.resume();
-        assert!(matches!(second.reply().await, (7, Ok(Outcome::Delivered { .. }))));
+        delivered(second.reply().await, 7);
     });
 }
 
@@ -158,7 +300,7 @@ fn a_failed_store_is_never_acknowledged_and_stops_the_queue() {
         let service = service(&store);
         let mut member = Member::enter(&service);
         member.ask(1, send("1"));
-        assert_eq!(member.reply().await, (1, Ok(Outcome::Done)));
+        assert_sent(member.reply().await, 1);
         store.stall();
         member.ask(2, send("2"));
         member.expect_nothing().await;
@@ -200,8 +342,9 @@ fn a_queue_comes_back_from_its_records() {
             assert!(member.reply().await.1.is_ok());
         }
         member.ask(4, receive(false));
-        let Ok(Outcome::Delivered { lease, .. }) = member.reply().await.1 else { panic!() };
-        member.ask(5, Operation::Settle { queue: queue(), leases: vec![lease] });
+        let lease = delivered(member.reply().await, 4).lease.unwrap();
+        let items = vec![(lease, Verdict::Done { result: None })];
+        member.ask(5, ask(Command::Settle { items }));
         assert!(member.reply().await.1.is_ok());
         member.ask(6, receive(false)); // Leased and never settled.
         assert!(member.reply().await.1.is_ok());
@@ -210,8 +353,8 @@ fn a_queue_comes_back_from_its_records() {
         let mut member = Member::enter(&after);
         for text in ["2", "3"] {
             member.ask(1, receive(false));
-            let (_, Ok(Outcome::Delivered { body, .. })) = member.reply().await else { panic!() };
-            assert_eq!(body, Payload::from(text));
+            let message = delivered(member.reply().await, 1).message;
+            assert_eq!(message.body, Payload::from(text));
         }
     });
 }
@@ -222,7 +365,8 @@ fn a_session_is_not_read_while_its_requests_are_unanswered() {
         let store = Arc::new(MemoryStore::keeping());
         let limits = Limits { requests_in_flight: 2, ..Limits::default() };
         let clock = Arc::new(ManualClock::default());
-        let service = Service::new(limits, false, Arc::clone(&store) as _, clock);
+        let service =
+            Service::new(Rules { limits, ..Rules::default() }, Arc::clone(&store) as _, clock);
         let seat = service.enter(identity()).unwrap();
         let (sender, mut items) = unbounded_channel();
         let outlet = Collect { items: sender, cut: Arc::default() };
@@ -232,7 +376,7 @@ fn a_session_is_not_read_while_its_requests_are_unanswered() {
             pong_timeout: Millis(1000),
             receipt_timeout: Millis(1000),
         };
-        let mut session = Session::begin(seat, link, times, Millis(0));
+        let mut session = Session::begin(seat, link, times, Millis(0), true);
         session.request(RequestId(1), send("1"));
         session.request(RequestId(2), receive(true)); // Parked: not in flight.
         assert!(session.is_ready());

@@ -59,7 +59,8 @@ fn a_port_that_is_taken_is_named() {
         &[("ANTEROOM_SECRET", SECRET)],
     );
     assert_eq!(output.status.code(), Some(1));
-    assert!(text(&output.stderr).contains(server.address()), "{}", text(&output.stderr));
+    let said = text(&output.stderr);
+    assert!(said.contains(server.address()) && said.contains("next: take another port"), "{said}");
 }
 
 #[test]
@@ -108,7 +109,9 @@ fn a_created_token_does_what_it_says_and_inspect_says_it_in_words() {
                 "--name",
                 "ann",
                 "--send",
-                "jobs",
+                "jobs:*",
+                "--manage",
+                "other",
                 "--no-receive",
                 "--no-list",
                 "--for",
@@ -119,18 +122,21 @@ fn a_created_token_does_what_it_says_and_inspect_says_it_in_words() {
         assert_eq!(made.status.code(), Some(0), "{}", text(&made.stderr));
         let token = text(&made.stdout);
         let mut peer = Peer::join(&server, "r", &token).await;
-        assert_eq!(peer.send("jobs", json!(1)).await.code(), 0);
+        assert_eq!(peer.send("jobs:a", json!(1)).await.code(), 0);
         assert_eq!(peer.send("other", json!(1)).await.code(), 1001);
-        assert_eq!(peer.take("jobs").await.code(), 1001);
+        assert_eq!(peer.call("queues.open", json!({"name": "other"})).await.code(), 0);
+        assert_eq!(peer.take("jobs:a").await.code(), 1001);
         assert_eq!(peer.call("queues.list", json!({})).await.code(), 1001);
 
         let words = text(&anteroom(&["token", "inspect", &token], &secret).stdout);
-        for part in ["ann", "jobs", "room", "r"] {
+        for part in ["ann", "send       to jobs:*", "manage     other", "room", "r"] {
             assert!(words.contains(part), "{words}");
         }
         let machine = anteroom(&["token", "inspect", "--json", &token], &secret);
         let machine: Value = serde_json::from_slice(&machine.stdout).unwrap();
         assert_eq!(machine["name"], "ann");
+        assert_eq!(machine["queues"]["send"], json!(["jobs:*"]));
+        assert_eq!(machine["queues"]["manage"], json!(["other"]));
         let other = [("ANTEROOM_SECRET", "another secret that has 32 bytes!!")];
         assert_eq!(anteroom(&["token", "inspect", &token], &other).status.code(), Some(1));
     });
@@ -194,4 +200,38 @@ fn keys_by_id_rotate_and_public_keys_only_verify() {
             assert_eq!(Peer::try_join(&server, "r", &token).await.is_ok(), expected, "{secret}");
         }
     });
+}
+
+/// The lines that `--dev` prints are pasted into a shell, in their order.
+#[test]
+fn what_dev_prints_to_paste_for_the_command_line_and_http_works() {
+    let server = Server::start(&["ANTEROOM_SECRET=", "--dev"]);
+    let said = server.log_with("meshagent room");
+    let part = |from: &str, to: &str| said.split(from).nth(1).unwrap().split(to).next().unwrap();
+    let run = |lines: &str| {
+        let export = part("# for all that follows\n", "\n\n");
+        let script = format!("{export}\n{lines}");
+        let output = Command::new("sh").args(["-ec", &script]).output().unwrap();
+        assert!(output.status.success(), "{script}\n{}", text(&output.stderr));
+        text(&output.stdout)
+    };
+    assert_eq!(run(part("# command line\n", "\n\n")), "0-0\n{\"hello\":0}");
+    if Command::new("curl").arg("--version").output().is_err() {
+        return crate::support::skip("curl is not installed");
+    }
+    let answers = run(part("# HTTP\n", "\n\n"));
+    assert!(
+        answers.starts_with(r#"{"id":"0-1","duplicate":false}{"messages":[{"id":"0-1","#),
+        "{answers}"
+    );
+    assert!(run(&format!("curl -fsS {}/v1/docs", server.url)).contains("<!doctype html>"));
+    let token = run(part("# a token of your own\n", "\n\n"));
+    assert_eq!(token.split('.').count(), 3, "{token}");
+    assert!(
+        said.contains(&format!(
+            "{}/v1/rooms/demo/ws\", [\"anteroom.v1\", \"bearer.TOKEN\"]",
+            server.url.replace("http", "ws")
+        )),
+        "{said}"
+    );
 }

@@ -33,12 +33,51 @@ fn finished(child: Child) -> String {
 
 const SQUARES: [&str; 3] = ["the square of 1 is 1", "the square of 2 is 4", "the square of 3 is 9"];
 
-#[test]
-fn participant_pair() {
+/// Runs an example of the client and returns what it says.
+fn run(name: &str) -> String {
     let server = Server::start(&[]);
     let tests = std::env::current_exe().unwrap();
-    let program = tests.parent().unwrap().parent().unwrap().join("examples/participant_pair");
-    let said = finished(example(&program, &[], &server).spawn().unwrap());
+    let program = tests.parent().unwrap().parent().unwrap().join("examples").join(name);
+    let mut command = example(&program, &[], &server);
+    command.env("ANTEROOM_URL", &server.url).env("ANTEROOM_TOKEN", full("demo"));
+    finished(command.spawn().unwrap())
+}
+
+#[test]
+fn work_queue() {
+    let said = run("work_queue");
+    for part in ["job 5 is done, attempt 1", r#"{"square":25}"#, "attempt 3", "1 dead letter"] {
+        assert!(said.contains(part), "{said}");
+    }
+}
+
+#[test]
+fn fan_out() {
+    let expected =
+        "mailer: signed up\nmailer: paid\naudit: signed up\naudit: paid\nlate: 2 messages\n";
+    assert_eq!(run("fan_out"), expected);
+}
+
+#[test]
+fn priority_deadline() {
+    let said = run("priority_deadline").replace("by priority: ", "").replace("by deadline: ", "");
+    assert_eq!(said, "now\nnormal\nlater\nin a minute\nin an hour\nin a day\n");
+}
+
+#[test]
+fn delayed_cron() {
+    let said = run("delayed_cron");
+    assert_eq!(said, "the next report is planned\nat once\nin half a second\ntick\n");
+}
+
+#[test]
+fn pipeline() {
+    assert_eq!(run("pipeline"), "fetch\ndraw\npublish\nit is published\n");
+}
+
+#[test]
+fn request_reply() {
+    let said = run("request_reply");
     for line in SQUARES {
         assert!(said.contains(line), "{said}");
     }

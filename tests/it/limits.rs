@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::support::{Answer, Peer, Server, full, request, run, token};
+use crate::support::{Answer, Both, Peer, Server, full, request, run, token};
 
 async fn start(limits: &[&str]) -> (Server, Peer) {
     let flags: Vec<&str> = limits.iter().flat_map(|limit| ["--limit", limit]).collect();
@@ -55,6 +55,7 @@ fn messages_per_queue() {
         assert_eq!(peer.send("q", json!(3)).await.code(), 1008);
         drop(peer);
         let mut peer = Peer::join(&server, "r", &full("r")).await;
+        peer.until_size("q", 2).await;
         let waiting = peer.park("q").await;
         assert_eq!(
             peer.answer(waiting).await,
@@ -297,7 +298,8 @@ async fn gone(peer: &mut Peer) -> bool {
 #[test]
 fn a_thousand_lists_at_once_cost_little_and_are_all_answered() {
     run(async {
-        let (server, mut peer) = start(&[]).await;
+        // Lists that are asked for while a queue is busy are not shared, and on a busy machine that may be many.
+        let (server, mut peer) = start(&["outgoing_bytes=1GiB"]).await;
         for n in 0..500 {
             peer.ask("queues.open", &json!({"name": format!("queue-{n}")}).to_string()).await;
         }
@@ -310,9 +312,9 @@ fn a_thousand_lists_at_once_cost_little_and_are_all_answered() {
         let mut other = Peer::join(&server, "r", &full("r")).await;
         assert_eq!(other.take("queue-0").await, Answer::Empty, "others are served meanwhile");
         for id in ids {
-            assert!(
-                matches!(peer.answer(id).await, Answer::Json(list) if list.contains("queue-499"))
-            );
+            let answer = peer.answer(id).await;
+            let is_whole = matches!(&answer, Answer::Json(list) if list.contains("queue-499"));
+            assert!(is_whole, "{id}: {answer:?}");
         }
         let grown = server.resident().saturating_sub(before);
         assert!(grown < 64 << 20, "{grown} bytes");
@@ -327,5 +329,144 @@ fn requests_without_an_answer_are_in_flight_too() {
             peer.ask("set_attributes", &json!({"n": n}).to_string()).await;
         }
         assert_eq!(peer.take("q").await, Answer::Empty, "they give their permits back");
+    });
+}
+
+#[test]
+fn groups_per_queue() {
+    run(async {
+        let server = Server::start(&["--limit", "groups_per_queue=2"]);
+        let mut both = Both::new(&server).await;
+        let open = |group: &str| json!({"op": "group_open", "queue": "q", "group": group});
+        let take = |group: &str| json!({"op": "receive", "queue": "q", "group": group});
+        both.ok(open("a")).await;
+        both.ok(take("b")).await;
+        let refusal = "too_many_groups: the queue q has as many groups as it may have";
+        assert_eq!(both.refused(open("c")).await, refusal);
+        assert_eq!(both.refused(take("c")).await, refusal);
+        both.ok(take("a")).await;
+        both.ok(json!({"op": "receive", "queue": "q"})).await;
+        both.ok(json!({"op": "receive", "queue": "other", "group": "c"})).await;
+        both.ok(json!({"op": "group_delete", "queue": "q", "group": "a"})).await;
+        both.ok(open("c")).await;
+        assert_eq!(both.refused(open("a")).await, refusal);
+    });
+}
+
+#[test]
+fn partitions_per_queue() {
+    run(async {
+        let server = Server::start(&["--limit", "partitions_per_queue=2"]);
+        let mut both = Both::new(&server).await;
+        let send = |partitions: &[&str]| {
+            let message = |partition: &&str| json!({"body": 1, "partition": partition});
+            let messages: Vec<Value> = partitions.iter().map(message).collect();
+            json!({"op": "send", "queue": "q", "messages": messages})
+        };
+        let refusal = "too_many_partitions: the queue q has as many partitions as it may have";
+        assert_eq!(both.refused(send(&["a", "b", "c"])).await, refusal, "as a whole");
+        both.ok(send(&["a", "b", "a"])).await;
+        assert_eq!(both.refused(send(&["a", "c"])).await, refusal);
+        assert_eq!(
+            both.refused(json!({"op": "send", "queue": "q", "body": 1})).await,
+            refusal,
+            "`Default` is one, too"
+        );
+        both.ok(send(&["b"])).await;
+        let size = json!({"queues": [{"name": "q", "size": 4}]});
+        both.gets(json!({"op": "list"}), size).await;
+        // Partitions times groups: ten times the limit, so ten groups with two partitions.
+        let open =
+            |group: usize| json!({"op": "group_open", "queue": "q", "group": group.to_string()});
+        for group in 0..9 {
+            both.ok(open(group)).await;
+        }
+        let refusal = both.refused(open(9)).await;
+        assert!(refusal.starts_with("too_many_"), "{refusal}");
+    });
+}
+
+#[test]
+fn schedules_per_queue() {
+    run(async {
+        let server = Server::start(&["--limit", "schedules_per_queue=2"]);
+        let mut both = Both::new(&server).await;
+        let put = |name: &str| {
+            let message = json!({"body": 1});
+            json!({"op": "schedule_put", "queue": "q", "name": name, "every_ms": 3_600_000, "message": message})
+        };
+        both.ok(put("a")).await;
+        both.ok(put("b")).await;
+        both.ok(put("a")).await;
+        let refusal = "too_many_schedules: the queue q has as many schedules as it may have";
+        assert_eq!(both.refused(put("c")).await, refusal);
+        both.ok(json!({"op": "schedule_delete", "queue": "q", "name": "a"})).await;
+        both.ok(put("c")).await;
+        assert_eq!(both.refused(put("a")).await, refusal);
+    });
+}
+
+#[test]
+fn items_per_request() {
+    run(async {
+        let server = Server::start(&["--limit", "items_per_request=2"]);
+        let mut both = Both::new(&server).await;
+        let many = |count: usize, item: Value| Value::Array(vec![item; count]);
+        let part = |count: usize| json!([{"queue": "q", "send": many(count, json!({"body": 1}))}]);
+        let two_parts = |count: usize| {
+            let one = json!({"queue": "q", "send": [{"body": 1}]});
+            json!([one, {"queue": "p", "send": many(count - 1, json!({"body": 1}))}])
+        };
+        type Make<'a> = Box<dyn Fn(usize) -> Value + 'a>;
+        let rows: Vec<(&str, Make<'_>)> = vec![
+            (
+                "messages",
+                Box::new(
+                    |n| json!({"op": "send", "queue": "q", "messages": many(n, json!({"body": 1}))}),
+                ),
+            ),
+            ("max", Box::new(|n| json!({"op": "receive", "queue": "q", "max": n}))),
+            (
+                "items",
+                Box::new(
+                    |n| json!({"op": "settle", "queue": "q", "items": many(n, json!({"lease": "9-9-9-9"}))}),
+                ),
+            ),
+            (
+                "leases",
+                Box::new(
+                    |n| json!({"op": "extend", "queue": "q", "leases": many(n, json!("9-9-9-9"))}),
+                ),
+            ),
+            ("limit", Box::new(|n| json!({"op": "browse", "queue": "q", "limit": n}))),
+            (
+                "ids",
+                Box::new(
+                    |n| json!({"op": "change", "queue": "q", "action": "bury", "ids": many(n, json!("9-9"))}),
+                ),
+            ),
+            (
+                "limit",
+                Box::new(
+                    |n| json!({"op": "change", "queue": "q", "action": "bury", "filter": {"states": ["dead"]}, "limit": n}),
+                ),
+            ),
+            ("parts[0].send", Box::new(|n| json!({"op": "transaction", "parts": part(n)}))),
+            ("parts", Box::new(|n| json!({"op": "transaction", "parts": two_parts(n)}))),
+        ];
+        for (field, make) in rows {
+            both.ok(make(2)).await;
+            let refusal = both.refused(make(3)).await;
+            let begin = if field.starts_with("parts") { "parts" } else { field };
+            assert_eq!(
+                refusal,
+                format!("too_many_items: `{begin}`: 3 things, and one request may name 2")
+            );
+        }
+        both.peer.say(r#"[{"id":1,"op":"ping"},{"id":2,"op":"ping"}]"#).await;
+        assert!(both.peer.next().await["ok"]["time"].is_u64());
+        assert!(both.peer.next().await["ok"]["time"].is_u64());
+        both.peer.say(r#"[{"id":1,"op":"ping"},{"id":2,"op":"ping"},{"id":3,"op":"ping"}]"#).await;
+        assert_eq!(both.peer.next().await["error"]["code"], "too_many_items");
     });
 }

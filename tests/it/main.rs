@@ -13,16 +13,26 @@
 mod support;
 
 mod actors;
+mod api;
+mod browser;
+mod cli;
+mod client;
 mod clients;
 mod command_line;
 mod conformance;
+mod durability;
 mod examples;
 mod frames;
 mod grants;
 mod http;
 mod limits;
+mod messages;
+mod native;
+mod operations;
+mod resume;
 mod rooms;
 mod shutdown;
 mod tidy;
 mod tokens;
 mod websocket;
+mod wrong_input;

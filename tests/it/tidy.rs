@@ -28,7 +28,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
         ],
     ),
     ("client", &["types", "error", "wire"]),
-    ("cli", &["types", "error", "auth", "clock", "config", "server", "client"]),
+    ("cli", &["types", "error", "auth", "clock", "config", "server", "store", "client"]),
     ("main", &["cli"]),
 ];
 
@@ -40,7 +40,13 @@ const ONLY_IN: &[(&str, &[&str], &str)] = &[
     ("env::var", &["config/load.rs", "engine/simulation.rs"], "one reader of the environment"),
     (
         "std::fs",
-        &["config/load.rs", "config/dev.rs"],
+        &[
+            "config/load.rs",
+            "config/dev.rs",
+            "store/disk.rs",
+            "store/admin.rs",
+            "cli/remote/verify.rs",
+        ],
         "files are opened by the store and the configuration",
     ),
     ("disable_recursion_limit", &[], "the depth of hostile JSON is limited"),
@@ -277,4 +283,44 @@ fn every_limit_and_setting_is_in_the_readme() {
     for setting in anteroom::config::Config::TABLE {
         assert!(readme.contains(&format!("`{}`", setting.name)), "setting {}", setting.name);
     }
+}
+
+/// The README's table of errors, as the code has it.
+fn error_table() -> String {
+    let mut table = "| number | name | HTTP | retry | happened | ends | meaning |\n\
+                     |---|---|---|---|---|---|---|\n"
+        .to_owned();
+    for code in anteroom::error::ErrorCode::ALL {
+        let yes = |is_so: bool| if is_so { "yes" } else { "" };
+        let happened = if code.may_have_happened() { "maybe" } else { "" };
+        let cells = [
+            &code.number().to_string(),
+            &format!("`{}`", code.name()),
+            &code.http_status().to_string(),
+            yes(code.is_retryable()),
+            happened,
+            yes(code.ends_session()),
+            code.meaning(),
+        ];
+        table += &format!("| {} |\n", cells.join(" | "));
+    }
+    table
+}
+
+/// `ANTEROOM_UPDATE=1` writes it.
+#[test]
+fn the_table_of_errors_in_the_readme_is_that_of_the_code() {
+    let path = root().join("README.md");
+    let readme = fs::read_to_string(&path).unwrap();
+    let (before, rest) = readme.split_once("<!-- errors: ").expect("where the table begins");
+    let (mark, rest) = rest.split_once("-->\n").expect("where the table begins");
+    let (table, after) = rest.split_once("<!-- end of errors -->").expect("where it ends");
+    let expected = format!("\n{}\n", error_table());
+    if table == expected {
+        return;
+    }
+    let update = std::env::var("ANTEROOM_UPDATE").is_ok_and(|value| value == "1");
+    assert!(update, "README.md: run `ANTEROOM_UPDATE=1 cargo test --test it tidy`");
+    let new = format!("{before}<!-- errors: {mark}-->\n{expected}<!-- end of errors -->{after}");
+    fs::write(&path, new).unwrap();
 }

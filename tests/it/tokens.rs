@@ -52,6 +52,12 @@ fn a_bad_token_is_refused_with_403_before_the_upgrade() {
                     claims["grants"][1]["scope"] = json!({"queues": {"send": "all"}});
                 }),
             ),
+            (
+                "manage of a wrong type",
+                with(|claims| {
+                    claims["grants"][1]["scope"] = json!({"queues": {"manage": "*"}});
+                }),
+            ),
             ("longer than 8 KiB", with(|claims| claims["pad"] = json!("x".repeat(8192)))),
         ];
         for (what, token) in rows {

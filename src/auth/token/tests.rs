@@ -3,14 +3,11 @@
 use serde_json::json;
 
 use super::*;
-use crate::{
-    auth::{
-        ApiKey, MessagingGrants, Names, PublicAlgorithm, QueueGrants, Secret,
-        test_keys::{
-            EC_PRIVATE, EC_PUBLIC, OTHER_SECRET, RSA_PRIVATE, RSA_PUBLIC, RSA_PUBLIC_PKCS1, SECRET,
-        },
+use crate::auth::{
+    ApiKey, MessagingGrants, Names, PublicAlgorithm, QueueGrants, Secret,
+    test_keys::{
+        EC_PRIVATE, EC_PUBLIC, OTHER_SECRET, RSA_PRIVATE, RSA_PUBLIC, RSA_PUBLIC_PKCS1, SECRET,
     },
-    types::QueueName,
 };
 
 mod published;
@@ -76,12 +73,11 @@ const EARLY: Option<ErrorCode> = Some(ErrorCode::TokenNotYetValid);
 
 #[test]
 fn tokens_of_the_published_clients_are_read_as_they_were_meant() {
-    let queue = |name: &str| name.parse::<QueueName>().unwrap();
-    let only = |names: &[&str]| Names::Only(names.iter().map(|name| queue(name)).collect());
     let messaging = Some(MessagingGrants::default());
     let end = Some(Timestamp(4_102_444_800_000));
-    let sends = QueueGrants { send: only(&["jobs"]), receive: only(&[]), list: false };
-    let receives = QueueGrants { receive: only(&["jobs"]), ..QueueGrants::default() };
+    let (jobs, none) = (|| Names::of(["jobs"]), Names::none);
+    let sends = QueueGrants { send: jobs(), receive: none(), manage: none(), list: false };
+    let receives = QueueGrants { receive: jobs(), manage: none(), ..QueueGrants::default() };
     for (token, role, grants, expires_at) in [
         (published::PYTHON_56_FULL, "agent", Grants::full(), end),
         (
@@ -341,8 +337,9 @@ fn a_signed_token_says_what_its_claims_said() {
     some.grants = Grants {
         queues: Some(QueueGrants {
             list: false,
-            send: Names::Only(["b", "a"].iter().map(|name| name.parse().unwrap()).collect()),
+            send: Names::of(["b", "a*"]),
             receive: Names::none(),
+            manage: Names::of(["m"]),
         }),
         messaging: Some(MessagingGrants { broadcast: false, ..MessagingGrants::default() }),
     };
@@ -371,8 +368,8 @@ fn a_signed_token_says_what_its_claims_said() {
         all.key_id = Some(id.to_owned());
         assert_eq!(all.sign(&keys).unwrap_err().code, ErrorCode::InvalidRequest, "{id}");
     }
-    let names = (0..2000).map(|n| n.to_string().parse().unwrap()).collect();
-    let queues = QueueGrants { send: Names::Only(names), ..QueueGrants::default() };
+    let names = Names::of((0..2000).map(|n| n.to_string()));
+    let queues = QueueGrants { send: names, ..QueueGrants::default() };
     some.grants.queues = Some(queues);
     assert_eq!(some.sign(&keys).unwrap_err().code, ErrorCode::InvalidRequest);
 }

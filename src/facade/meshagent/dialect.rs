@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use base64::Engine;
 use bytes::Bytes;
 use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
@@ -10,8 +11,11 @@ use super::client_code;
 use crate::{
     error::{Error, ErrorCode},
     facade::{Dialect, Incoming},
-    service::{Attributes, Notice, Operation, Outcome, Outgoing, Participant},
-    types::{Payload, QueueName, RequestId},
+    service::{
+        Attributes, Command, NewMessage, Notice, Operation, Outcome, Outgoing, Park, Participant,
+        QueueOutcome, States, Take,
+    },
+    types::{Payload, QueueName, RequestId, Timestamp},
     wire::{
         meshagent::{
             self, Joined, Layout, MessagingCall, Packets, Presence, QueueCall, QueueTool, Request,
@@ -94,23 +98,45 @@ impl MeshagentDialect {
             return Ok(Operation::ListQueues);
         }
         let queue = self.queue(name)?;
-        Ok(match tool {
-            QueueTool::List => Operation::ListQueues,
-            QueueTool::Open => Operation::OpenQueue { queue },
+        let (create, command) = match tool {
+            QueueTool::List => return Ok(Operation::ListQueues),
+            QueueTool::Open => (true, Command::Open { settings: None, idempotent: false }),
             QueueTool::Send => {
-                let body = Payload::from_slice_of(data, message);
-                Operation::Send { queue, body, create }
+                let message = NewMessage::from(Payload::from_slice_of(data, message));
+                (create, Command::Send { message })
             }
-            QueueTool::Receive => Operation::Receive { queue, create, wait },
-            QueueTool::Drain => Operation::Drain { queue },
-            QueueTool::Close => Operation::CloseQueue { queue },
-        })
+            QueueTool::Receive => {
+                let park = if wait { Park::Until(None) } else { Park::No };
+                (create, Command::Take(Box::new(Take::one(park))))
+            }
+            QueueTool::Drain => (false, Command::Purge { group: None, states: States::READY }),
+            QueueTool::Close => (false, Command::Close),
+        };
+        Ok(Operation::Queue { queue, create, command })
     }
 
     fn reply(id: u64, result: Result<Outcome, Error>, frames: &mut Frames) {
         match result {
-            Ok(Outcome::Done | Outcome::Empty) => meshagent::empty(frames, id),
-            Ok(Outcome::Delivered { body, .. }) => meshagent::answer_json(frames, id, body.bytes()),
+            Ok(Outcome::Queue { outcome: QueueOutcome::Delivered(messages), .. }) => {
+                // It asked for one.
+                match messages.first() {
+                    Some(delivered) => {
+                        let body = &delivered.message.body;
+                        match body.content_type() {
+                            None => meshagent::answer_json(frames, id, body.bytes()),
+                            Some(kind) => meshagent::answer_json(frames, id, &as_json(kind, body)),
+                        }
+                    }
+                    None => meshagent::empty(frames, id),
+                }
+            }
+            Ok(
+                Outcome::Done
+                | Outcome::Queue { .. }
+                | Outcome::Transacted { .. }
+                | Outcome::Participants { .. }
+                | Outcome::Time(_),
+            ) => meshagent::empty(frames, id),
             Ok(Outcome::Json(json)) => {
                 meshagent::answer_json(frames, id, &Bytes::from_static(json.as_bytes()));
             }
@@ -157,14 +183,19 @@ impl MeshagentDialect {
 }
 
 impl Dialect for MeshagentDialect {
-    fn greet(&mut self, frames: &mut Frames) {
+    fn greet(&mut self, _: Timestamp, frames: &mut Frames) {
         let (ready, connected) = (self.next_push(), self.next_push());
         let (layout, room, url) = (self.layout, &self.room, &self.room_url);
         meshagent::room_ready(frames, ready, layout, room, url, &self.session);
         meshagent::connected(frames, connected, layout, &self.participant_id, &self.name);
     }
 
-    fn read(&mut self, message: Message, incoming: &mut Vec<Incoming>) -> Result<(), Close> {
+    fn read(
+        &mut self,
+        _: Timestamp,
+        message: Message,
+        incoming: &mut Vec<Incoming>,
+    ) -> Result<(), Close> {
         let Message::Binary(frame) = message else { return Err(Close::TEXT) };
         let mut joined = None;
         let mut given_up = None;
@@ -187,7 +218,13 @@ impl Dialect for MeshagentDialect {
         match outgoing {
             Outgoing::Reply(RequestId(id), result) => Self::reply(id, result, frames),
             Outgoing::Notice(notice) => self.notice(notice, frames),
+            // Nothing in this protocol asks for them.
+            Outgoing::Push(..) | Outgoing::Event(..) | Outgoing::Missed(..) => {}
         }
+    }
+
+    fn receipts_stand_for_settling(&self) -> bool {
+        true
     }
 
     /// The clients reconnect by themselves only when TCP ends without a close frame.
@@ -207,6 +244,12 @@ fn messaging_operation(call: MessagingCall) -> Operation {
             Operation::Broadcast { kind, message, attachment }
         }
     }
+}
+
+/// A body that is not JSON, for clients that know nothing else.
+fn as_json(content_type: &str, body: &Payload) -> Bytes {
+    let base64 = base64::engine::general_purpose::STANDARD.encode(body.bytes());
+    to_json(&BTreeMap::from([("content_type", content_type), ("base64", &base64)]))
 }
 
 fn presence(participant: &Participant) -> Presence<'_> {

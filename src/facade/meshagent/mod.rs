@@ -26,12 +26,26 @@ const fn client_code(code: ErrorCode) -> u16 {
         | ErrorCode::InvalidJson
         | ErrorCode::NotSupported
         | ErrorCode::ProtocolViolation
+        | ErrorCode::InvalidSettings
+        | ErrorCode::MethodNotAllowed
         | ErrorCode::MessageTooLarge
         | ErrorCode::AttributesTooLarge => 1002, // invalid request
-        ErrorCode::ParticipantNotFound => 1003, // not found
-        ErrorCode::QueueClosed => 1006,         // invalid state
-        ErrorCode::QueueNotFound => 5001,       // queue not found
-        ErrorCode::QueueExists => 5002,         // queue already exists
+        ErrorCode::ParticipantNotFound
+        | ErrorCode::NotFound
+        | ErrorCode::GroupNotFound
+        | ErrorCode::MessageNotFound
+        | ErrorCode::ScheduleNotFound
+        | ErrorCode::ReceiverNotFound
+        | ErrorCode::SessionLost => 1003, // not found
+        ErrorCode::QueueClosed
+        | ErrorCode::QueuePaused
+        | ErrorCode::GroupRequired
+        | ErrorCode::GroupExists
+        | ErrorCode::KeyConflict
+        | ErrorCode::Duplicate
+        | ErrorCode::LeaseLost => 1006, // invalid state
+        ErrorCode::QueueNotFound => 5001, // queue not found
+        ErrorCode::QueueExists => 5002,   // queue already exists
         ErrorCode::FrameTooLarge
         | ErrorCode::TooManyFragments
         | ErrorCode::TooManyPings
@@ -43,11 +57,17 @@ const fn client_code(code: ErrorCode) -> u16 {
         | ErrorCode::TooManyParkedOnQueue
         | ErrorCode::TooManyParkedInRoom
         | ErrorCode::TooManyQueues
+        | ErrorCode::TooManyGroups
+        | ErrorCode::TooManyPartitions
+        | ErrorCode::TooManySchedules
+        | ErrorCode::TooManyItems
         | ErrorCode::QueueFull
         | ErrorCode::QueueBytesFull
         | ErrorCode::SlowConsumer
         | ErrorCode::Internal
         | ErrorCode::StoreFailed
-        | ErrorCode::ServerClosing => 1008, // operation failed
+        | ErrorCode::ServerClosing
+        | ErrorCode::StorageFull
+        | ErrorCode::ServerStarting => 1008, // operation failed
     }
 }

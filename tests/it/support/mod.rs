@@ -1,10 +1,18 @@
 //! What the tests stand on: the real server in a process of its own, tokens, a scripted peer.
 
+mod both;
+mod document;
+mod http;
+mod native;
 mod peer;
 pub mod raw;
 mod server;
 mod token;
 
+pub use both::Both;
+pub use document::Document;
+pub use http::{Http, HttpAnswer, exchange};
+pub use native::Native;
 pub use peer::{Answer, Peer, Said, request};
 pub use server::{SECRET, Server};
 pub use token::{full, now, sign, token};

@@ -22,6 +22,10 @@ pub struct Frame {
 
 pub struct RawSocket {
     pub stream: TcpStream,
+    /// The head of the answer to the handshake.
+    pub head: String,
+    /// Bytes of the frames that came.
+    pub came: usize,
     buffer: Vec<u8>,
 }
 
@@ -37,7 +41,7 @@ impl RawSocket {
     pub async fn connect(address: &str, path: &str, headers: &[String]) -> Result<Self, Refusal> {
         let stream = TcpStream::connect(address).await.unwrap();
         stream.set_nodelay(true).unwrap();
-        let mut socket = Self { stream, buffer: Vec::new() };
+        let mut socket = Self { stream, head: String::new(), came: 0, buffer: Vec::new() };
         let mut head = format!(
             "GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
              Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
@@ -53,6 +57,7 @@ impl RawSocket {
         let head = String::from_utf8(socket.buffer.drain(..end).collect()).unwrap();
         let status = head.split(' ').nth(1).unwrap().parse().unwrap();
         if status == 101 {
+            socket.head = head;
             return Ok(socket);
         }
         let length = head
@@ -91,6 +96,7 @@ impl RawSocket {
         };
         let data = self.buffer.get(at..at + length)?.to_vec();
         self.buffer.drain(..at + length);
+        self.came += at + length;
         Some(Frame { opcode: first & 0x0f, data })
     }
 

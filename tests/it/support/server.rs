@@ -21,7 +21,11 @@ impl Server {
     /// Starts `anteroom serve` with these further flags and waits until it is ready. `ANTEROOM_X=y` among
     /// them goes into the environment.
     pub fn start(settings: &[&str]) -> Self {
-        Self::start_durable(&[&["--memory"], settings].concat())
+        match std::env::var("ANTEROOM_TEST_STORE").as_deref() {
+            // All tests that do not care, with a store: now and then, because it takes longer.
+            Ok("durable") => Self::start_durable(settings),
+            _ => Self::start_durable(&[&["--memory"], settings].concat()),
+        }
     }
 
     /// The same without `--memory`.
@@ -35,6 +39,7 @@ impl Server {
             .args(["serve", "--listen", "127.0.0.1:0"])
             .args(flags)
             .env("ANTEROOM_SECRET", SECRET)
+            .env("ANTEROOM_JOURNAL_SEGMENT", "1MiB")
             .envs(environment)
             .current_dir(data.path())
             .stdin(Stdio::null())

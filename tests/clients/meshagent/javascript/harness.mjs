@@ -6,7 +6,7 @@ import { sdk } from "./sdk.mjs";
 import { Member, Refused } from "./member.mjs";
 
 // One scenario may take this long, everything included.
-const DEADLINE_MS = 30_000;
+const DEADLINE_MS = 120_000;
 // Where something must *not* happen, this long is waited for it.
 const QUIET_MS = 300;
 

@@ -1,0 +1,82 @@
+//! A room that nobody uses rests: its queues are saved, and nothing of it stays in memory.
+
+use actix::{ActorContext, ActorFutureExt, AsyncContext, Context, Handler, Message, WrapFuture};
+use futures_util::future::join_all;
+
+use super::{
+    room::RoomActor,
+    saving::{Rest, Retire, SaveNow, Wake},
+};
+use crate::types::QueueName;
+
+/// To a room: have this queue saved.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(crate) struct SaveQueue(pub(crate) QueueName);
+
+impl RoomActor {
+    /// Looks after a while whether the room is still of no use to anybody.
+    pub(super) fn rest_later(&mut self, ctx: &mut Context<Self>) {
+        if self.idle_check.is_none() && self.is_idle() {
+            let wait = self.shared.idle_timeout.into();
+            self.idle_check = Some(ctx.run_later(wait, |room, ctx| {
+                room.idle_check = None;
+                room.rest(ctx);
+            }));
+        }
+    }
+
+    pub(super) fn rest_no_more(&mut self, ctx: &mut Context<Self>) {
+        if let Some(check) = self.idle_check.take() {
+            ctx.cancel_future(check);
+        }
+        if std::mem::take(&mut self.is_resting) {
+            for slot in &self.slots {
+                slot.post(Wake);
+            }
+        }
+    }
+
+    /// Retires at once when nothing is kept, else when all of it is stored.
+    pub(super) fn rest(&mut self, ctx: &mut Context<Self>) {
+        if !self.is_idle() {
+            return;
+        }
+        if self.slots.is_empty() {
+            return self.retire(ctx);
+        }
+        if !self.shared.store.lasts() {
+            return;
+        }
+        self.is_resting = true;
+        let version = self.version;
+        let asked = join_all(self.slots.iter().map(|slot| slot.address.send(Rest)));
+        ctx.spawn(asked.into_actor(self).map(move |answers, room, ctx| {
+            let all_rest = answers.into_iter().all(|answer| answer == Ok(true));
+            if all_rest && room.version == version && room.is_resting && room.is_idle() {
+                room.retire(ctx);
+            }
+            // Still here: somebody has just come, or a queue is needed.
+            room.rest_no_more(ctx);
+            room.rest_later(ctx);
+        }));
+    }
+
+    fn retire(&self, ctx: &mut Context<Self>) {
+        if self.shared.directory.retire(&self.name) {
+            tracing::debug!(room = %self.name, "the room rests");
+            self.slots.iter().for_each(|slot| slot.post(Retire));
+            ctx.stop();
+        }
+    }
+}
+
+impl Handler<SaveQueue> for RoomActor {
+    type Result = ();
+
+    fn handle(&mut self, SaveQueue(queue): SaveQueue, _: &mut Self::Context) {
+        if let Some(slot) = self.queues.get(&queue).and_then(|at| self.slots.get(*at)) {
+            slot.post(SaveNow);
+        }
+    }
+}

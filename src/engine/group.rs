@@ -1,0 +1,151 @@
+//! A group: its lanes, one per partition, and who waits for them.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{
+    lane::{Lane, Standing},
+    log::Log,
+    message::{Position, Sequence},
+    partition::Partition,
+    view::Counts,
+    waiters::Waiters,
+};
+use crate::types::{GroupName, RequestId, SessionId};
+
+#[derive(Debug)]
+pub(super) struct Group {
+    /// None: the work group.
+    pub(super) name: Option<GroupName>,
+    /// By number of the partition.
+    pub(super) lanes: Vec<Lane>,
+    /// Partitions with messages that can be taken, by the first of them. Not kept for a single partition.
+    heads: BTreeSet<(i64, Sequence, u32)>,
+    /// Partitions that can be taken as a whole, likewise.
+    runs: BTreeSet<(i64, Sequence, u32)>,
+    pub(super) waiters: Waiters,
+    pub(super) standing: BTreeMap<(SessionId, RequestId), Standing>,
+    /// Messages in leases.
+    pub(super) leased: usize,
+    /// What ends with a session.
+    pub(super) bound: BTreeSet<(SessionId, Position)>,
+    pub(super) bound_runs: BTreeSet<(SessionId, u32)>,
+}
+
+impl Group {
+    pub(super) fn new(name: Option<GroupName>, lanes: Vec<Lane>) -> Self {
+        Self {
+            name,
+            lanes,
+            heads: BTreeSet::new(),
+            runs: BTreeSet::new(),
+            waiters: Waiters::default(),
+            standing: BTreeMap::new(),
+            leased: 0,
+            bound: BTreeSet::new(),
+            bound_runs: BTreeSet::new(),
+        }
+    }
+
+    pub(super) fn ready(&self) -> usize {
+        self.lanes.iter().map(Lane::ready_len).sum()
+    }
+
+    /// Once and standing receivers.
+    pub(super) fn receivers(&self) -> usize {
+        self.waiters.once() + self.standing.len()
+    }
+
+    /// A message of a standing receiver is no longer leased: it waits again if it did not.
+    pub(super) fn credit_back(&mut self, key: (SessionId, RequestId)) {
+        let Some(standing) = self.standing.get_mut(&key) else { return };
+        let waited = standing.outstanding < standing.credit;
+        standing.outstanding -= 1;
+        if !waited && standing.outstanding < standing.credit {
+            self.waiters.park(standing.receiver.clone());
+        }
+    }
+
+    pub(super) fn counts(&self, partitions: &[Partition]) -> Counts {
+        let mut counts = Counts::default();
+        for (lane, partition) in self.lanes.iter().zip(partitions) {
+            lane.count(partition.log.len(), &mut counts);
+        }
+        counts
+    }
+
+    /// Brings the indexes up to date with a lane.
+    pub(super) fn reindex(&mut self, partition: u32, log: &Log) {
+        let several = self.lanes.len() > 1;
+        let Some(lane) = self.lanes.get_mut(partition as usize) else { return };
+        let key = |place: Option<(i64, u64)>| {
+            let (class, offset) = place.filter(|_| several)?;
+            Some((class, log.get(offset)?.message.sequence))
+        };
+        let (head, run_head) = (key(lane.takeable()), key(lane.run_takeable()));
+        let update = |index: &mut BTreeSet<_>, old: Option<(i64, Sequence)>, new: Option<_>| {
+            if old != new {
+                if let Some((class, sequence)) = old {
+                    index.remove(&(class, sequence, partition));
+                }
+                if let Some((class, sequence)) = new {
+                    index.insert((class, sequence, partition));
+                }
+            }
+        };
+        update(&mut self.heads, lane.head, head);
+        update(&mut self.runs, lane.run_head, run_head);
+        (lane.head, lane.run_head) = (head, run_head);
+    }
+
+    /// The first message that can be taken.
+    pub(super) fn first(&self) -> Option<Position> {
+        let partition = match self.lanes.as_slice() {
+            [_] => 0,
+            _ => self.heads.first()?.2,
+        };
+        let (_, offset) = self.lanes.get(partition as usize)?.takeable()?;
+        Some(Position { partition, offset })
+    }
+
+    /// The partition that is to be taken next.
+    pub(super) fn first_run(&self) -> Option<u32> {
+        match self.lanes.as_slice() {
+            [lane] => lane.run_takeable().map(|_| 0),
+            _ => self.runs.first().map(|(_, _, partition)| *partition),
+        }
+    }
+
+    /// Partitions with messages that can be taken, by the first of them. Of a single partition there is no index.
+    pub(super) fn heads(&self) -> impl Iterator<Item = (i64, Sequence, u32)> {
+        let single = (self.lanes.len() == 1).then_some((i64::MIN, Sequence(0), 0));
+        single.into_iter().chain(self.heads.iter().copied())
+    }
+
+    /// # Panics
+    /// When an index disagrees with the lanes (I1).
+    #[cfg(test)]
+    pub(super) fn check(&self, partitions: &[Partition], fifo: bool) {
+        assert_eq!(self.lanes.len(), partitions.len());
+        let (mut leased, mut heads, mut runs) = (0, BTreeSet::new(), BTreeSet::new());
+        for (number, (lane, partition)) in self.lanes.iter().zip(partitions).enumerate() {
+            lane.check(&partition.log, fifo);
+            leased += lane.leased_len() + lane.run.as_ref().map_or(0, |run| run.members.len());
+            let number = u32::try_from(number).unwrap();
+            let key = |(class, offset): (i64, u64)| {
+                (class, partition.log.get(offset).unwrap().message.sequence, number)
+            };
+            heads.extend(lane.takeable().map(key));
+            runs.extend(lane.run_takeable().map(key));
+        }
+        assert_eq!(leased, self.leased, "I5: leased");
+        if self.lanes.len() > 1 {
+            assert_eq!((heads, runs), (self.heads.clone(), self.runs.clone()), "I1: indexes");
+        }
+        self.waiters.check();
+        for standing in self.standing.values() {
+            let (session, request) = (standing.to.session, standing.to.request);
+            let waits = self.waiters.find(session, request).is_some();
+            assert_eq!(waits, standing.outstanding < standing.credit, "credit");
+        }
+    }
+}

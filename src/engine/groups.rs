@@ -1,0 +1,213 @@
+//! Making, removing and moving groups.
+
+use super::{
+    command::{SeekTo, Start, State},
+    effect::{Happened, Outcome},
+    group::Group,
+    lane::{Hold, Lane},
+    message::{Message, Position, Sequence},
+    moves::Ending,
+    queue::{Queue, WORK},
+    record::{Record, Standing},
+    settings::MessageOrder,
+    timers::Timer,
+};
+use crate::{
+    error::ErrorCode,
+    types::{GroupName, PartitionKey},
+};
+
+impl Queue {
+    pub(super) fn check_new_group(&self) -> Result<(), ErrorCode> {
+        let groups = self.by_name.len() + 1;
+        let lanes = self.by_key.len().saturating_mul(groups + 1);
+        if groups > self.config.groups_max || lanes > self.config.partitions_max.saturating_mul(10)
+        {
+            return Err(ErrorCode::TooManyGroups);
+        }
+        Ok(())
+    }
+
+    pub(super) fn open_group(
+        &mut self,
+        name: &GroupName,
+        start: Start,
+    ) -> Result<Outcome, ErrorCode> {
+        if self.by_name.contains_key(name) {
+            return Err(ErrorCode::GroupExists);
+        }
+        self.check_new_group()?;
+        self.come_into_being();
+        self.make_group(name, start);
+        Ok(Outcome::Done)
+    }
+
+    pub(super) fn make_group(&mut self, name: &GroupName, start: Start) -> u32 {
+        let group = u32::try_from(self.groups.len()).unwrap_or(u32::MAX);
+        let from = match start {
+            Start::All => Sequence(0),
+            Start::New => Sequence(self.last_sequence.0 + 1),
+            Start::From(time) => {
+                let first = self.partitions.iter().filter_map(|part| {
+                    let at = part.log.first_where(|message| message.sent_at >= time);
+                    part.log.get(at).map(|slot| slot.message.sequence)
+                });
+                first.min().unwrap_or(Sequence(self.last_sequence.0 + 1))
+            }
+        };
+        self.append(Record::GroupAdded { group, name: name.clone(), from });
+        self.add_group(group, name.clone(), from);
+        self.notify(Happened::GroupOpened, None, group, 0);
+        group
+    }
+
+    /// Also for a replay.
+    pub(super) fn add_group(&mut self, group: u32, name: GroupName, from: Sequence) {
+        while self.groups.len() <= group as usize {
+            self.groups.push(None);
+        }
+        let lanes = self.partitions.iter().map(|_| Lane::default()).collect();
+        let members = Group::new(Some(name.clone()), lanes);
+        if let Some(place) = self.groups.get_mut(group as usize) {
+            *place = Some(members);
+        }
+        self.by_name.insert(name, group);
+        for partition in 0..u32::try_from(self.partitions.len()).unwrap_or(u32::MAX) {
+            let Some(part) = self.partitions.get(partition as usize) else { continue };
+            let first = part.log.first_where(|message| message.sequence >= from);
+            self.enroll(group, partition, first);
+        }
+    }
+
+    /// A lane that has nothing begins at `first`: everything kept from there on is ready, delayed or blocked.
+    fn enroll(&mut self, group: u32, partition: u32, first: u64) {
+        let Some(part) = self.partitions.get(partition as usize) else { return };
+        let messages: Vec<_> =
+            part.log.from(first).map(|(_, slot)| std::sync::Arc::clone(&slot.message)).collect();
+        if let Some((members, log)) = self.lane(group, partition)
+            && let Some(lane) = members.lanes.get_mut(partition as usize)
+        {
+            lane.restart_at(first.min(log.end()));
+        }
+        // Those that are not fresh first: the others are what is left.
+        let is_fifo = self.settings.ordering == MessageOrder::Fifo;
+        let mut fresh = Vec::new();
+        for message in messages {
+            let position = message.position;
+            let hold = self.hold_for_newcomer(&message);
+            let is_over = self.over_at(&message) <= self.now;
+            self.reopen(group, position);
+            if hold == Hold::Ready && is_fifo && !is_over {
+                fresh.push(position);
+            } else {
+                self.place(group, position, (0, 0), hold);
+            }
+        }
+        fresh.into_iter().for_each(|position| self.place_fresh(group, position));
+        if let Some((members, log)) = self.lane(group, partition) {
+            if let Some(lane) = members.lanes.get_mut(partition as usize) {
+                lane.advance(log);
+            }
+            members.reindex(partition, log);
+        }
+    }
+
+    /// Where a message stands in a group that is new to it.
+    fn hold_for_newcomer(&self, message: &Message) -> Hold {
+        if self.parents.contains_key(&message.position) {
+            return Hold::Blocked;
+        }
+        match self.standing_of(message) {
+            Standing::Delayed { until } => Hold::Delayed(until),
+            _ => Hold::Ready,
+        }
+    }
+
+    /// A message that was settled and kept is open again; its result is the work group's.
+    fn reopen(&mut self, group: u32, position: Position) {
+        let retain = self.settings.retain_settled;
+        let Some(part) = self.partitions.get_mut(position.partition as usize) else { return };
+        let Some(slot) = part.log.get_mut(position.offset) else { return };
+        if let Some(ended) = slot.settled.take() {
+            self.timers.clear(ended.at.after(retain), Timer::Settled { position });
+            slot.settled = Some(ended).filter(|ended| group != WORK && ended.result.is_some());
+        }
+    }
+
+    pub(super) fn delete_group(&mut self, name: &GroupName) -> Result<Outcome, ErrorCode> {
+        let group = self.by_name.get(name).copied().ok_or(ErrorCode::GroupNotFound)?;
+        self.refuse_receivers(group, ErrorCode::GroupNotFound);
+        self.append(Record::GroupRemoved { group, at: self.now });
+        self.notify(Happened::GroupDeleted, None, group, 0);
+        self.remove_group(group);
+        Ok(Outcome::Done)
+    }
+
+    /// Also for a replay.
+    pub(super) fn remove_group(&mut self, group: u32) {
+        let open = self.positions(group, |state| state != State::Done);
+        for position in &open {
+            self.lift(group, *position);
+        }
+        if let Some(name) = self.name_of(group) {
+            self.by_name.remove(&name);
+        }
+        if let Some(place) = self.groups.get_mut(group as usize) {
+            *place = None;
+        }
+        for position in open {
+            self.settle_slot(position, self.now, None);
+        }
+    }
+
+    pub(super) fn seek(
+        &mut self,
+        group: Option<&GroupName>,
+        partition: Option<&PartitionKey>,
+        to: SeekTo,
+    ) -> Result<Outcome, ErrorCode> {
+        let group = self.named(group)?;
+        let mut partitions: Vec<u32> = match partition {
+            Some(key) => self.by_key.get(key).copied().into_iter().collect(),
+            None => self.by_key.values().copied().collect(),
+        };
+        partitions.sort_unstable();
+        for partition in partitions {
+            let Some(part) = self.partitions.get(partition as usize) else { continue };
+            let offset = match to {
+                SeekTo::Start => 0,
+                SeekTo::End => part.log.end(),
+                SeekTo::Time(time) => part.log.first_where(|message| message.sent_at >= time),
+            };
+            let at = self.now;
+            self.append(Record::Sought { group, partition, offset, at });
+            let skipped = self.move_lane(group, partition, offset);
+            if group == WORK {
+                for position in &skipped {
+                    self.ended(*position, &Ending::Done(None), 0, 0);
+                }
+            }
+            for position in skipped {
+                self.settle_slot(position, at, None);
+            }
+        }
+        self.notify(Happened::Sought, None, group, 0);
+        Ok(Outcome::Done)
+    }
+
+    /// Moves a lane; returns the messages that it is done with by that. They are still there. Also for a replay.
+    pub(super) fn move_lane(&mut self, group: u32, partition: u32, first: u64) -> Vec<Position> {
+        self.end_run(group, partition);
+        let Some(part) = self.partitions.get(partition as usize) else { return Vec::new() };
+        let offsets: Vec<u64> = part.log.from(0).map(|(offset, _)| offset).collect();
+        let mut skipped = Vec::new();
+        for offset in offsets {
+            let position = Position { partition, offset };
+            if self.lift(group, position).is_some() && offset < first {
+                skipped.push(position);
+            }
+        }
+        self.enroll(group, partition, first);
+        skipped
+    }
+}

@@ -1,0 +1,446 @@
+//! A queue as it is at one moment, to be kept instead of the records that led to it.
+//!
+//! Messages are apart from the rest, in blocks of their partition: they hardly ever change, so a block is written once, and
+//! what becomes of its messages is in the image, which is small. What ends with a crash is in no image: leases,
+//! receivers, watchers, prepared transactions. A leased message is ready in it.
+
+use std::sync::Arc;
+
+use super::{
+    group::Group,
+    known::{KnownId, KnownKey},
+    lane::{Delivery, Hold, Lane},
+    log::{Ended, Slot},
+    message::{Message, Position, Sequence},
+    partition::{Gathering, Partition},
+    queue::{Parent, Queue, QueueConfig, WORK},
+    record::{RecordNumber, Standing},
+    schedule::ScheduleSpec,
+    send::hold_of,
+    settings::{FOREVER, QueueSettings},
+    timers::Timer,
+    view::{Status, Totals},
+};
+use crate::types::{GroupName, PartitionKey, Payload, ScheduleName, Timestamp};
+
+/// Offsets of one block.
+const BLOCK: u64 = 1024;
+
+/// All of a queue but its messages.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the fields are those of the queue")]
+pub struct Image {
+    pub last_record: RecordNumber,
+    pub last_sequence: Sequence,
+    pub generation: u64,
+    pub now: Timestamp,
+    pub status: Status,
+    pub paused: bool,
+    pub settings: Box<QueueSettings>,
+    pub totals: Totals,
+    pub partitions: Vec<PartitionImage>,
+    /// By number; the work group is the first.
+    pub groups: Vec<Option<GroupImage>>,
+    /// Own ids of messages that are no longer kept.
+    pub ids: Vec<(Arc<str>, Position, Timestamp)>,
+    pub keys: Vec<KeyImage>,
+    pub parents: Vec<(Position, Vec<Parent>)>,
+    pub schedules: Vec<(ScheduleName, Box<ScheduleSpec>, Option<Timestamp>)>,
+    pub settled: Vec<SettledImage>,
+    /// Deliveries that the rate still counts.
+    pub deliveries: Vec<Timestamp>,
+}
+
+/// A partition.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the fields are those of the partition")]
+pub struct PartitionImage {
+    pub key: PartitionKey,
+    /// Not so after the queue was deleted, until it is used again.
+    pub is_there: bool,
+    /// Offset of the next message.
+    pub end: u64,
+    /// Offsets of the kept messages: the first, and how many follow it at once, itself included.
+    pub live: Vec<(u64, u64)>,
+    /// When its window closes, and how many messages are in it.
+    pub gathering: Option<(Timestamp, u32)>,
+}
+
+/// A group.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the fields are those of the group")]
+pub struct GroupImage {
+    pub name: Option<GroupName>,
+    /// By number of the partition.
+    pub lanes: Vec<LaneImage>,
+}
+
+/// Where a group stands in a partition.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the fields are those of the lane")]
+pub struct LaneImage {
+    pub next: u64,
+    pub failures: u32,
+    /// What is neither done before `next` nor fresh: offset, attempts, failures, where it stands.
+    pub deliveries: Vec<(u64, u32, u32, Standing)>,
+}
+
+/// A dedup key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the fields are those of the key")]
+pub struct KeyImage {
+    pub partition: u32,
+    pub key: Arc<str>,
+    pub position: Position,
+    pub id: Option<Arc<str>>,
+    pub content: Option<u64>,
+    pub forget_at: Option<Timestamp>,
+}
+
+/// What is known of the end of a kept message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the fields are those of the message's slot")]
+pub struct SettledImage {
+    pub position: Position,
+    pub at: Timestamp,
+    pub result: Option<Payload>,
+}
+
+/// Messages of one block of a partition.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BlockImage {
+    /// Number of the partition.
+    pub partition: u32,
+    /// Number of the block.
+    pub block: u64,
+    /// Those that were kept when the block was saved, by offset. Some may be gone by now.
+    pub messages: Vec<Arc<Message>>,
+}
+
+/// Image and blocks do not belong together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a saved queue lacks some of its messages")]
+pub struct Damaged;
+
+impl Image {
+    /// The blocks that hold messages which count: number of the partition, first and last number of a block.
+    #[must_use]
+    pub fn needed_blocks(&self) -> Vec<(u32, u64, u64)> {
+        let mut needed: Vec<(u32, u64, u64)> = Vec::new();
+        for (partition, part) in (0..).zip(&self.partitions) {
+            for (first, count) in &part.live {
+                let (from, to) = (first / BLOCK, (first + count - 1) / BLOCK);
+                match needed.last_mut() {
+                    Some((same, _, last)) if *same == partition && *last + 1 >= from => *last = to,
+                    _ => needed.push((partition, from, to)),
+                }
+            }
+        }
+        needed
+    }
+}
+
+/// Where a lane's fresh messages begin, and its deliveries that are not yet restored.
+type LaneLeft<'a> = (u64, &'a [(u64, u32, u32, Standing)]);
+
+impl Queue {
+    /// All but the messages.
+    #[must_use]
+    pub fn image(&self) -> Image {
+        let group = |group: &Group| GroupImage {
+            name: group.name.clone(),
+            lanes: group.lanes.iter().map(lane_image).collect(),
+        };
+        let mut settled = Vec::new();
+        let mut partitions = Vec::with_capacity(self.partitions.len());
+        for (partition, part) in (0..).zip(&self.partitions) {
+            let mut live: Vec<(u64, u64)> = Vec::new();
+            for (offset, slot) in part.log.from(0) {
+                match live.last_mut() {
+                    Some((first, count)) if *first + *count == offset => *count += 1,
+                    _ => live.push((offset, 1)),
+                }
+                if let Some(Ended { at, result }) = slot.settled.as_deref() {
+                    let position = Position { partition, offset };
+                    settled.push(SettledImage { position, at: *at, result: result.clone() });
+                }
+            }
+            partitions.push(PartitionImage {
+                key: part.key.clone(),
+                is_there: self.by_key.get(&part.key) == Some(&partition),
+                end: part.log.end(),
+                live,
+                gathering: part.gathering.map(|open| (open.closes_at, open.messages)),
+            });
+        }
+        let forgotten = |(id, known): (&Arc<str>, &KnownId)| {
+            Some((Arc::clone(id), known.position, known.forget_at?))
+        };
+        let key = |((partition, key), known): (&(u32, Arc<str>), &KnownKey)| {
+            let KnownKey { position, id, content, forget_at } = known.clone();
+            KeyImage {
+                partition: *partition,
+                key: Arc::clone(key),
+                position,
+                id,
+                content,
+                forget_at,
+            }
+        };
+        let parents = self.parents.iter();
+        let schedules = self.schedules.iter();
+        Image {
+            last_record: self.last_record,
+            last_sequence: self.last_sequence,
+            generation: self.next_generation,
+            now: self.now,
+            status: self.status,
+            paused: self.paused,
+            settings: Box::new(self.settings.clone()),
+            totals: self.totals,
+            partitions,
+            groups: self.groups.iter().map(|one| one.as_ref().map(group)).collect(),
+            ids: self.known.ids.iter().filter_map(forgotten).collect(),
+            keys: self.known.keys.iter().map(key).collect(),
+            parents: parents.map(|(child, of)| (*child, of.iter().cloned().collect())).collect(),
+            schedules: schedules
+                .map(|(name, schedule)| (name.clone(), schedule.spec.clone(), schedule.next))
+                .collect(),
+            settled,
+            deliveries: self.deliveries.iter().copied().collect(),
+        }
+    }
+
+    /// The blocks with messages that no earlier call has returned, or not as they are now.
+    pub fn unsaved_blocks(&mut self) -> Vec<BlockImage> {
+        let mut blocks: Vec<BlockImage> = Vec::new();
+        for (partition, part) in (0..).zip(&mut self.partitions) {
+            let end = part.log.end();
+            let first_new = if part.saved_to < end { part.saved_to / BLOCK } else { u64::MAX };
+            for block in std::mem::take(&mut part.changed).range(..first_new) {
+                blocks.extend(block_image(part, partition, *block));
+            }
+            let mut next = first_new.checked_mul(BLOCK);
+            while let Some(offset) = next.and_then(|from| part.log.next_at(from)) {
+                blocks.extend(block_image(part, partition, offset / BLOCK));
+                next = Some((offset / BLOCK + 1) * BLOCK);
+            }
+            part.saved_to = end;
+        }
+        blocks
+    }
+
+    /// What was returned by [`Self::unsaved_blocks`] was not saved: all is returned again.
+    pub fn forget_saved(&mut self) {
+        self.partitions.iter_mut().for_each(|part| part.saved_to = 0);
+    }
+
+    /// A message that may be in a saved block is another one now.
+    pub(super) fn has_changed(&mut self, position: Position) {
+        if let Some(part) = self.partitions.get_mut(position.partition as usize)
+            && position.offset < part.saved_to
+        {
+            part.changed.insert(position.offset / BLOCK);
+        }
+    }
+
+    /// Messages in leases, over all groups.
+    #[must_use]
+    pub fn leased(&self) -> usize {
+        self.groups.iter().flatten().map(|group| group.leased).sum()
+    }
+
+    /// A queue from its image and its blocks, in order.
+    ///
+    /// # Errors
+    /// [`Damaged`].
+    pub fn restore(
+        config: QueueConfig,
+        image: Image,
+        blocks: impl IntoIterator<Item = BlockImage>,
+    ) -> Result<Self, Damaged> {
+        let mut queue = Self::new(config);
+        let generation = queue.next_generation.max(image.generation);
+        (queue.now, queue.moment, queue.next_generation) = (image.now, image.now, generation);
+        (queue.status, queue.paused, queue.settings) =
+            (image.status, image.paused, *image.settings);
+        queue.totals = image.totals;
+        queue.deliveries = image.deliveries.into();
+        for part in &image.partitions {
+            queue.restore_partition(part);
+        }
+        queue.groups.clear();
+        for (number, group) in (0..).zip(&image.groups) {
+            queue.groups.push(group.as_ref().map(restore_group));
+            if let Some(GroupImage { name: Some(name), .. }) = group {
+                queue.by_name.insert(name.clone(), number);
+            }
+        }
+        queue.restore_messages(&image.partitions, &image.groups, blocks)?;
+        for SettledImage { position, at, result } in image.settled {
+            queue.restore_settled(position, Ended { at, result });
+        }
+        for (id, position, forget_at) in image.ids {
+            queue.timers.set(forget_at, Timer::Id { id: Arc::clone(&id) });
+            queue.known.ids.insert(id, KnownId { position, forget_at: Some(forget_at) });
+        }
+        for KeyImage { partition, key, position, id, content, forget_at } in image.keys {
+            if let Some(at) = forget_at {
+                queue.timers.set(at, Timer::Key { partition, key: Arc::clone(&key) });
+            }
+            queue
+                .known
+                .keys
+                .insert((partition, key), KnownKey { position, id, content, forget_at });
+        }
+        for (child, parents) in image.parents {
+            queue.wait_for(child, Some(&parents.into_iter().collect()));
+        }
+        for (name, spec, next) in image.schedules {
+            queue.set_schedule(name, spec, next);
+        }
+        (queue.last_record, queue.last_sequence) = (image.last_record, image.last_sequence);
+        // Nobody waits, and nobody watches.
+        queue.unserved.clear();
+        queue.effects.clear();
+        Ok(queue)
+    }
+
+    fn restore_partition(&mut self, image: &PartitionImage) {
+        let number = u32::try_from(self.partitions.len()).unwrap_or(u32::MAX);
+        let mut part = Partition::new(image.key.clone());
+        if let Some((closes_at, messages)) = image.gathering {
+            part.gathering = Some(Gathering { closes_at, messages });
+            self.timers.set(closes_at, Timer::Window { partition: number });
+        }
+        self.partitions.push(part);
+        if image.is_there {
+            if image.key == PartitionKey::default() {
+                self.default_partition = Some(number);
+            }
+            self.by_key.insert(image.key.clone(), number);
+        }
+    }
+
+    fn restore_messages(
+        &mut self,
+        partitions: &[PartitionImage],
+        groups: &[Option<GroupImage>],
+        blocks: impl IntoIterator<Item = BlockImage>,
+    ) -> Result<(), Damaged> {
+        let mut messages = blocks.into_iter().flat_map(|block| block.messages).peekable();
+        for (partition, image) in (0..).zip(partitions) {
+            // Deliveries of each group, in the order of the messages.
+            let mut deliveries: Vec<_> = groups
+                .iter()
+                .map(|group| {
+                    let lane = group.as_ref().and_then(|group| group.lanes.get(partition as usize));
+                    (
+                        lane.map_or(0, |lane| lane.next),
+                        lane.map_or(&[][..], |lane| &lane.deliveries),
+                    )
+                })
+                .collect();
+            let live = image.live.iter().flat_map(|(first, count)| *first..*first + *count);
+            for offset in live {
+                let position = Position { partition, offset };
+                while messages.next_if(|message| message.position < position).is_some() {}
+                let message = messages.next_if(|message| message.position == position);
+                self.restore_message(message.ok_or(Damaged)?, &mut deliveries);
+            }
+            let Some(part) = self.partitions.get_mut(partition as usize) else { continue };
+            part.log.skip_to(image.end);
+            part.saved_to = image.end;
+            for group in self.groups.iter_mut().flatten() {
+                if let Some(lane) = group.lanes.get_mut(partition as usize) {
+                    lane.advance(&part.log);
+                }
+                group.reindex(partition, &part.log);
+            }
+            if self.settings.retain_open != FOREVER {
+                self.watch_oldest(partition);
+            }
+        }
+        Ok(())
+    }
+
+    /// Puts a message where it was, and where each group has it: `next` of the group's lane, and what is left of its deliveries.
+    fn restore_message(&mut self, message: Arc<Message>, groups: &mut [LaneLeft<'_>]) {
+        let position = message.position;
+        self.messages += 1;
+        self.bytes += message.body.len();
+        if let Some(at) = message.expires_at {
+            self.timers.set(at, Timer::Expiry { position });
+        }
+        if let Some(id) = message.options.as_ref().and_then(|options| options.id.clone()) {
+            self.known.ids.insert(id, KnownId { position, forget_at: None });
+        }
+        if let Some(part) = self.partitions.get_mut(position.partition as usize) {
+            part.log.skip_to(position.offset);
+            part.log.push(Slot { message, open: 0, dead: 0, settled: None });
+        }
+        for (group, (next, deliveries)) in (WORK..).zip(groups) {
+            match deliveries.split_first() {
+                Some(((at, attempts, failures, standing), rest)) if *at == position.offset => {
+                    *deliveries = rest;
+                    match standing {
+                        Standing::Done { .. } | Standing::Dropped { .. } => {
+                            self.finish(group, position)
+                        }
+                        _ => self.place(group, position, (*attempts, *failures), hold_of(standing)),
+                    }
+                }
+                _ if position.offset >= *next && self.group(group).is_some() => {
+                    self.restore_fresh(group, position);
+                }
+                _ => {}
+            }
+        }
+    }
+
+    fn restore_settled(&mut self, position: Position, ended: Ended) {
+        let ends_at = ended.at.after(self.settings.retain_settled);
+        let Some(part) = self.partitions.get_mut(position.partition as usize) else { return };
+        let Some(slot) = part.log.get_mut(position.offset) else { return };
+        if slot.open == 0 && slot.dead == 0 {
+            self.timers.set(ends_at, Timer::Settled { position });
+        }
+        slot.settled = Some(Box::new(ended));
+    }
+}
+
+fn lane_image(lane: &Lane) -> LaneImage {
+    let standing = |delivery: &Delivery| match &delivery.hold {
+        Hold::Ready | Hold::Leased(_) | Hold::InRun => Standing::Ready,
+        Hold::Delayed(until) => Standing::Delayed { until: *until },
+        Hold::Held => Standing::Held,
+        Hold::Blocked => Standing::Blocked,
+        Hold::Dead { at, reason } => Standing::Dead { at: *at, reason: Arc::clone(reason) },
+        Hold::Done => Standing::Done { at: Timestamp(0), result: None },
+    };
+    let deliveries = lane.exceptions();
+    LaneImage {
+        next: lane.next,
+        failures: lane.failures,
+        deliveries: deliveries
+            .map(|(offset, one)| (offset, one.attempts, one.failures, standing(one)))
+            .collect(),
+    }
+}
+
+fn restore_group(image: &GroupImage) -> Group {
+    let lane = |image: &LaneImage| {
+        let mut lane = Lane::starting_at(image.next);
+        lane.failures = image.failures;
+        lane
+    };
+    Group::new(image.name.clone(), image.lanes.iter().map(lane).collect())
+}
+
+/// None: nothing in it is kept.
+fn block_image(part: &Partition, partition: u32, block: u64) -> Option<BlockImage> {
+    let end = (block + 1) * BLOCK;
+    let kept = part.log.from(block * BLOCK).take_while(|(offset, _)| *offset < end);
+    let messages: Vec<_> = kept.map(|(_, slot)| Arc::clone(&slot.message)).collect();
+    (!messages.is_empty()).then_some(BlockImage { partition, block, messages })
+}

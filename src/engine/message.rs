@@ -1,0 +1,185 @@
+//! A message, and what a sender may say about one.
+
+use std::{fmt, str::FromStr, sync::Arc};
+
+use super::{record::RecordNumber, settings::Backoff};
+use crate::types::{Millis, PartitionKey, Payload, Timestamp};
+
+/// A message's place among all of its queue: 1, 2, 3 … in the order of sending. Never reused.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Sequence(pub u64);
+
+/// Where a message is: the number of its partition and its offset in it, both from 0. Never reused.
+///
+/// Written `PARTITION-OFFSET`, and this is the id of a message whose sender gave it none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Position {
+    /// Which partition.
+    pub partition: u32,
+    /// Where in it.
+    pub offset: u64,
+}
+
+impl fmt::Display for Position {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}-{}", self.partition, self.offset)
+    }
+}
+
+impl FromStr for Position {
+    type Err = ();
+
+    /// Only the one way of writing it: no signs, no leading zeros.
+    fn from_str(text: &str) -> Result<Self, ()> {
+        let (partition, offset) = text.split_once('-').ok_or(())?;
+        let position = Self {
+            partition: partition.parse().map_err(|_| ())?,
+            offset: offset.parse().map_err(|_| ())?,
+        };
+        if position.to_string() == text { Ok(position) } else { Err(()) }
+    }
+}
+
+/// What becomes of a message when one that it depends on is given up, cancelled, or past its time.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum ParentFailed {
+    /// It goes on waiting: the parent may be redriven.
+    #[default]
+    Wait,
+    /// It is given up, too.
+    Fail,
+    /// That parent counts as done.
+    Run,
+}
+
+/// How a key is used that a message was sent with before.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum OnDuplicate {
+    /// The first message stays; this one is not added.
+    #[default]
+    Keep,
+    /// The first message, if nobody has taken it yet, gets this body and delay; its place stays.
+    Replace,
+}
+
+/// A key: two messages of one partition with the same key are the same message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DedupKey {
+    /// 1 to 255 bytes.
+    pub text: Arc<str>,
+    /// How long it is remembered; none: the queue's window.
+    pub window: Option<Millis>,
+    /// Remembered only until the message is done or given up.
+    pub until_settled: bool,
+    /// What happens on a repetition.
+    pub on_duplicate: OnDuplicate,
+}
+
+/// What few messages have.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Options {
+    /// The sender's own id, unique among the messages that the queue knows.
+    pub id: Option<Arc<str>>,
+    /// The dedup key.
+    pub key: Option<DedupKey>,
+    /// Higher first. Only looked at with the priority ordering.
+    pub priority: i32,
+    /// Not ready before this is over; none: the queue's delay.
+    pub delay: Option<Millis>,
+    /// Not ready before; wins over `delay`.
+    pub not_before: Option<Timestamp>,
+    /// Good for so long; none: the queue's.
+    pub ttl: Option<Millis>,
+    /// No longer good from then on. The deadline ordering takes the earliest first.
+    pub deadline: Option<Timestamp>,
+    /// What kind of message this is; opaque.
+    pub kind: Option<Arc<str>>,
+    /// For filters; sorted by name.
+    pub labels: Vec<(Arc<str>, Arc<str>)>,
+    /// A JSON object that the engine does not look at.
+    pub headers: Option<Payload>,
+    /// Failures until it is given up, instead of the queue's; 0: never.
+    pub attempts_max: Option<u32>,
+    /// Instead of the queue's.
+    pub backoff: Option<Backoff>,
+    /// Ids of the messages that must be done before this one is ready.
+    pub depends_on: Vec<Arc<str>>,
+    /// When one of them is given up.
+    pub parent_failed: ParentFailed,
+}
+
+/// A message to be sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewMessage {
+    /// None: the default partition.
+    pub partition: Option<PartitionKey>,
+    /// The body.
+    pub body: Payload,
+    /// None: nothing but the queue's defaults.
+    pub options: Option<Box<Options>>,
+}
+
+impl From<Payload> for NewMessage {
+    fn from(body: Payload) -> Self {
+        Self { partition: None, body, options: None }
+    }
+}
+
+/// A message in a queue. Never changes; what changes is where its delivery stands.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Message {
+    /// Its place among all.
+    pub sequence: Sequence,
+    /// Its place in its partition.
+    pub position: Position,
+    /// When it was sent.
+    pub sent_at: Timestamp,
+    /// The record that made it: a delivery rests on it.
+    pub sent_in: RecordNumber,
+    /// No longer good from then on: the earlier of ttl and deadline.
+    pub expires_at: Option<Timestamp>,
+    /// The body.
+    pub body: Payload,
+    /// What its sender said about it.
+    pub options: Option<Box<Options>>,
+}
+
+impl Message {
+    /// The sender's id, or the position.
+    #[must_use]
+    pub fn id(&self) -> String {
+        match self.options.as_ref().and_then(|options| options.id.as_ref()) {
+            Some(id) => id.to_string(),
+            None => self.position.to_string(),
+        }
+    }
+
+    pub(super) fn priority(&self) -> i32 {
+        self.options.as_ref().map_or(0, |options| options.priority)
+    }
+
+    pub(super) fn deadline(&self) -> Option<Timestamp> {
+        self.options.as_ref().and_then(|options| options.deadline)
+    }
+
+    /// Whether it has all these labels.
+    pub(super) fn has_labels(&self, labels: &[(Arc<str>, Arc<str>)]) -> bool {
+        let own = self.options.as_ref().map_or(&[][..], |options| &options.labels);
+        labels.iter().all(|label| own.contains(label))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_position_is_written_in_one_way() {
+        let position = Position { partition: 3, offset: 17 };
+        assert_eq!("3-17".parse(), Ok(position));
+        assert_eq!(position.to_string(), "3-17");
+        for other in ["3-", "-3", "03-17", "3-+17", "3-17-", "a", "", "4294967296-0"] {
+            assert_eq!(other.parse::<Position>(), Err(()), "{other}");
+        }
+    }
+}

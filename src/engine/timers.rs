@@ -1,0 +1,85 @@
+//! What is to happen when. At the same moment in the order of the list below.
+
+use std::{collections::BTreeSet, sync::Arc};
+
+use super::message::Position;
+use crate::types::{RequestId, ScheduleName, SessionId, Timestamp};
+
+/// Something that happens at a time.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Timer {
+    /// The lease of a message ends.
+    Lease { group: u32, position: Position },
+    /// The lease of a partition ends.
+    Run { group: u32, partition: u32 },
+    /// A delayed message becomes ready.
+    Visible { group: u32, position: Position },
+    /// A window closes.
+    Window { partition: u32 },
+    /// A message is no longer good.
+    Expiry { position: Position },
+    /// The oldest messages of a partition are too old.
+    Oldest { partition: u32 },
+    /// A settled message has been kept long enough.
+    Settled { position: Position },
+    /// A dead letter has been kept long enough.
+    Dead { group: u32, position: Position },
+    /// An id has been remembered long enough.
+    Id { id: Arc<str> },
+    /// A key has been remembered long enough.
+    Key { partition: u32, key: Arc<str> },
+    /// A schedule's message is to be sent.
+    Schedule { name: ScheduleName },
+    /// The rate allows another delivery.
+    Rate,
+    /// Somebody has waited for a result long enough.
+    Await { position: Position, ticket: u64 },
+    /// A receiver has waited long enough.
+    Receiver { group: u32, session: SessionId, request: RequestId, ticket: u64 },
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Timers {
+    timers: BTreeSet<(Timestamp, Timer)>,
+    /// When the class of a message that waits in a group changes. That comes first, whatever else is due.
+    ageing: BTreeSet<(Timestamp, u32, Position)>,
+}
+
+impl Timers {
+    pub(super) fn set(&mut self, at: Timestamp, timer: Timer) {
+        self.timers.insert((at, timer));
+    }
+
+    pub(super) fn clear(&mut self, at: Timestamp, timer: Timer) {
+        self.timers.remove(&(at, timer));
+    }
+
+    pub(super) fn set_ageing(&mut self, at: Timestamp, group: u32, position: Position) {
+        self.ageing.insert((at, group, position));
+    }
+
+    pub(super) fn clear_ageing(&mut self, at: Timestamp, group: u32, position: Position) {
+        self.ageing.remove(&(at, group, position));
+    }
+
+    pub(super) fn first(&self) -> Option<&(Timestamp, Timer)> {
+        self.timers.first()
+    }
+
+    pub(super) fn next(&self) -> Option<Timestamp> {
+        let ageing = self.ageing.first().map(|(at, _, _)| *at);
+        self.first().map(|(at, _)| *at).into_iter().chain(ageing).min()
+    }
+
+    /// Removes and returns the first message that is to age.
+    pub(super) fn pop_ageing(&mut self, now: Timestamp) -> Option<(u32, Position)> {
+        self.ageing.first().filter(|(at, _, _)| *at <= now)?;
+        self.ageing.pop_first().map(|(_, group, position)| (group, position))
+    }
+
+    /// Removes and returns the first one that is due.
+    pub(super) fn pop_due(&mut self, now: Timestamp) -> Option<(Timestamp, Timer)> {
+        self.timers.first().filter(|(at, _)| *at <= now)?;
+        self.timers.pop_first()
+    }
+}

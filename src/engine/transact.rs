@@ -1,0 +1,108 @@
+//! Several changes together or not at all: of one queue at once, of several in two steps.
+//!
+//! `Prepare` checks everything and keeps what is needed: leases do not end, and there is room. So `Commit` cannot
+//! fail. In between the queue serves everybody else.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{
+    command::Transaction,
+    effect::{LeaseId, Outcome, Settled},
+    queue::Queue,
+    view::Status,
+};
+use crate::error::ErrorCode;
+
+/// A transaction that is prepared.
+#[derive(Debug)]
+pub(super) struct Prepared {
+    transaction: Transaction,
+    bytes: usize,
+}
+
+impl Queue {
+    pub(super) fn transact(&mut self, transaction: Transaction) -> Result<Outcome, ErrorCode> {
+        self.check_transaction(&transaction)?;
+        self.carry_out(transaction)
+    }
+
+    pub(super) fn prepare(
+        &mut self,
+        ticket: u64,
+        transaction: Transaction,
+    ) -> Result<Outcome, ErrorCode> {
+        if self.prepared.contains_key(&ticket) {
+            return Err(ErrorCode::InvalidRequest);
+        }
+        self.check_transaction(&transaction)?;
+        self.pin(&leases(&transaction), Some(ticket));
+        let bytes = transaction.sends.iter().map(|message| message.body.len()).sum();
+        self.reserved_messages += transaction.sends.len();
+        self.reserved_bytes += bytes;
+        self.prepared.insert(ticket, Prepared { transaction, bytes });
+        Ok(Outcome::Prepared)
+    }
+
+    fn take_prepared(&mut self, ticket: u64) -> Option<Transaction> {
+        let Prepared { transaction, bytes } = self.prepared.remove(&ticket)?;
+        self.reserved_messages -= transaction.sends.len();
+        self.reserved_bytes -= bytes;
+        self.pin(&leases(&transaction), None);
+        Some(transaction)
+    }
+
+    pub(super) fn commit(&mut self, ticket: u64) -> Result<Outcome, ErrorCode> {
+        let transaction = self.take_prepared(ticket).ok_or(ErrorCode::NotFound)?;
+        self.carry_out(transaction)
+    }
+
+    pub(super) fn abort(&mut self, ticket: u64) -> Result<Outcome, ErrorCode> {
+        let transaction = self.take_prepared(ticket).ok_or(ErrorCode::NotFound)?;
+        self.end_overdue(&leases(&transaction));
+        Ok(Outcome::Done)
+    }
+
+    fn check_transaction(&self, transaction: &Transaction) -> Result<(), ErrorCode> {
+        let Transaction { settles, sends } = transaction;
+        if !sends.is_empty() && self.status == Status::Closed {
+            return Err(ErrorCode::QueueClosed);
+        }
+        let mut seen = BTreeSet::new();
+        let mut of_runs: BTreeMap<(u32, u32), usize> = BTreeMap::new();
+        for (lease, _) in settles {
+            let live = self.named_lease(*lease).filter(|live| live.pinned.is_none());
+            if live.is_none() || !seen.insert(*lease) {
+                return Err(ErrorCode::LeaseLost);
+            }
+            *of_runs.entry((lease.group, lease.position.partition)).or_default() += 1;
+        }
+        for ((group, partition), count) in of_runs {
+            let run = self.lane_of(group, partition).and_then(|lane| lane.run.as_ref());
+            if run.is_some_and(|run| run.members.len() != count) {
+                return Err(ErrorCode::LeaseLost);
+            }
+        }
+        if sends.is_empty() {
+            return Ok(());
+        }
+        self.check_send(sends)?;
+        let bytes = sends.iter().map(|message| message.body.len()).sum();
+        self.check_room(sends.len(), bytes)
+    }
+
+    fn carry_out(&mut self, transaction: Transaction) -> Result<Outcome, ErrorCode> {
+        let Transaction { settles, sends } = transaction;
+        let mut settled = vec![Settled::Lost; settles.len()];
+        self.settle_items(settles, |at, result| {
+            if let Some(place) = settled.get_mut(at) {
+                *place = result;
+            }
+        });
+        let sent = self.send_admitted(sends)?;
+        Ok(Outcome::Transacted { settled, sent })
+    }
+}
+
+fn leases(transaction: &Transaction) -> Vec<LeaseId> {
+    transaction.settles.iter().map(|(lease, _)| *lease).collect()
+}

@@ -1,0 +1,295 @@
+//! A queue as it is: its image, and its messages by the block.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::{
+    NotARecord,
+    table::{Reader, Written, fields, kinds},
+};
+use crate::engine::{
+    BlockImage, GroupImage, Image, KeyImage, LaneImage, Message, Parent, PartitionImage,
+    RecordNumber, SettledImage, Standing, Status, Totals,
+};
+
+/// The version of what follows.
+const FORMAT: u8 = 1;
+
+/// An image's bytes.
+#[must_use]
+pub fn encode_image(image: &Image) -> Vec<u8> {
+    let mut out = vec![FORMAT];
+    image.put(&mut out);
+    out
+}
+
+/// Reads an image that fills `bytes`.
+///
+/// # Errors
+/// [`NotARecord`].
+pub fn decode_image(bytes: Bytes) -> Result<Image, NotARecord> {
+    whole(bytes)
+}
+
+/// A block's bytes, without its numbers.
+#[must_use]
+pub fn encode_block(block: &BlockImage) -> Vec<u8> {
+    let mut out = vec![FORMAT];
+    block.messages.put(&mut out);
+    out
+}
+
+/// Reads a block that fills `bytes`.
+///
+/// # Errors
+/// [`NotARecord`].
+pub fn decode_block(partition: u32, block: u64, bytes: Bytes) -> Result<BlockImage, NotARecord> {
+    let messages: Vec<Arc<Message>> = whole(bytes)?;
+    Ok(BlockImage { partition, block, messages })
+}
+
+fn whole<T: Written>(mut bytes: Bytes) -> Result<T, NotARecord> {
+    let mut reader = Reader { bytes: &mut bytes, number: RecordNumber(0) };
+    if reader.byte()? != FORMAT {
+        return Err(NotARecord);
+    }
+    let value = T::get(&mut reader)?;
+    if bytes.is_empty() { Ok(value) } else { Err(NotARecord) }
+}
+
+fields!(Image {
+    last_record,
+    last_sequence,
+    generation,
+    now,
+    status,
+    paused,
+    settings,
+    totals,
+    partitions,
+    groups,
+    ids,
+    keys,
+    parents,
+    schedules,
+    settled,
+    deliveries
+});
+
+fields!(PartitionImage { key, is_there, end, live, gathering });
+
+fields!(GroupImage { name, lanes });
+
+fields!(LaneImage { next, failures, deliveries });
+
+fields!(KeyImage { partition, key, position, id, content, forget_at });
+
+fields!(SettledImage { position, at, result });
+
+fields!(Totals {
+    sent,
+    duplicates,
+    delivered,
+    done,
+    retried,
+    released,
+    leases_expired,
+    dead,
+    dropped,
+    cancelled
+});
+
+kinds!(Status { 1 Absent 2 Open 3 Closed });
+
+/// `1 | position` or `2 | text id`
+impl Written for Parent {
+    fn put(&self, out: &mut Vec<u8>) {
+        match self {
+            Self::Position(position) => {
+                out.push(1);
+                position.put(out);
+            }
+            Self::Id(id) => {
+                out.push(2);
+                id.put(out);
+            }
+        }
+    }
+
+    fn get(reader: &mut Reader<'_>) -> Result<Self, NotARecord> {
+        match reader.byte()? {
+            1 => Written::get(reader).map(Self::Position),
+            2 => Written::get(reader).map(Self::Id),
+            _ => Err(NotARecord),
+        }
+    }
+}
+
+impl<A: Written, B: Written, C: Written> Written for (A, B, C) {
+    fn put(&self, out: &mut Vec<u8>) {
+        self.0.put(out);
+        self.1.put(out);
+        self.2.put(out);
+    }
+
+    fn get(reader: &mut Reader<'_>) -> Result<Self, NotARecord> {
+        Ok((A::get(reader)?, B::get(reader)?, C::get(reader)?))
+    }
+}
+
+/// A delivery: offset, attempts, failures, where it stands.
+impl Written for (u64, u32, u32, Standing) {
+    fn put(&self, out: &mut Vec<u8>) {
+        self.0.put(out);
+        self.1.put(out);
+        self.2.put(out);
+        self.3.put(out);
+    }
+
+    fn get(reader: &mut Reader<'_>) -> Result<Self, NotARecord> {
+        Ok((u64::get(reader)?, u32::get(reader)?, u32::get(reader)?, Standing::get(reader)?))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        engine::{
+            Command, DedupKey, NewMessage, OnDuplicate, Options, Outcome, Park, Permit, Queue,
+            QueueConfig, ReplyTo, ScheduleSpec, SettingsPatch, Take, Timing, Verdict,
+        },
+        types::{Millis, Payload, RequestId, SessionId, Timestamp},
+    };
+
+    const CONFIG: QueueConfig = QueueConfig {
+        messages_max: 100,
+        bytes_max: 10_000,
+        parked_max: 10,
+        groups_max: 10,
+        partitions_max: 10,
+        schedules_max: 10,
+        open_is_idempotent: false,
+        first_generation: 7,
+    };
+
+    fn ask(queue: &mut Queue, now: u64, command: Command) -> Outcome {
+        let (session, request) = (SessionId(1), RequestId(1));
+        let from = ReplyTo { session, request, permit: Permit::InFlight };
+        let mut effects = Vec::new();
+        queue.apply(Timestamp(now), from, command, &mut effects);
+        let reply = effects.into_iter().find_map(|effect| match effect {
+            crate::engine::Effect::Reply { result, .. } => Some(result),
+            _ => None,
+        });
+        reply.unwrap().unwrap()
+    }
+
+    fn send(queue: &mut Queue, now: u64, options: Options) {
+        let message = NewMessage {
+            partition: options.kind.as_ref().map(|kind| kind.parse().unwrap()),
+            body: Payload::from("{}"),
+            options: Some(Box::new(options)),
+        };
+        ask(queue, now, Command::Send { message });
+    }
+
+    /// A queue with something of everything that an image has.
+    fn full() -> Queue {
+        let mut queue = Queue::new(CONFIG);
+        let patch =
+            SettingsPatch { retain_settled: Some(Millis(10_000)), ..SettingsPatch::default() };
+        ask(&mut queue, 1, Command::Open { settings: Some(Box::new(patch)), idempotent: false });
+        let group = "g".parse().unwrap();
+        ask(&mut queue, 1, Command::OpenGroup { group, start: crate::engine::Start::All });
+        let key = DedupKey {
+            text: "k".into(),
+            window: None,
+            until_settled: false,
+            on_duplicate: OnDuplicate::Keep,
+        };
+        send(&mut queue, 2, Options { id: Some("a".into()), key: Some(key), ..Options::default() });
+        send(&mut queue, 3, Options { depends_on: vec!["b".into()], ..Options::default() });
+        send(&mut queue, 4, Options { delay: Some(Millis(50)), ..Options::default() });
+        send(&mut queue, 5, Options { kind: Some("other".into()), ..Options::default() });
+        for verdict in [
+            Verdict::Done { result: Some(Payload::from("1")) },
+            Verdict::Dead { reason: Some("no".into()) },
+        ] {
+            let take = Command::Take(Box::new(Take::one(Park::No)));
+            let Outcome::Delivered(delivered) = ask(&mut queue, 6, take) else { panic!() };
+            let items = vec![(delivered[0].lease.unwrap(), verdict)];
+            ask(&mut queue, 7, Command::Settle { items });
+        }
+        let spec = ScheduleSpec {
+            timing: Timing::Every(Millis(1000)),
+            catch_up: crate::engine::CatchUp::Skip,
+            message: NewMessage::from(Payload::from("2")),
+            paused: false,
+            since: Timestamp(0),
+        };
+        let name = "s".parse().unwrap();
+        ask(&mut queue, 8, Command::PutSchedule { name, spec: Box::new(spec) });
+        queue
+    }
+
+    #[test]
+    fn an_image_comes_back_and_blocks_with_it() {
+        let mut queue = full();
+        let (image, blocks) = (queue.image(), queue.unsaved_blocks());
+        assert_eq!(image.settled.len(), 1);
+        assert!(!image.keys.is_empty() && !image.parents.is_empty() && !image.schedules.is_empty());
+        assert_eq!(blocks.iter().map(|block| block.messages.len()).sum::<usize>(), 4);
+        assert!(queue.unsaved_blocks().is_empty(), "they are saved now");
+        let read = decode_image(encode_image(&image).into());
+        assert_eq!(read.as_ref(), Ok(&image));
+        let read_blocks = blocks
+            .iter()
+            .map(|one| decode_block(one.partition, one.block, encode_block(one).into()).unwrap());
+        let restored = Queue::restore(CONFIG, read.unwrap(), read_blocks).unwrap();
+        assert_eq!(restored.image(), image);
+        assert!(Queue::restore(CONFIG, image, []).is_err(), "without its messages");
+    }
+
+    #[test]
+    fn what_is_cut_or_of_another_format_is_no_image() {
+        let mut queue = full();
+        let whole = encode_image(&queue.image());
+        let block = encode_block(&queue.unsaved_blocks()[0]);
+        for length in 0..whole.len() {
+            assert!(decode_image(Bytes::copy_from_slice(&whole[..length])).is_err(), "{length}");
+        }
+        for length in 0..block.len() {
+            let cut = Bytes::copy_from_slice(&block[..length]);
+            assert!(decode_block(0, 0, cut).is_err(), "{length}");
+        }
+        for (bytes, change) in [(&whole, 2), (&block, 0)] {
+            let mut other = bytes.clone();
+            other[0] = change;
+            assert!(decode_image(other.clone().into()).is_err());
+            assert!(decode_block(0, 0, other.into()).is_err());
+        }
+        let mut longer = whole;
+        longer.push(0);
+        assert!(decode_image(longer.into()).is_err());
+    }
+
+    /// The form of version 1, for ever.
+    #[test]
+    fn an_empty_queue_has_these_bytes() {
+        let mut queue = Queue::new(CONFIG);
+        ask(&mut queue, 5, Command::Close);
+        let image = encode_image(&queue.image());
+        let settings = {
+            let mut out = Vec::new();
+            queue.image().settings.put(&mut out);
+            out
+        };
+        let mut expected = vec![1, 1, 0, 7, 5, 3, 0];
+        expected.extend(settings);
+        expected.extend([0; 10]); // Totals.
+        expected.extend([0, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0]);
+        assert_eq!(image, expected);
+    }
+}

@@ -1,0 +1,142 @@
+//! How a type is written, and the tables from which both directions are made, so that they cannot differ.
+
+use bytes::{Buf, Bytes};
+
+use super::NotARecord;
+use crate::engine::RecordNumber;
+
+/// Something with bytes of its own.
+pub(super) trait Written: Sized {
+    /// Appends its bytes.
+    fn put(&self, out: &mut Vec<u8>);
+
+    /// Reads it off the front.
+    fn get(reader: &mut Reader<'_>) -> Result<Self, NotARecord>;
+}
+
+/// What is read from.
+pub(super) struct Reader<'a> {
+    /// What is left.
+    pub(super) bytes: &'a mut Bytes,
+    /// The number of the record that is read.
+    pub(super) number: RecordNumber,
+}
+
+impl Reader<'_> {
+    pub(super) fn byte(&mut self) -> Result<u8, NotARecord> {
+        self.bytes.try_get_u8().map_err(|_| NotARecord)
+    }
+
+    /// As many bytes as a number in front of them says; they are shared.
+    pub(super) fn piece(&mut self) -> Result<Bytes, NotARecord> {
+        let length = usize::get(self)?;
+        if length > self.bytes.len() {
+            return Err(NotARecord);
+        }
+        Ok(self.bytes.split_to(length))
+    }
+
+    /// A value that fills the next piece.
+    pub(super) fn value<T: Written>(&mut self) -> Result<T, NotARecord> {
+        let mut piece = self.piece()?;
+        let value = T::get(&mut Reader { bytes: &mut piece, number: self.number })?;
+        if piece.is_empty() { Ok(value) } else { Err(NotARecord) }
+    }
+}
+
+/// Appends `tag | length | value`.
+pub(super) fn put_tagged<T: Written>(tag: u64, value: &T, out: &mut Vec<u8>) {
+    tag.put(out);
+    let start = out.len();
+    value.put(out);
+    let end = out.len();
+    // The length is known now, and goes to the front.
+    (end - start).put(out);
+    let moved = out.len() - end;
+    if let Some(written) = out.get_mut(start..) {
+        written.rotate_right(moved);
+    }
+}
+
+/// One of several: a number each, then its fields in this order.
+macro_rules! kinds {
+    ($type:ident { $($number:literal $kind:ident $({ $($field:ident),* })?)* }) => {
+        impl $crate::journal::table::Written for $type {
+            fn put(&self, out: &mut Vec<u8>) {
+                match self {
+                    $(Self::$kind $({ $($field),* })? => {
+                        out.push($number);
+                        $($($crate::journal::table::Written::put($field, out);)*)?
+                    })*
+                }
+            }
+
+            fn get(
+                reader: &mut $crate::journal::table::Reader<'_>,
+            ) -> Result<Self, $crate::journal::NotARecord> {
+                Ok(match reader.byte()? {
+                    $($number => Self::$kind $({
+                        $($field: $crate::journal::table::Written::get(reader)?),*
+                    })?,)*
+                    _ => return Err($crate::journal::NotARecord),
+                })
+            }
+        }
+    };
+}
+
+/// All fields, in this order.
+macro_rules! fields {
+    ($type:ident { $($field:ident),* }) => {
+        impl $crate::journal::table::Written for $type {
+            fn put(&self, out: &mut Vec<u8>) {
+                let Self { $($field),* } = self;
+                $($crate::journal::table::Written::put($field, out);)*
+            }
+
+            fn get(
+                reader: &mut $crate::journal::table::Reader<'_>,
+            ) -> Result<Self, $crate::journal::NotARecord> {
+                Ok(Self { $($field: $crate::journal::table::Written::get(reader)?),* })
+            }
+        }
+    };
+}
+
+/// Fields with tags: `all` of them, or the `set` ones, which differ from the default.
+macro_rules! tagged {
+    ($type:ident $which:ident { $($tag:literal $field:ident)* }) => {
+        impl $crate::journal::table::Written for $type {
+            fn put(&self, out: &mut Vec<u8>) {
+                let default = Self::default();
+                let Self { $($field),* } = self;
+                $(if tagged!(@$which) || *$field != default.$field {
+                    $crate::journal::table::put_tagged($tag, $field, out);
+                })*
+                out.push(0);
+            }
+
+            fn get(
+                reader: &mut $crate::journal::table::Reader<'_>,
+            ) -> Result<Self, $crate::journal::NotARecord> {
+                let mut value = Self::default();
+                let mut last = 0;
+                loop {
+                    let tag: u64 = $crate::journal::table::Written::get(reader)?;
+                    match tag {
+                        0 => return Ok(value),
+                        // So that there is one way of writing it.
+                        _ if tag <= last => return Err($crate::journal::NotARecord),
+                        $($tag => value.$field = reader.value()?,)*
+                        _ => return Err($crate::journal::NotARecord),
+                    }
+                    last = tag;
+                }
+            }
+        }
+    };
+    (@all) => { true };
+    (@set) => { false };
+}
+
+pub(super) use {fields, kinds, tagged};

@@ -1,0 +1,149 @@
+//! The few things that the store asks of a file system, so that tests can put a bad one in its place.
+
+#[cfg(test)]
+pub(super) mod bad;
+
+use std::{
+    fs::{self, DirBuilder, File, OpenOptions},
+    io,
+    os::unix::fs::{DirBuilderExt, FileExt},
+    path::{Path, PathBuf},
+};
+
+/// A directory of files.
+pub(super) trait Disk: Send + Sync + 'static {
+    /// All files: names and lengths.
+    fn list(&self) -> io::Result<Vec<(String, u64)>>;
+    /// A new file of so many zeros, written and synced. Its name is not.
+    fn create(&self, name: &str, bytes: u64) -> io::Result<Box<dyn DiskFile>>;
+    /// A file that is there.
+    fn open(&self, name: &str) -> io::Result<Box<dyn DiskFile>>;
+    /// Gives a file another name, which must be free.
+    fn rename(&self, from: &str, to: &str) -> io::Result<()>;
+    /// Removes a file.
+    fn remove(&self, name: &str) -> io::Result<()>;
+    /// What was made, renamed and removed so far survives a power cut from now on.
+    fn sync_names(&self) -> io::Result<()>;
+}
+
+/// A file, open for reading and writing.
+pub(super) trait DiskFile: Send + Sync {
+    /// Its length.
+    fn length(&self) -> io::Result<u64>;
+    /// So many bytes; fewer are an error.
+    fn read_at(&self, offset: u64, length: usize) -> io::Result<Vec<u8>>;
+    /// All of these bytes.
+    fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()>;
+    /// What was written so far survives a power cut from now on.
+    fn sync(&self) -> io::Result<()>;
+}
+
+/// A directory of the real file system.
+pub(super) struct Directory(PathBuf);
+
+/// Zeros are written in pieces of this size.
+const PIECE: usize = 1 << 20;
+
+impl Directory {
+    /// A directory, made if it is not there, for nobody else to read.
+    pub(super) fn new(path: &Path) -> io::Result<Self> {
+        DirBuilder::new().recursive(true).mode(0o700).create(path)?;
+        Ok(Self(path.to_owned()))
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.join(name)
+    }
+}
+
+impl Disk for Directory {
+    fn list(&self) -> io::Result<Vec<(String, u64)>> {
+        let mut files = Vec::new();
+        for entry in fs::read_dir(&self.0)? {
+            let entry = entry?;
+            let data = entry.metadata()?;
+            if let Some(name) = entry.file_name().to_str()
+                && data.is_file()
+            {
+                files.push((name.to_owned(), data.len()));
+            }
+        }
+        files.sort();
+        Ok(files)
+    }
+
+    fn create(&self, name: &str, bytes: u64) -> io::Result<Box<dyn DiskFile>> {
+        let path = self.path(name);
+        let file = OpenOptions::new().read(true).write(true).create_new(true).open(&path)?;
+        let zeros = vec![0; PIECE];
+        let mut at = 0;
+        let mut fill = || -> io::Result<()> {
+            while at < bytes {
+                let length = usize::try_from(bytes - at).unwrap_or(PIECE).min(PIECE);
+                file.write_all_at(zeros.get(..length).unwrap_or_default(), at)?;
+                at += length as u64;
+            }
+            file.sync_all()
+        };
+        match fill() {
+            Ok(()) => Ok(Box::new(file)),
+            Err(error) => {
+                // Half a file is no file; that it cannot be removed changes nothing about the error.
+                let _ = fs::remove_file(&path);
+                Err(error)
+            }
+        }
+    }
+
+    fn open(&self, name: &str) -> io::Result<Box<dyn DiskFile>> {
+        let file = OpenOptions::new().read(true).write(true).open(self.path(name))?;
+        Ok(Box::new(file))
+    }
+
+    fn rename(&self, from: &str, to: &str) -> io::Result<()> {
+        fs::rename(self.path(from), self.path(to))
+    }
+
+    fn remove(&self, name: &str) -> io::Result<()> {
+        fs::remove_file(self.path(name))
+    }
+
+    fn sync_names(&self) -> io::Result<()> {
+        File::open(&self.0)?.sync_all()
+    }
+}
+
+impl DiskFile for File {
+    fn length(&self) -> io::Result<u64> {
+        Ok(self.metadata()?.len())
+    }
+
+    fn read_at(&self, offset: u64, length: usize) -> io::Result<Vec<u8>> {
+        let mut bytes = vec![0; length];
+        self.read_exact_at(&mut bytes, offset)?;
+        Ok(bytes)
+    }
+
+    fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
+        self.write_all_at(bytes, offset)
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        self.sync_data()
+    }
+}
+
+/// Keeps a second process out of a directory for as long as it lives.
+pub(super) struct Lock(#[expect(dead_code, reason = "held, not used")] File);
+
+impl Lock {
+    /// `None`: another process has it.
+    pub(super) fn take(path: &Path) -> io::Result<Option<Self>> {
+        let file = OpenOptions::new().create(true).truncate(false).write(true).open(path)?;
+        match file.try_lock() {
+            Ok(()) => Ok(Some(Self(file))),
+            Err(fs::TryLockError::WouldBlock) => Ok(None),
+            Err(fs::TryLockError::Error(error)) => Err(error),
+        }
+    }
+}

@@ -1,0 +1,444 @@
+//! The store of a server that keeps what it acknowledged: a journal, a state store, and two threads.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap, VecDeque},
+    path::{Path, PathBuf},
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+    thread::JoinHandle,
+    time::Duration,
+};
+
+use super::{
+    Appended, Batch, Done, Health, Keys, OpenError, Save, Store, StoreError, Stored,
+    committer::{Committer, Inbox, Segments as _},
+    disk::{Directory, Disk, Lock},
+    files::Files,
+    recovery::{Places, QueueKey, Recovered, Sources, recover},
+    state::State,
+};
+use crate::types::{QueueName, RoomName, Timestamp};
+
+/// How to open a store.
+pub struct OpenOptions {
+    /// Where it is; made if it is not there.
+    pub directory: PathBuf,
+    /// Bytes of one file of the journal.
+    pub segment_bytes: u64,
+    /// The journal is kept below this, by saving queues; what is acknowledged is never limited by it.
+    pub journal_bytes: u64,
+    /// For encryption.
+    pub keys: Keys,
+}
+
+/// Queues are saved so many at a time.
+const SAVES: usize = 32;
+
+/// How often the keeper looks around when nobody wakes it.
+const LOOK_AROUND: Duration = Duration::from_millis(200);
+
+/// Rounds until the keeper looks again for room on a full disk.
+const FULL_ROUNDS: u32 = 5;
+
+/// Written when the server stops in order: the last frame, and a checksum.
+pub(super) const CLEAN: &str = "clean";
+const CLEAN_TO_BE: &str = "clean.new";
+
+/// See the module.
+pub struct DurableStore {
+    core: Arc<Core>,
+    threads: Mutex<Option<Threads>>,
+    #[expect(dead_code, reason = "held while the store lives")]
+    lock: Lock,
+}
+
+struct Threads {
+    committer: JoinHandle<Result<u64, StoreError>>,
+    keeper: JoinHandle<()>,
+}
+
+struct Core {
+    disk: Arc<dyn Disk>,
+    keys: Arc<Keys>,
+    inbox: Arc<Inbox>,
+    files: Arc<Files>,
+    journal_bytes: u64,
+    /// Of the segments that were there at the start.
+    sources: Sources,
+    /// What is in them, of queues that are not loaded yet.
+    places: Mutex<Places>,
+    reader: Mutex<State>,
+    work: Mutex<Work>,
+    wake: Condvar,
+    due: Mutex<Due>,
+}
+
+/// What the keeper is to do.
+#[derive(Default)]
+struct Work {
+    saves: VecDeque<(Save, Done)>,
+    is_closing: bool,
+}
+
+/// When queues that are not loaded want to be woken.
+#[derive(Default)]
+struct Due {
+    by_queue: HashMap<QueueKey, Timestamp>,
+    by_time: BTreeSet<(Timestamp, QueueKey)>,
+}
+
+impl Due {
+    fn set(&mut self, queue: QueueKey, at: Option<Timestamp>) {
+        if let Some(before) = self.by_queue.remove(&queue) {
+            self.by_time.remove(&(before, queue.clone()));
+        }
+        if let Some(at) = at {
+            self.by_queue.insert(queue.clone(), at);
+            self.by_time.insert((at, queue));
+        }
+    }
+
+    fn pop(&mut self, now: Timestamp) -> Option<QueueKey> {
+        let (at, _) = self.by_time.first()?;
+        if *at > now {
+            return None;
+        }
+        let (_, queue) = self.by_time.pop_first()?;
+        self.by_queue.remove(&queue);
+        Some(queue)
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl DurableStore {
+    /// Opens a store: reads and checks the whole journal. `told` hears how many bytes are read, of how many.
+    ///
+    /// # Errors
+    /// [`OpenError`]; what was acknowledged is as it was then.
+    pub fn open(options: OpenOptions, told: &dyn Fn(u64, u64)) -> Result<Self, OpenError> {
+        let directory = &options.directory;
+        Directory::new(directory)?;
+        let lock = Lock::take(&directory.join("lock"))?.ok_or(OpenError::Locked)?;
+        let disk = Arc::new(Directory::new(&directory.join("journal"))?);
+        let state = directory.join("state.db");
+        Self::open_on(disk, &state, lock, options, told)
+    }
+
+    /// On another disk than the real one; the state store stays on the real one.
+    pub(super) fn open_on(
+        disk: Arc<dyn Disk>,
+        state_path: &Path,
+        lock: Lock,
+        options: OpenOptions,
+        told: &dyn Fn(u64, u64),
+    ) -> Result<Self, OpenError> {
+        let mut id = [0; 8];
+        getrandom::fill(&mut id).map_err(|error| OpenError::State(error.to_string()))?;
+        let mut state = State::open(state_path, u64::from_le_bytes(id))?;
+        let (store, retired) = (state.store()?, state.retired()?);
+        let found = recover(disk.as_ref(), store, retired, &options.keys, told)?;
+        if check_clean_mark(disk.as_ref(), &found)? {
+            remove_clean_mark(disk.as_ref())?;
+        }
+        let is_in_journal = |(room, queue): &QueueKey| {
+            found.places.get(room).is_some_and(|queues| queues.contains_key(queue))
+        };
+        let mut due = Due::default();
+        for (queue, exists, at) in state.queues()? {
+            if exists && !is_in_journal(&queue) {
+                due.set(queue, at);
+            }
+        }
+        // What has records after it was saved may want something: it is woken at once.
+        for (room, queues) in &found.places {
+            queues
+                .keys()
+                .for_each(|queue| due.set((room.clone(), queue.clone()), Some(Timestamp(0))));
+        }
+        let forgotten = state.forget_deleted(retired, |room, queue| {
+            let (room, queue) = (room.parse::<RoomName>(), queue.parse::<QueueName>());
+            room.is_ok_and(|room| queue.is_ok_and(|queue| is_in_journal(&(room, queue))))
+        });
+        match forgotten {
+            // It is only tidying up.
+            Ok(()) | Err(StoreError::Full) => {}
+            Err(error) => return Err(error.into()),
+        }
+        let sources = Sources::of(&found.segments);
+        let files = Arc::new(Files::new(
+            Arc::clone(&disk),
+            store,
+            options.segment_bytes,
+            found.segments,
+            found.spares,
+            found.generation,
+            found.last,
+        )?);
+        let (inbox, keys) = (Arc::new(Inbox::default()), Arc::new(options.keys));
+        let core = Arc::new(Core {
+            disk,
+            keys: Arc::clone(&keys),
+            inbox: Arc::clone(&inbox),
+            files: Arc::clone(&files),
+            journal_bytes: options.journal_bytes,
+            sources,
+            places: Mutex::new(found.places),
+            reader: Mutex::new(State::open(state_path, store)?),
+            work: Mutex::default(),
+            wake: Condvar::new(),
+            due: Mutex::new(due),
+        });
+        let committer = Committer { inbox, segments: files, keys, writing: None, last: found.last };
+        let committer = thread("committer", move || committer.run())?;
+        let kept = Arc::clone(&core);
+        let keeper = thread("keeper", move || kept.keep(state))?;
+        let threads = Mutex::new(Some(Threads { committer, keeper }));
+        Ok(Self { core, threads, lock })
+    }
+
+    /// Writes what waits, and leaves a mark that says so. Blocks.
+    ///
+    /// # Errors
+    /// [`StoreError`] if something could not be written; then there is no mark.
+    pub fn close(&self) -> Result<(), StoreError> {
+        let Some(Threads { committer, keeper }) = lock(&self.threads).take() else { return Ok(()) };
+        let failed = |what: &str| StoreError::Failed(format!("the {what} has panicked"));
+        self.core.inbox.close();
+        let last = committer.join().map_err(|_| failed("committer"));
+        lock(&self.core.work).is_closing = true;
+        self.core.wake.notify_one();
+        keeper.join().map_err(|_| failed("keeper"))?;
+        let last = last??;
+        match write_clean_mark(self.core.disk.as_ref(), last) {
+            Err(error) if error.kind() == std::io::ErrorKind::StorageFull => {
+                // All is stored; the next start only cannot tell that the end of the journal is its end.
+                tracing::warn!("there is no room for journal/{CLEAN}");
+                Ok(())
+            }
+            written => {
+                written.map_err(|error| StoreError::Failed(format!("journal/{CLEAN}: {error}")))
+            }
+        }
+    }
+}
+
+impl Drop for DurableStore {
+    fn drop(&mut self) {
+        if let Err(error) = self.close() {
+            tracing::error!(%error, "the store was not closed in order");
+        }
+    }
+}
+
+fn thread<T: Send + 'static>(
+    name: &str,
+    run: impl FnOnce() -> T + Send + 'static,
+) -> Result<JoinHandle<T>, OpenError> {
+    Ok(std::thread::Builder::new().name(name.to_owned()).spawn(run)?)
+}
+
+fn mark(last: u64) -> [u8; 12] {
+    let mut mark = [0; 12];
+    mark[..8].copy_from_slice(&last.to_le_bytes());
+    mark[8..].copy_from_slice(&crc32c::crc32c(&last.to_le_bytes()).to_le_bytes());
+    mark
+}
+
+/// A mark says where the journal must end. Whether there is one.
+pub(super) fn check_clean_mark(disk: &dyn Disk, found: &Recovered) -> Result<bool, OpenError> {
+    if !disk.list()?.iter().any(|(name, _)| name == CLEAN) {
+        return Ok(false);
+    }
+    let file = disk.open(CLEAN)?;
+    let bytes = file.read_at(0, usize::try_from(file.length()?).unwrap_or_default())?;
+    let said = bytes.get(..8).and_then(|bytes| bytes.try_into().ok()).map_or(0, u64::from_le_bytes);
+    if bytes != mark(said) {
+        return Err(OpenError::State(format!("journal/{CLEAN} is damaged")));
+    }
+    if said != found.last {
+        let (name, offset) = found.end.clone();
+        return Err(OpenError::CleanStop { expected: said, found: found.last, name, offset });
+    }
+    Ok(true)
+}
+
+/// Before anything else is written it is taken away.
+fn remove_clean_mark(disk: &dyn Disk) -> std::io::Result<()> {
+    disk.remove(CLEAN)?;
+    disk.sync_names()
+}
+
+fn write_clean_mark(disk: &dyn Disk, last: u64) -> std::io::Result<()> {
+    let mark = mark(last);
+    if disk.list()?.iter().any(|(name, _)| name == CLEAN_TO_BE) {
+        disk.remove(CLEAN_TO_BE)?; // Of a stop that was not finished.
+    }
+    let file = disk.create(CLEAN_TO_BE, mark.len() as u64)?;
+    file.write_at(&mark, 0)?;
+    file.sync()?;
+    // Under its name it is whole.
+    disk.rename(CLEAN_TO_BE, CLEAN)?;
+    disk.sync_names()
+}
+
+impl Core {
+    /// The keeper: saves queues, gives files back, makes new ones.
+    fn keep(&self, mut state: State) {
+        let mut rounds_to_wait = 0;
+        loop {
+            let (saves, is_closing) = self.next_work();
+            for (save, done) in saves {
+                let queue = (save.room.clone(), save.queue.clone());
+                let saved = state.save(&save, self.files.last_frame(), &self.keys);
+                if saved.is_ok() {
+                    self.files.let_go(&queue, save.applied);
+                    lock(&self.due).set(queue.clone(), save.due.filter(|_| save.exists));
+                }
+                if let Err(error) = &saved {
+                    self.has_failed(error);
+                    if *error == StoreError::Full {
+                        // What is saved gives more room back than a free file takes.
+                        self.files.give_up_spare();
+                        rounds_to_wait = FULL_ROUNDS;
+                    }
+                }
+                done(saved);
+            }
+            if self.files.is_full() {
+                state.make_room();
+            }
+            if is_closing {
+                return;
+            }
+            if rounds_to_wait > 0 {
+                rounds_to_wait -= 1;
+                continue;
+            }
+            match self.look_after_files(&state) {
+                Ok(()) => self.files.set_full(false),
+                Err(error) => {
+                    tracing::warn!(%error, "the journal has no room for another file");
+                    self.has_failed(&error);
+                    rounds_to_wait = FULL_ROUNDS;
+                }
+            }
+        }
+    }
+
+    fn has_failed(&self, error: &StoreError) {
+        match error {
+            StoreError::Full => self.files.set_full(true),
+            StoreError::Failed(_) => self.files.failed(error),
+        }
+    }
+
+    fn next_work(&self) -> (VecDeque<(Save, Done)>, bool) {
+        let mut work = lock(&self.work);
+        if work.saves.is_empty() && !work.is_closing {
+            work = match self.wake.wait_timeout(work, LOOK_AROUND) {
+                Ok((work, _)) => work,
+                Err(poisoned) => poisoned.into_inner().0,
+            };
+        }
+        (std::mem::take(&mut work.saves), work.is_closing)
+    }
+
+    fn look_after_files(&self, state: &State) -> Result<(), StoreError> {
+        let mut freed = false;
+        while let Some(last) = self.files.free() {
+            state.set_retired(last)?;
+            self.files.retire()?;
+            freed = true;
+        }
+        if freed {
+            state.shrink()?;
+        }
+        while self.files.make_spare()? {}
+        Ok(())
+    }
+}
+
+impl Store for DurableStore {
+    fn append(&self, batches: &[Batch<'_>], done: Done) -> Result<Appended, StoreError> {
+        self.core.inbox.append(batches, done)?;
+        Ok(Appended::Pending)
+    }
+
+    fn knows(&self, room: &RoomName, queue: &QueueName) -> bool {
+        let places = lock(&self.core.places);
+        if places.get(room).is_some_and(|queues| queues.contains_key(queue)) {
+            return true;
+        }
+        drop(places);
+        // Who cannot be asked is loaded, and says why then.
+        lock(&self.core.reader).knows(room, queue).unwrap_or(true)
+    }
+
+    fn lasts(&self) -> bool {
+        true
+    }
+
+    fn queues(&self, room: &RoomName) -> Result<Vec<QueueName>, StoreError> {
+        let mut queues: BTreeSet<_> =
+            lock(&self.core.reader).queues_of(room)?.into_iter().collect();
+        if let Some(in_journal) = lock(&self.core.places).get(room) {
+            queues.extend(in_journal.keys().cloned());
+        }
+        Ok(queues.into_iter().collect())
+    }
+
+    fn load(&self, room: &RoomName, queue: &QueueName) -> Result<Stored, StoreError> {
+        let key = (room.clone(), queue.clone());
+        let saved = lock(&self.core.reader).load(&key, &self.core.keys)?;
+        let places = {
+            let mut places = lock(&self.core.places);
+            let mut of_room = places.remove(room).unwrap_or_default();
+            let found = of_room.remove(queue).unwrap_or_default();
+            if !of_room.is_empty() {
+                places.insert(room.clone(), of_room);
+            }
+            found
+        };
+        let records = self.core.sources.records(&places, saved.applied, &self.core.keys)?;
+        lock(&self.core.due).set(key, None);
+        Ok(Stored { saved, records })
+    }
+
+    fn save(&self, save: Save, done: Done) {
+        let mut work = lock(&self.core.work);
+        if work.is_closing {
+            drop(work);
+            return done(Err(StoreError::Failed("the store is closed".into())));
+        }
+        work.saves.push_back((save, done));
+        self.core.wake.notify_one();
+    }
+
+    fn overdue(&self) -> Vec<QueueKey> {
+        // On a full disk everything that can be given back is.
+        let bytes_max = if self.is_full() { 0 } else { self.core.journal_bytes };
+        self.core.files.overdue(bytes_max, SAVES)
+    }
+
+    fn due(&self, now: Timestamp) -> Vec<RoomName> {
+        let mut due = lock(&self.core.due);
+        let mut rooms = BTreeMap::new();
+        while let Some((room, _)) = due.pop(now) {
+            rooms.insert(room, ());
+        }
+        rooms.into_keys().collect()
+    }
+
+    fn health(&self) -> Health {
+        self.core.files.health()
+    }
+
+    fn is_full(&self) -> bool {
+        self.core.files.is_full()
+    }
+}
+
+#[cfg(test)]
+mod tests;

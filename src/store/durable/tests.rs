@@ -1,0 +1,333 @@
+//! The store on disks that do their worst: nothing acknowledged is lost, whatever stops working, and when.
+
+use std::{cell::Cell, sync::mpsc};
+
+use super::*;
+use crate::{
+    journal::{Record, RecordNumber},
+    store::{
+        disk::bad::{BadDisk, Fault},
+        frame,
+    },
+};
+
+const SEGMENT: u64 = 2048;
+
+/// A small generator: the same numbers for the same seed.
+fn random(seed: u64) -> impl FnMut() -> u64 {
+    let state = Cell::new(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
+    move || {
+        let mut next = state.get();
+        next ^= next << 13;
+        next ^= next >> 7;
+        next ^= next << 17;
+        state.set(next);
+        next
+    }
+}
+
+fn open_with(disk: &BadDisk, directory: &Path, keys: Keys) -> Result<DurableStore, OpenError> {
+    let lock = Lock::take(&directory.join("lock"))?.ok_or(OpenError::Locked)?;
+    let options = OpenOptions {
+        directory: directory.to_owned(),
+        segment_bytes: SEGMENT,
+        journal_bytes: 4 * SEGMENT,
+        keys,
+    };
+    let disk = Arc::new(disk.clone());
+    DurableStore::open_on(disk, &directory.join("state.db"), lock, options, &|_, _| {})
+}
+
+fn open(disk: &BadDisk, directory: &Path) -> Result<DurableStore, OpenError> {
+    open_with(disk, directory, Keys::default())
+}
+
+fn key(room: &str, queue: &str) -> QueueKey {
+    (room.parse().unwrap(), queue.parse().unwrap())
+}
+
+/// A record that is about so long, and differs from all others.
+fn record(number: u64, length: usize) -> Record {
+    let key = format!("{number}{}", "x".repeat(length));
+    Record::PartitionAdded { partition: number as u32, key: key.parse().unwrap() }
+}
+
+/// What was appended to some queues, and what of it was acknowledged.
+#[derive(Default)]
+struct Witness {
+    appended: BTreeMap<QueueKey, Vec<Record>>,
+    acknowledged: BTreeMap<QueueKey, usize>,
+}
+
+impl Witness {
+    /// Appends records to some queues at once and waits until they are safe, or not.
+    fn append(&mut self, store: &DurableStore, queues: &[(&str, &str)], length: usize) -> bool {
+        self.append_on(store, queues, length, &|| ())
+    }
+
+    fn append_on(
+        &mut self,
+        store: &DurableStore,
+        queues: &[(&str, &str)],
+        length: usize,
+        make_room: &dyn Fn(),
+    ) -> bool {
+        let mut batches = Vec::new();
+        for (room, queue) in queues {
+            let key = key(room, queue);
+            let all = self.appended.entry(key.clone()).or_default();
+            let first = all.len() as u64 + 1;
+            let records = vec![record(first, length), record(first + 1, 1)];
+            all.extend(records.iter().cloned());
+            batches.push((key, RecordNumber(first), records));
+        }
+        let borrowed: Vec<_> = batches
+            .iter()
+            .map(|((room, queue), first, records)| Batch { room, queue, first: *first, records })
+            .collect();
+        let (done, told) = mpsc::channel();
+        let appended = store.append(&borrowed, Box::new(move |result| done.send(result).unwrap()));
+        let is_safe = match appended {
+            Ok(Appended::Durable) => true,
+            Ok(Appended::Pending) => loop {
+                match told.recv_timeout(Duration::from_millis(20)) {
+                    Ok(result) => break result.is_ok(),
+                    // It waits for room, and goes on when there is some.
+                    Err(mpsc::RecvTimeoutError::Timeout) if store.is_full() => make_room(),
+                    Err(mpsc::RecvTimeoutError::Timeout) => {}
+                    Err(gone) => panic!("never answered: {gone}"),
+                }
+            },
+            Err(_) => false,
+        };
+        if is_safe {
+            for (key, ..) in batches {
+                let count = self.appended[&key].len();
+                self.acknowledged.insert(key, count);
+            }
+        }
+        is_safe
+    }
+
+    /// What is there is what was appended, in order, and all that was acknowledged is.
+    fn check(&self, store: &DurableStore, context: &str) {
+        for (key, appended) in &self.appended {
+            let records = store.load(&key.0, &key.1).unwrap().records;
+            let acknowledged = self.acknowledged.get(key).copied().unwrap_or_default();
+            assert!(records.len() >= acknowledged, "{context}: {key:?} lost what was acknowledged");
+            assert!(appended.starts_with(&records), "{context}: {key:?} is not what was appended");
+        }
+    }
+}
+
+/// A script: what it appends; it stops at the first refusal.
+fn run(store: &DurableStore, disk: &BadDisk, seed: u64) -> Witness {
+    let mut witness = Witness::default();
+    let mut random = random(seed);
+    for step in 0..12 {
+        let queues: &[_] = match random() % 4 {
+            0 => &[("r", "a")],
+            1 => &[("r", "b")],
+            2 => &[("r", "a"), ("r", "b"), ("s", "a")],
+            _ => &[("s", "a")],
+        };
+        let length = if step == 7 { 200 } else { (random() % 150) as usize };
+        if !witness.append_on(store, queues, length, &|| disk.repair()) {
+            break;
+        }
+    }
+    witness
+}
+
+#[test]
+fn what_was_acknowledged_survives_a_power_cut_at_any_operation() {
+    for seed in 1..4 {
+        for operation in 1.. {
+            let directory = tempfile::tempdir().unwrap();
+            let disk = BadDisk::default();
+            disk.fail_at(operation, Fault::PowerCut);
+            let witness = match open(&disk, directory.path()) {
+                Ok(store) => run(&store, &disk, seed),
+                Err(_) => Witness::default(),
+            };
+            let is_over = disk.operations() < operation;
+            for cut in 0..3 {
+                let mut random = random(seed * 1000 + operation * 10 + cut);
+                let after = disk.after_power_cut(|| random().is_multiple_of(2));
+                let context = format!("seed {seed}, operation {operation}, cut {cut}");
+                let store = open(&after, directory.path());
+                let store = store.unwrap_or_else(|error| panic!("{context}: {error}"));
+                witness.check(&store, &context);
+            }
+            if is_over {
+                assert!(operation > 20, "the script does something");
+                break;
+            }
+        }
+    }
+}
+
+#[test]
+fn what_was_acknowledged_survives_a_failure_of_any_operation() {
+    for fault in [Fault::Error, Fault::Short, Fault::NoRoom] {
+        for operation in 1.. {
+            let directory = tempfile::tempdir().unwrap();
+            let disk = BadDisk::default();
+            disk.fail_at(operation, fault);
+            let context = format!("{fault:?} at operation {operation}");
+            let witness = match open(&disk, directory.path()) {
+                Ok(store) => {
+                    let witness = run(&store, &disk, operation);
+                    let refused = witness.appended.values().map(Vec::len).sum::<usize>()
+                        > witness.acknowledged.values().sum::<usize>();
+                    assert!(!(refused && fault == Fault::NoRoom), "{context}: it was only full");
+                    if refused {
+                        let health = store.health();
+                        assert!(matches!(health, Health::Failed(_)), "{context}: {health:?}");
+                    }
+                    witness
+                }
+                Err(_) => Witness::default(),
+            };
+            let is_over = disk.operations() < operation;
+            disk.repair();
+            let store = open(&disk, directory.path());
+            let store = store.unwrap_or_else(|error| panic!("{context}: {error}"));
+            witness.check(&store, &context);
+            if is_over {
+                assert!(operation > 20, "the script does something");
+                break;
+            }
+        }
+    }
+}
+
+/// The files of a store that was stopped in order, and those of one that was killed.
+fn small_store(keys: fn() -> Keys) -> (tempfile::TempDir, Witness, BTreeMap<String, Vec<u8>>) {
+    let directory = tempfile::tempdir().unwrap();
+    let disk = BadDisk::default();
+    let store = open_with(&disk, directory.path(), keys()).unwrap();
+    let mut witness = Witness::default();
+    for length in [1, 30, 60] {
+        assert!(witness.append(&store, &[("r", "a")], length));
+        assert!(witness.append(&store, &[("r", "b"), ("s", "a")], length));
+    }
+    drop(store);
+    (directory, witness, disk.files())
+}
+
+/// Opens a store with these files, and looks whether all is there. `Err`: it was refused.
+fn reopen(
+    files: &BTreeMap<String, Vec<u8>>,
+    directory: &Path,
+    keys: Keys,
+) -> Result<BTreeMap<QueueKey, Vec<Record>>, OpenError> {
+    let disk = BadDisk::with_files(files);
+    let state = State::open(&directory.join("state.db"), 0)?;
+    let found = recover(&disk, state.store()?, state.retired()?, &keys, &|_, _| {})?;
+    check_clean_mark(&disk, &found)?;
+    let sources = Sources::of(&found.segments);
+    let mut all = BTreeMap::new();
+    for (room, queues) in &found.places {
+        for (queue, places) in queues {
+            let records = sources.records(places, RecordNumber(0), &keys)?;
+            all.insert((room.clone(), queue.clone()), records);
+        }
+    }
+    Ok(all)
+}
+
+fn segment_of(files: &BTreeMap<String, Vec<u8>>) -> (String, usize) {
+    let segments: Vec<_> = files.keys().filter(|name| name.ends_with(".segment")).collect();
+    let [name] = segments[..] else { panic!("{segments:?}") };
+    let used = files[name].iter().rposition(|byte| *byte != 0).unwrap() + 1;
+    (name.clone(), used)
+}
+
+#[test]
+fn no_flipped_bit_goes_unnoticed_after_a_stop_in_order() {
+    for keys in [Keys::default, || Keys::new([[7; 32]])] {
+        let (directory, witness, files) = small_store(keys);
+        let (segment, used) = segment_of(&files);
+        assert_eq!(reopen(&files, directory.path(), keys()).unwrap(), witness.appended);
+        for (name, length) in [(segment.as_str(), used), (CLEAN, files[CLEAN].len())] {
+            for byte in 0..length {
+                let mut files = files.clone();
+                files.get_mut(name).unwrap()[byte] ^= 1 << (byte % 8);
+                match reopen(&files, directory.path(), keys()) {
+                    // Between a body and the next frame nothing stands that counts.
+                    Ok(all) => assert_eq!(all, witness.appended, "{name}, byte {byte}"),
+                    Err(error) => assert!(!error.to_string().is_empty()),
+                }
+            }
+            for length in 0..length {
+                let mut files = files.clone();
+                files.get_mut(name).unwrap().truncate(length);
+                assert!(
+                    reopen(&files, directory.path(), keys()).is_err(),
+                    "{name}, cut to {length} bytes"
+                );
+            }
+        }
+    }
+}
+
+/// After a crash a damaged last frame cannot be told from one that was never finished.
+#[test]
+fn after_a_crash_only_the_end_can_be_missing() {
+    let (directory, witness, mut files) = small_store(Keys::default);
+    files.remove(CLEAN);
+    let (segment, used) = segment_of(&files);
+    let bytes = files[&segment].clone();
+    let mut starts = vec![0];
+    let kin = {
+        let state = State::open(&directory.path().join("state.db"), 0).unwrap();
+        frame::Kin { store: state.store().unwrap(), generation: 1 }
+    };
+    while let Some(frame) = frame::read(&bytes, *starts.last().unwrap(), kin) {
+        starts.push(frame.end);
+    }
+    let last = starts[starts.len() - 2];
+    let without_last = {
+        let mut files = files.clone();
+        files.get_mut(&segment).unwrap()[last..].fill(0);
+        reopen(&files, directory.path(), Keys::default()).unwrap()
+    };
+    assert_ne!(without_last, witness.appended);
+    for byte in 0..used {
+        let mut files = files.clone();
+        files.get_mut(&segment).unwrap()[byte] ^= 1 << (byte % 8);
+        match reopen(&files, directory.path(), Keys::default()) {
+            Ok(all) if byte >= last => assert!(all == witness.appended || all == without_last),
+            Ok(all) => assert_eq!(all, witness.appended, "byte {byte}"),
+            Err(OpenError::Damaged { name, offset, .. }) => {
+                assert_eq!(name, segment);
+                assert!(starts.contains(&(offset as usize)) && offset as usize <= byte);
+            }
+            Err(error) => panic!("byte {byte}: {error}"),
+        }
+    }
+}
+
+#[test]
+fn the_wrong_key_and_a_second_process_are_refused() {
+    let directory = tempfile::tempdir().unwrap();
+    let disk = BadDisk::default();
+    let store = open_with(&disk, directory.path(), Keys::new([[1; 32]])).unwrap();
+    let mut witness = Witness::default();
+    assert!(witness.append(&store, &[("r", "a")], 10));
+    assert!(matches!(open(&disk, directory.path()), Err(OpenError::Locked)));
+    drop(store);
+    for keys in [Keys::default(), Keys::new([[2; 32]])] {
+        let error = open_with(&disk, directory.path(), keys).err().unwrap();
+        assert!(error.to_string().contains("no key"), "{error}");
+    }
+    let rotated = Keys::new([[2; 32], [1; 32]]);
+    let store = open_with(&disk, directory.path(), rotated).unwrap();
+    assert!(witness.append(&store, &[("r", "a")], 10));
+    drop(store);
+    let store = open_with(&disk, directory.path(), Keys::new([[2; 32], [1; 32]])).unwrap();
+    witness.check(&store, "both keys");
+    let bytes: Vec<u8> = disk.files().into_values().flatten().collect();
+    assert!(!bytes.windows(6).any(|six| six == b"xxxxxx"), "nothing can be read without a key");
+}

@@ -1,0 +1,261 @@
+//! What a start finds in the journal's files.
+//!
+//! Frames are read in order and checked; records are not read yet. What was acknowledged and cannot be read stops the start:
+//! a server with a hole would lie about what it has. The beginning of a frame that was never acknowledged is passed over.
+
+use std::{collections::HashMap, sync::Arc};
+
+use bytes::Bytes;
+
+use super::{
+    OpenError, StoreError,
+    cipher::Keys,
+    disk::{Disk, DiskFile},
+    frame::{self, Frame, HEADER, Kin},
+    segment::{self, Named},
+};
+use crate::{
+    journal::{Entry, Record, RecordNumber},
+    types::{QueueName, RoomName},
+};
+
+/// A queue, by its names.
+pub(super) type QueueKey = (RoomName, QueueName);
+
+/// Where the entries of each queue are, by room.
+pub(super) type Places = HashMap<RoomName, HashMap<QueueName, Vec<Place>>>;
+
+/// Where an entry is.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Place {
+    /// Which of [`Recovered::segments`].
+    pub(super) segment: usize,
+    /// Its frame: where the header is.
+    pub(super) frame: usize,
+    /// Length of the frame's body.
+    pub(super) body: usize,
+    /// Where it begins in the body.
+    pub(super) start: usize,
+    pub(super) last: RecordNumber,
+}
+
+/// A segment as it was found.
+pub(super) struct Found {
+    pub(super) name: String,
+    pub(super) kin: Kin,
+    /// The last frame in it; one before the first if there is none.
+    pub(super) last: u64,
+    pub(super) bytes: u64,
+    pub(super) file: Arc<dyn DiskFile>,
+    /// The last record in it of each queue.
+    pub(super) queues: HashMap<QueueKey, RecordNumber>,
+}
+
+/// What the journal's files hold.
+pub(super) struct Recovered {
+    /// In order.
+    pub(super) segments: Vec<Found>,
+    pub(super) spares: Vec<(u64, String)>,
+    pub(super) places: Places,
+    /// The last frame.
+    pub(super) last: u64,
+    /// The file where it is, and where it ends there.
+    pub(super) end: (String, u64),
+    /// The highest generation that was ever used.
+    pub(super) generation: u64,
+}
+
+/// Reads the journal. All up to frame `retired` is in the state store. `told` hears how much is read, of how much.
+pub(super) fn recover(
+    disk: &dyn Disk,
+    store: u64,
+    retired: u64,
+    keys: &Keys,
+    told: &dyn Fn(u64, u64),
+) -> Result<Recovered, OpenError> {
+    let (segments, mut spares) = names(disk)?;
+    let total: u64 = segments.iter().map(|(.., bytes)| bytes).sum();
+    let mut found = Recovered {
+        segments: Vec::new(),
+        spares: Vec::new(),
+        places: HashMap::new(),
+        last: retired,
+        end: (String::new(), 0),
+        generation: segments.iter().map(|(generation, ..)| *generation).max().unwrap_or(0),
+    };
+    let mut read = 0;
+    for (at, (generation, first, bytes)) in segments.iter().enumerate() {
+        let name = Named::Segment { generation: *generation, first: *first }.name();
+        let next = segments.get(at + 1).map(|(_, first, _)| *first);
+        if next.is_some_and(|next| next <= retired + 1) {
+            // The server stopped between writing down that it is no longer needed and giving it back.
+            spares.push((0, name));
+            continue;
+        }
+        if found.segments.is_empty() && *first > retired + 1 {
+            return Err(OpenError::Missing { name, first: *first, last: retired });
+        }
+        if !found.segments.is_empty() && *first != found.last + 1 {
+            return Err(OpenError::Missing { name, first: *first, last: found.last });
+        }
+        let kin = Kin { store, generation: *generation };
+        found.read(disk, name, kin, (*first, next), *bytes, keys)?;
+        read += bytes;
+        told(read, total);
+    }
+    found.spares = spares;
+    if found.last < retired {
+        let name = "journal".to_owned();
+        return Err(OpenError::Missing { name, first: found.last, last: retired });
+    }
+    Ok(found)
+}
+
+/// Generation, first frame and bytes of each segment, in order, and the spare files.
+type Names = (Vec<(u64, u64, u64)>, Vec<(u64, String)>);
+
+fn names(disk: &dyn Disk) -> Result<Names, OpenError> {
+    let (mut segments, mut spares) = (Vec::new(), Vec::new());
+    for (name, bytes) in disk.list()? {
+        match Named::of(&name) {
+            Some(Named::Segment { generation, first }) => segments.push((generation, first, bytes)),
+            Some(Named::Spare { .. }) => spares.push((bytes, name)),
+            None => {}
+        }
+    }
+    segments.sort_unstable();
+    Ok((segments, spares))
+}
+
+impl Recovered {
+    fn read(
+        &mut self,
+        disk: &dyn Disk,
+        name: String,
+        kin: Kin,
+        (first, next): (u64, Option<u64>),
+        length: u64,
+        keys: &Keys,
+    ) -> Result<(), OpenError> {
+        let file: Arc<dyn DiskFile> = disk.open(&name)?.into();
+        let bytes = Bytes::from(file.read_at(0, length as usize)?);
+        let scan =
+            segment::scan(&bytes, kin, first, next).map_err(|damage| OpenError::Damaged {
+                name: name.clone(),
+                offset: damage.offset as u64,
+                number: damage.number,
+            })?;
+        let mut queues = HashMap::new();
+        for frame in &scan.frames {
+            self.note(&bytes, frame, kin, keys, &mut queues).ok_or_else(|| {
+                OpenError::Unreadable {
+                    name: name.clone(),
+                    offset: (frame.body.start - HEADER) as u64,
+                    key: frame.sealing.key,
+                }
+            })?;
+        }
+        self.last = scan.frames.last().map_or(first - 1, |frame| frame.number);
+        self.end = (name.clone(), scan.end as u64);
+        self.segments.push(Found { name, kin, last: self.last, bytes: length, file, queues });
+        Ok(())
+    }
+
+    /// Writes down which entries a frame has. `None`: it cannot be read.
+    fn note(
+        &mut self,
+        bytes: &Bytes,
+        frame: &Frame,
+        kin: Kin,
+        keys: &Keys,
+        queues: &mut HashMap<QueueKey, RecordNumber>,
+    ) -> Option<()> {
+        let body = opened(bytes, frame, kin, keys)?;
+        let mut rest = body.clone();
+        while !rest.is_empty() {
+            let start = body.len() - rest.len();
+            let Entry { room, queue, first, count, .. } = Entry::get(&mut rest).ok()?;
+            let last = RecordNumber(first.0.checked_add(count.checked_sub(1)?)?);
+            let place = Place {
+                segment: self.segments.len(),
+                frame: frame.body.start - HEADER,
+                body: frame.body.len(),
+                start,
+                last,
+            };
+            queues.insert((room.clone(), queue.clone()), last);
+            self.places.entry(room).or_default().entry(queue).or_default().push(place);
+        }
+        Some(())
+    }
+}
+
+/// Where the entries are that were found.
+pub(super) struct Sources(Vec<(Kin, Arc<dyn DiskFile>)>);
+
+impl Sources {
+    pub(super) fn of(segments: &[Found]) -> Self {
+        Self(segments.iter().map(|one| (one.kin, Arc::clone(&one.file))).collect())
+    }
+
+    /// The records of a queue after `applied`, in order and without a gap.
+    pub(super) fn records(
+        &self,
+        places: &[Place],
+        applied: RecordNumber,
+        keys: &Keys,
+    ) -> Result<Vec<Record>, StoreError> {
+        let mut records = Vec::new();
+        let mut expected = applied.0 + 1;
+        let mut last_frame: Option<((usize, usize), Bytes)> = None;
+        for place in places.iter().filter(|place| place.last > applied) {
+            let at = (place.segment, place.frame);
+            let body = match last_frame.take().filter(|(known, _)| *known == at) {
+                Some((_, body)) => body,
+                None => self.body(place, keys)?,
+            };
+            let mut rest = body.slice(place.start..);
+            last_frame = Some((at, body));
+            let entry = Entry::get(&mut rest).and_then(Entry::records);
+            for (number, record) in entry.map_err(|_| damaged(place))? {
+                if number <= applied {
+                    continue;
+                }
+                if number.0 != expected {
+                    let text = format!("journal: record {expected} of a queue is missing");
+                    return Err(StoreError::Failed(text));
+                }
+                expected += 1;
+                records.push(record);
+            }
+        }
+        Ok(records)
+    }
+
+    fn body(&self, place: &Place, keys: &Keys) -> Result<Bytes, StoreError> {
+        let (kin, file) = self.0.get(place.segment).ok_or_else(|| damaged(place))?;
+        let bytes = file
+            .read_at(place.frame as u64, HEADER + place.body)
+            .map_err(|error| StoreError::Failed(format!("journal: {error}")))?;
+        let bytes = Bytes::from(bytes);
+        let frame = frame::read(&bytes, 0, *kin).ok_or_else(|| damaged(place))?;
+        opened(&bytes, &frame, *kin, keys).ok_or_else(|| damaged(place))
+    }
+}
+
+/// The body of a frame as it was before it was encrypted.
+fn opened(bytes: &Bytes, frame: &Frame, kin: Kin, keys: &Keys) -> Option<Bytes> {
+    let body = bytes.slice(frame.body.clone());
+    match frame.sealing.key {
+        0 => Some(body),
+        _ => {
+            let place = frame::place(kin, frame.number);
+            keys.open(frame.sealing, &place, body.to_vec()).map(Bytes::from)
+        }
+    }
+}
+
+fn damaged(place: &Place) -> StoreError {
+    let text = format!("journal: the frame at byte {} cannot be read any more", place.frame);
+    StoreError::Failed(text)
+}

@@ -1,0 +1,423 @@
+//! The state store: what queues were when they were last saved, in SQLite. Never on the way of an acknowledgement.
+//!
+//! ```text
+//! meta   name → number             format, id of the store, frames of the journal that are no longer needed, sum of all queues
+//! queue  room, queue → image       all of a queue but its messages, the last record it knows, when it wants to be woken
+//! part   queue, partition, block   messages of one block; may be newer or older than the image, which says what counts
+//! ```
+//!
+//! Every row that matters carries a checksum over its content and its place. SQLite forgets the end of a damaged log in silence:
+//! `retired` is older then than the first segment of the journal, and the start is refused.
+
+use std::path::Path;
+
+use rusqlite::{Connection, OptionalExtension, Transaction, params};
+
+use super::{
+    OpenError, StoreError,
+    cipher::{Keys, Sealing},
+    recovery::QueueKey,
+};
+use crate::{
+    journal::{self, BlockImage, Image, RecordNumber},
+    types::{QueueName, RoomName, Timestamp},
+};
+
+/// The version of what is in the directory.
+const FORMAT: i64 = 1;
+
+const SCHEMA: &str = "
+    CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
+    CREATE TABLE IF NOT EXISTS queue (
+        id INTEGER PRIMARY KEY, room TEXT NOT NULL, queue TEXT NOT NULL, applied INTEGER NOT NULL,
+        frame INTEGER NOT NULL, exists_ INTEGER NOT NULL, due INTEGER, image BLOB NOT NULL, UNIQUE (room, queue));
+    CREATE TABLE IF NOT EXISTS part (
+        queue INTEGER NOT NULL, part INTEGER NOT NULL, block INTEGER NOT NULL, body BLOB NOT NULL,
+        PRIMARY KEY (queue, part, block)) WITHOUT ROWID;";
+
+pub(super) struct State {
+    connection: Connection,
+}
+
+/// A queue as it was saved.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Saved {
+    /// The last record it knows.
+    pub applied: RecordNumber,
+    /// All of it but its messages; none: it was never saved.
+    pub image: Option<Image>,
+    /// Its messages.
+    pub blocks: Vec<BlockImage>,
+}
+
+/// A queue to be saved.
+#[derive(Debug)]
+pub struct Save {
+    /// Whose queue.
+    pub room: RoomName,
+    /// Which queue.
+    pub queue: QueueName,
+    /// The last record it knows. All up to it must be durable.
+    pub applied: RecordNumber,
+    /// All of it but its messages.
+    pub image: Image,
+    /// Its messages, as far as they are not saved yet.
+    pub blocks: Vec<BlockImage>,
+    /// Whether there is such a queue; it may have been deleted.
+    pub exists: bool,
+    /// When it wants to be woken.
+    pub due: Option<Timestamp>,
+}
+
+fn senseless() -> StoreError {
+    StoreError::Failed("state store: a saved queue makes no sense".into())
+}
+
+fn failed(error: rusqlite::Error) -> StoreError {
+    match error.sqlite_error_code() {
+        Some(rusqlite::ErrorCode::DiskFull) => StoreError::Full,
+        _ => StoreError::Failed(format!("state store: {error}")),
+    }
+}
+
+impl State {
+    /// Opens it, or makes it.
+    pub(super) fn open(path: &Path, fresh_id: u64) -> Result<Self, OpenError> {
+        let connection = Connection::open(path)?;
+        // Saying it once more would write, for which there may be no room.
+        if connection.pragma_query_value(None, "auto_vacuum", |row| row.get::<_, i64>(0))? == 0 {
+            connection.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
+        }
+        connection.pragma_update(None, "journal_mode", "WAL")?;
+        connection.pragma_update(None, "synchronous", "FULL")?;
+        connection.pragma_update(None, "cell_size_check", true)?;
+        connection.execute_batch(SCHEMA)?;
+        let state = Self { connection };
+        match state.number("format")? {
+            Some(FORMAT) => {}
+            Some(other) => return Err(OpenError::Format(other)),
+            None => {
+                for (name, value) in [
+                    ("format", FORMAT),
+                    ("store", fresh_id.cast_signed()),
+                    ("retired", 0),
+                    ("sum", 0),
+                ] {
+                    state.connection.execute(
+                        "INSERT OR IGNORE INTO meta VALUES (?, ?)",
+                        params![name, value],
+                    )?;
+                }
+            }
+        }
+        Ok(state)
+    }
+
+    fn number(&self, name: &str) -> Result<Option<i64>, rusqlite::Error> {
+        let text = "SELECT value FROM meta WHERE name = ?";
+        self.connection.query_row(text, [name], |row| row.get(0)).optional()
+    }
+
+    fn must(&self, name: &str) -> Result<u64, OpenError> {
+        let number = self.number(name)?;
+        number.map(i64::cast_unsigned).ok_or_else(|| OpenError::State(format!("{name} is missing")))
+    }
+
+    /// The id of the store.
+    pub(super) fn store(&self) -> Result<u64, OpenError> {
+        self.must("store")
+    }
+
+    /// All frames up to this one are no longer needed.
+    pub(super) fn retired(&self) -> Result<u64, OpenError> {
+        self.must("retired")
+    }
+
+    pub(super) fn set_retired(&self, frame: u64) -> Result<(), StoreError> {
+        let text = "UPDATE meta SET value = ? WHERE name = 'retired'";
+        self.connection.execute(text, [frame.cast_signed()]).map_err(failed)?;
+        Ok(())
+    }
+
+    /// All queues: who, whether there is one, when it wants to be woken.
+    pub(super) fn queues(&self) -> Result<Vec<(QueueKey, bool, Option<Timestamp>)>, OpenError> {
+        let text = "SELECT room, queue, applied, exists_, due FROM queue";
+        let mut statement = self.connection.prepare(text)?;
+        let mut rows = statement.query([])?;
+        let (mut queues, mut sum) = (Vec::new(), 0);
+        while let Some(row) = rows.next()? {
+            let (room, queue): (String, String) = (row.get(0)?, row.get(1)?);
+            sum = i64::wrapping_add(sum, Row::read(row, 2)?.fingerprint(&room, &queue));
+            let wrong =
+                || OpenError::State(format!("the name of a queue is damaged: {room} {queue}"));
+            let key = (room.parse().map_err(|_| wrong())?, queue.parse().map_err(|_| wrong())?);
+            let due: Option<i64> = row.get(4)?;
+            queues.push((key, row.get(3)?, due.map(|at| Timestamp(at.cast_unsigned()))));
+        }
+        if sum != self.must("sum")?.cast_signed() {
+            return Err(OpenError::State("queues are missing or damaged".to_owned()));
+        }
+        Ok(queues)
+    }
+
+    /// Forgets queues that were deleted, if nothing of them is in the journal: neither from before frame `retired`, nor, as
+    /// `is_in_journal` says, since.
+    pub(super) fn forget_deleted(
+        &mut self,
+        retired: u64,
+        is_in_journal: impl Fn(&str, &str) -> bool,
+    ) -> Result<(), StoreError> {
+        let transaction = self.connection.transaction().map_err(failed)?;
+        let forget = || -> Result<(), rusqlite::Error> {
+            let text = "SELECT id, room, queue, applied, exists_, due FROM queue WHERE exists_ = 0 AND frame <= ?";
+            let mut statement = transaction.prepare(text)?;
+            let mut rows = statement.query([retired.cast_signed()])?;
+            let mut sum = 0;
+            while let Some(row) = rows.next()? {
+                let (id, room, queue): (i64, String, String) =
+                    (row.get(0)?, row.get(1)?, row.get(2)?);
+                if !is_in_journal(&room, &queue) {
+                    sum = i64::wrapping_sub(sum, Row::read(row, 3)?.fingerprint(&room, &queue));
+                    transaction.execute("DELETE FROM queue WHERE id = ?", [id])?;
+                }
+            }
+            add_to_sum(&transaction, sum)
+        };
+        forget().map_err(failed)?;
+        transaction.commit().map_err(failed)
+    }
+
+    /// Whether a queue is saved.
+    pub(super) fn knows(&self, room: &RoomName, queue: &QueueName) -> Result<bool, StoreError> {
+        self.connection
+            .prepare_cached("SELECT 1 FROM queue WHERE room = ? AND queue = ?")
+            .and_then(|mut statement| statement.exists([room.as_str(), queue.as_str()]))
+            .map_err(failed)
+    }
+
+    /// The queues of a room.
+    pub(super) fn queues_of(&self, room: &RoomName) -> Result<Vec<QueueName>, StoreError> {
+        let read = || -> Result<Vec<String>, rusqlite::Error> {
+            let mut statement =
+                self.connection.prepare_cached("SELECT queue FROM queue WHERE room = ?")?;
+            let rows = statement.query_map([room.as_str()], |row| row.get(0))?;
+            rows.collect()
+        };
+        let names = read().map_err(failed)?;
+        let names = names.iter().map(|name| name.parse());
+        names
+            .collect::<Result<_, _>>()
+            .map_err(|_| StoreError::Failed("state store: a damaged name".into()))
+    }
+
+    /// Everything of a queue.
+    pub(super) fn load(&self, (room, queue): &QueueKey, keys: &Keys) -> Result<Saved, StoreError> {
+        let text = "SELECT id, applied, image FROM queue WHERE room = ? AND queue = ?";
+        let found = self.connection.query_row(text, [room.as_str(), queue.as_str()], |row| {
+            Ok((row.get(0)?, row.get(1)?, row.get(2)?))
+        });
+        let Some((id, applied, image)) = found.optional().map_err(failed)? else {
+            return Ok(Saved::default());
+        };
+        let (id, applied): (i64, i64) = (id, applied);
+        let image = unwrap(image, &place(room, queue, applied, 0), keys)?;
+        let image = journal::decode_image(image.into()).map_err(|_| senseless())?;
+        let applied = RecordNumber(applied.cast_unsigned());
+        let mut saved = Saved { applied, image: Some(image), blocks: Vec::new() };
+        let text = "SELECT part, block, body FROM part WHERE queue = ? ORDER BY part, block";
+        let mut statement = self.connection.prepare_cached(text).map_err(failed)?;
+        let mut rows = statement.query([id]).map_err(failed)?;
+        while let Some(row) = rows.next().map_err(failed)? {
+            let (part, block): (u32, i64) =
+                (row.get(0).map_err(failed)?, row.get(1).map_err(failed)?);
+            let body =
+                unwrap(row.get(2).map_err(failed)?, &place(room, queue, block, part + 1), keys)?;
+            let block = journal::decode_block(part, block.cast_unsigned(), body.into());
+            saved.blocks.push(block.map_err(|_| senseless())?);
+        }
+        Ok(saved)
+    }
+
+    /// Saves a queue, all of it or nothing. `frame`: the last one that may know it.
+    pub(super) fn save(&mut self, save: &Save, frame: u64, keys: &Keys) -> Result<(), StoreError> {
+        let transaction = self.connection.transaction().map_err(failed)?;
+        write(&transaction, save, frame, keys)?;
+        transaction.commit().map_err(failed)
+    }
+
+    /// Copies all of it as it is now, whoever writes meanwhile.
+    pub(super) fn copy_to(&self, path: &Path) -> Result<(), OpenError> {
+        let name =
+            path.to_str().ok_or_else(|| OpenError::State("the path is no text".to_owned()))?;
+        self.connection.execute("VACUUM INTO ?", [name])?;
+        Ok(())
+    }
+
+    /// On a full disk: gives all free pages back, and empties the file of what was written ahead.
+    pub(super) fn make_room(&self) {
+        for text in ["PRAGMA incremental_vacuum", "PRAGMA wal_checkpoint(TRUNCATE)"] {
+            if let Err(error) = self.run(text) {
+                tracing::debug!(%error, "state.db is not made smaller");
+            }
+        }
+    }
+
+    /// Gives pages back that are free.
+    pub(super) fn shrink(&self) -> Result<(), StoreError> {
+        self.run("PRAGMA incremental_vacuum(256)").map_err(failed)
+    }
+
+    /// A pragma that works a little with every step.
+    fn run(&self, text: &str) -> Result<(), rusqlite::Error> {
+        let mut statement = self.connection.prepare(text)?;
+        let mut rows = statement.query([])?;
+        while rows.next()?.is_some() {}
+        Ok(())
+    }
+}
+
+fn write(
+    transaction: &Transaction<'_>,
+    save: &Save,
+    frame: u64,
+    keys: &Keys,
+) -> Result<(), StoreError> {
+    let (room, queue) = (save.room.as_str(), save.queue.as_str());
+    let applied = save.applied.0.cast_signed();
+    let text = "SELECT applied, exists_, due FROM queue WHERE room = ? AND queue = ?";
+    let before = transaction
+        .query_row(text, [room, queue], |row| Row::read(row, 0))
+        .optional()
+        .map_err(failed)?;
+    let image = wrap(
+        &journal::encode_image(&save.image),
+        &place(&save.room, &save.queue, applied, 0),
+        keys,
+    )?;
+    let due = save.due.map(|at| at.0.min(i64::MAX as u64).cast_signed());
+    let id: i64 = transaction
+        .prepare_cached(
+            "INSERT INTO queue (room, queue, applied, frame, exists_, due, image) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
+             ON CONFLICT (room, queue) DO UPDATE SET applied = ?3, frame = ?4, exists_ = ?5, due = ?6, image = ?7
+             RETURNING id",
+        )
+        .and_then(|mut statement| {
+            let values = params![room, queue, applied, frame.cast_signed(), save.exists, due, image];
+            statement.query_row(values, |row| row.get(0))
+        })
+        .map_err(failed)?;
+    let old = before.map_or(0, |row| row.fingerprint(room, queue));
+    let new = Row { applied, exists: save.exists, due };
+    let change = new.fingerprint(room, queue).wrapping_sub(old);
+    add_to_sum(transaction, change).map_err(failed)?;
+    for one in &save.blocks {
+        let (part, block) = (one.partition, one.block.cast_signed());
+        let place = place(&save.room, &save.queue, block, part + 1);
+        let body = wrap(&journal::encode_block(one), &place, keys)?;
+        transaction
+            .prepare_cached("INSERT OR REPLACE INTO part VALUES (?, ?, ?, ?)")
+            .and_then(|mut statement| statement.execute(params![id, part, block, body]))
+            .map_err(failed)?;
+    }
+    remove_unneeded(transaction, id, &save.image.needed_blocks()).map_err(failed)
+}
+
+fn remove_unneeded(
+    transaction: &Transaction<'_>,
+    id: i64,
+    needed: &[(u32, u64, u64)],
+) -> Result<(), rusqlite::Error> {
+    let mut statement =
+        transaction.prepare_cached("SELECT part, block FROM part WHERE queue = ?")?;
+    let rows = statement.query_map([id], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    let mut unneeded: Vec<(u32, i64)> = Vec::new();
+    for row in rows {
+        let (part, block): (u32, i64) = row?;
+        let is_needed = needed.iter().any(|(of, first, last)| {
+            *of == part && (*first..=*last).contains(&block.cast_unsigned())
+        });
+        if !is_needed {
+            unneeded.push((part, block));
+        }
+    }
+    let mut statement = transaction
+        .prepare_cached("DELETE FROM part WHERE queue = ? AND part = ? AND block = ?")?;
+    for (part, block) in unneeded {
+        statement.execute(params![id, part, block])?;
+    }
+    Ok(())
+}
+
+/// What is read of all queues without their images.
+struct Row {
+    applied: i64,
+    exists: bool,
+    due: Option<i64>,
+}
+
+impl Row {
+    fn read(row: &rusqlite::Row<'_>, at: usize) -> Result<Self, rusqlite::Error> {
+        Ok(Self { applied: row.get(at)?, exists: row.get(at + 1)?, due: row.get(at + 2)? })
+    }
+
+    /// What a queue adds to the sum of all, so that one that is missing or changed is noticed.
+    fn fingerprint(&self, room: &str, queue: &str) -> i64 {
+        let high = crc32c::crc32c_append(crc32c::crc32c(room.as_bytes()), queue.as_bytes());
+        let numbers = [self.applied, i64::from(self.exists), self.due.unwrap_or(-1)];
+        let bytes: Vec<u8> = numbers.into_iter().flat_map(i64::to_le_bytes).collect();
+        (i64::from(high) << 32) ^ i64::from(crc32c::crc32c_append(high, &bytes))
+    }
+}
+
+fn add_to_sum(transaction: &Transaction<'_>, change: i64) -> Result<(), rusqlite::Error> {
+    let text = "SELECT value FROM meta WHERE name = 'sum'";
+    let sum: i64 = transaction.query_row(text, [], |row| row.get(0))?;
+    transaction
+        .execute("UPDATE meta SET value = ? WHERE name = 'sum'", [sum.wrapping_add(change)])?;
+    Ok(())
+}
+
+/// What the content of a row is bound to.
+fn place(room: &RoomName, queue: &QueueName, number: i64, part: u32) -> Vec<u8> {
+    let mut place = Vec::new();
+    place.extend_from_slice(room.as_str().as_bytes());
+    place.push(0);
+    place.extend_from_slice(queue.as_str().as_bytes());
+    place.push(0);
+    place.extend_from_slice(&number.to_le_bytes());
+    place.extend_from_slice(&part.to_le_bytes());
+    place
+}
+
+/// Length of checksum, key and nonce.
+const WRAPPING: usize = 20;
+
+fn wrap(content: &[u8], place: &[u8], keys: &Keys) -> Result<Vec<u8>, StoreError> {
+    let mut row = Vec::with_capacity(WRAPPING + content.len() + 16);
+    row.resize(WRAPPING, 0);
+    row.extend_from_slice(content);
+    let sealing = keys.seal(&mut row, WRAPPING, place)?;
+    row[4..8].copy_from_slice(&sealing.key.to_le_bytes());
+    row[8..WRAPPING].copy_from_slice(&sealing.nonce);
+    let crc = crc32c::crc32c_append(crc32c::crc32c(place), &row[4..]);
+    row[..4].copy_from_slice(&crc.to_le_bytes());
+    Ok(row)
+}
+
+fn unwrap(mut row: Vec<u8>, place: &[u8], keys: &Keys) -> Result<Vec<u8>, StoreError> {
+    let damaged = || StoreError::Failed("state store: a saved queue is damaged".into());
+    if row.len() < WRAPPING {
+        return Err(damaged());
+    }
+    let content = row.split_off(WRAPPING);
+    let crc = crc32c::crc32c_append(crc32c::crc32c(place), &row[4..]);
+    let crc = crc32c::crc32c_append(crc, &content);
+    if row[..4] != crc.to_le_bytes() {
+        return Err(damaged());
+    }
+    let mut sealing = Sealing { key: 0, nonce: [0; 12] };
+    sealing.key = row[4..8].try_into().map_or(0, u32::from_le_bytes);
+    sealing.nonce.copy_from_slice(&row[8..]);
+    keys.open(sealing, place, content)
+        .ok_or_else(|| StoreError::Failed("state store: there is no key for a saved queue".into()))
+}

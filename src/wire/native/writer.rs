@@ -1,0 +1,151 @@
+//! JSON text, written piece by piece: what is large is shared, not copied.
+
+use std::fmt::Display;
+use std::io::Write;
+
+use base64::{Engine, display::Base64Display, prelude::BASE64_STANDARD};
+use bytes::{Bytes, BytesMut};
+use serde::Serialize;
+
+use crate::wire::websocket::Frames;
+
+/// Pieces at least this long are shared.
+const SHARE_FROM: usize = 4096;
+
+/// A writer at rest keeps no more memory than this.
+const KEEP: usize = 1024;
+
+/// See the module. Members of an object are separated by the writer itself.
+#[derive(Debug, Default)]
+pub struct Writer {
+    text: Vec<u8>,
+    /// Each stands in the text before this offset.
+    shared: Vec<(usize, Bytes)>,
+    shared_len: usize,
+}
+
+impl Writer {
+    /// Bytes written.
+    #[must_use]
+    pub const fn len(&self) -> usize {
+        self.text.len() + self.shared_len
+    }
+
+    /// Whether nothing is written.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// JSON text as it is.
+    pub fn put(&mut self, json: &str) {
+        self.text.extend_from_slice(json.as_bytes());
+    }
+
+    fn separate(&mut self) {
+        let is_first = self.text.last().is_none_or(|last| matches!(last, b'{' | b'['));
+        // Behind a shared piece a member never is the first.
+        if !is_first || self.shared.last().is_some_and(|(at, _)| *at == self.text.len()) {
+            self.text.push(b',');
+        }
+    }
+
+    /// The next element of an array begins.
+    pub fn element(&mut self) {
+        self.separate();
+    }
+
+    /// The name of the next member of an object. `name` needs no escapes.
+    pub fn name(&mut self, name: &str) {
+        self.separate();
+        self.text.push(b'"');
+        self.put(name);
+        self.put("\":");
+    }
+
+    /// A text.
+    pub fn text(&mut self, text: &str) {
+        // Writing to memory cannot fail.
+        let _ = serde_json::to_writer(&mut self.text, text);
+    }
+
+    /// Something whose text needs no escapes, in quotes.
+    pub fn plain(&mut self, shown: impl Display) {
+        let _ = write!(self.text, "\"{shown}\"");
+    }
+
+    /// A number, `true` or `false`.
+    pub fn bare(&mut self, shown: impl Display) {
+        let _ = write!(self.text, "{shown}");
+    }
+
+    /// Something that may not be there.
+    pub fn bare_or_null(&mut self, shown: Option<impl Display>) {
+        match shown {
+            Some(shown) => self.bare(shown),
+            None => self.put("null"),
+        }
+    }
+
+    /// A JSON value as its sender wrote it.
+    pub fn json(&mut self, json: &Bytes) {
+        if json.len() < SHARE_FROM {
+            return self.text.extend_from_slice(json);
+        }
+        self.shared_len += json.len();
+        self.shared.push((self.text.len(), json.clone()));
+    }
+
+    /// Bytes in base64, in quotes.
+    pub fn base64(&mut self, bytes: &[u8]) {
+        if bytes.len() < SHARE_FROM {
+            return self.plain(Base64Display::new(bytes, &BASE64_STANDARD));
+        }
+        self.text.push(b'"');
+        self.json(&BASE64_STANDARD.encode(bytes).into());
+        self.text.push(b'"');
+    }
+
+    /// Anything else.
+    pub fn value(&mut self, value: &impl Serialize) {
+        // None of our types fails to be written: no map has keys that are not texts.
+        let _ = serde_json::to_writer(&mut self.text, value);
+    }
+
+    /// Makes one text message of it, and begins anew.
+    pub fn frame(&mut self, frames: &mut Frames) {
+        frames.begin_text(self.len());
+        let mut from = 0;
+        for (at, bytes) in self.shared.drain(..) {
+            frames.put(self.text.get(from..at).unwrap_or(&[]));
+            frames.share(&bytes);
+            from = at;
+        }
+        frames.put(self.text.get(from..).unwrap_or(&[]));
+        self.shared_len = 0;
+        self.text.clear();
+    }
+
+    /// Gives back memory that a connection at rest need not hold.
+    pub fn rest(&mut self) {
+        self.text.shrink_to(KEEP);
+        self.shared.shrink_to(0);
+    }
+
+    /// All of it in one piece.
+    #[must_use]
+    pub fn finish(self) -> Bytes {
+        if self.shared.is_empty() {
+            return self.text.into();
+        }
+        let mut all = BytesMut::with_capacity(self.len());
+        let mut from = 0;
+        for (at, bytes) in self.shared {
+            all.extend_from_slice(self.text.get(from..at).unwrap_or(&[]));
+            all.extend_from_slice(&bytes);
+            from = at;
+        }
+        all.extend_from_slice(self.text.get(from..).unwrap_or(&[]));
+        all.freeze()
+    }
+}

@@ -1,0 +1,234 @@
+//! Queues that are saved: the journal stays small, rooms rest, copies are whole, damage is found.
+
+use std::{
+    fs,
+    path::Path,
+    process::{Command, Output},
+    time::{Duration, Instant},
+};
+
+use serde_json::{Value, json};
+
+use super::daemon::Home;
+use crate::support::PATIENCE;
+
+fn small() -> Home {
+    Home::new()
+        .with("ANTEROOM_JOURNAL_SEGMENT", "64KiB")
+        .with("ANTEROOM_JOURNAL_SIZE", "128KiB")
+        .with("ANTEROOM_IDLE_TIMEOUT", "100ms")
+}
+
+fn send(home: &Home, queue: &str, bodies: impl Iterator<Item = String>) {
+    let messages: Vec<Value> = bodies.map(|body| json!({"body": body})).collect();
+    for some in messages.chunks(50) {
+        home.ok("POST", &format!("/queues/{queue}/messages"), &json!({"messages": some}));
+    }
+}
+
+fn receive(home: &Home, queue: &str, max: usize) -> Vec<Value> {
+    let path = format!("/queues/{queue}/receive");
+    let received = home.ok("POST", &path, &json!({"max": max, "lease": "none"}));
+    received["messages"].as_array().unwrap().iter().map(|one| one["body"].clone()).collect()
+}
+
+/// Waits until it is so.
+fn until(what: &str, mut is_so: impl FnMut() -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    while !is_so() {
+        assert!(Instant::now() < deadline, "{what}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+fn store(arguments: &[&str], home: &Home) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_anteroom"))
+        .arg("store")
+        .args(arguments)
+        .envs(home.environment.iter().map(|(name, value)| (name, value)))
+        .output()
+        .unwrap()
+}
+
+fn report(arguments: &[&str], home: &Home) -> Value {
+    let output = store(&[arguments, &["--json"]].concat(), home);
+    assert!(output.status.success(), "{output:?}");
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+fn refusal(arguments: &[&str], home: &Home) -> String {
+    let output = store(arguments, home);
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+fn journal_bytes(home: &Home) -> u64 {
+    home.segments().iter().map(|segment| fs::metadata(segment).unwrap().len()).sum()
+}
+
+#[test]
+fn the_journal_stays_small_and_what_stays_long_is_saved() {
+    let home = small();
+    let server = home.start();
+    send(&home, "stuck", ["first".to_owned()].into_iter());
+    for round in 0..40 {
+        send(&home, "churn", (0..50).map(|at| format!("{round} {at} {}", "x".repeat(400))));
+        assert_eq!(receive(&home, "churn", 50).len(), 50);
+    }
+    send(&home, "deep", (0..2000).map(|at| format!("{at} {}", "y".repeat(400))));
+    // 3 MiB have gone through it.
+    until("the journal gets small", || journal_bytes(&home) <= 512 * 1024);
+    server.kill();
+    let server = home.start();
+    assert_eq!(receive(&home, "stuck", 10), [json!("first")]);
+    assert!(receive(&home, "churn", 10).is_empty());
+    let deep = receive(&home, "deep", 3000);
+    assert_eq!(deep.len(), 2000);
+    for (at, body) in deep.iter().enumerate() {
+        assert!(body.as_str().unwrap().starts_with(&format!("{at} y")), "in order: {at}");
+    }
+    server.stop_well();
+    let server = home.start();
+    assert!(receive(&home, "deep", 10).is_empty(), "what was received stays so");
+    server.stop_well();
+}
+
+#[test]
+fn a_room_rests_and_wakes_with_all_it_had() {
+    let home = small().with("ANTEROOM_LOG", "debug,actix_server=warn,actix_http=off");
+    let server = home.start();
+    home.ok("PUT", "/queues/jobs", &json!({"settings": {"attempts_max": 7}}));
+    send(&home, "jobs", ["a".to_owned(), "b".to_owned()].into_iter());
+    let leased = home.ok("POST", "/queues/jobs/receive", &json!({"lease_ms": 60_000}));
+    let lease = leased["messages"][0]["lease"].clone();
+    let schedule = json!({"every_ms": 1_500, "message": {"body": "tick"}});
+    home.ok("PUT", "/queues/ticks/schedules/s", &schedule);
+    std::thread::sleep(Duration::from_millis(400));
+    assert!(!server.log().contains("the room rests"), "somebody has a message of it");
+    let settled = json!({"lease": lease, "outcome": "retry"});
+    home.ok("POST", "/queues/jobs/settle", &settled);
+    until("the room rests", || server.log().contains("the room rests"));
+    // It is woken when the schedule is due.
+    until("it ticks", || server.log().matches("the room rests").count() >= 2);
+    assert!(!receive(&home, "ticks", 10).is_empty());
+    let again = home.ok("POST", "/queues/jobs/receive", &json!({"max": 2}));
+    let seen: Vec<_> = again["messages"].as_array().unwrap().iter().collect();
+    assert_eq!((&seen[0]["body"], &seen[0]["attempt"]), (&json!("a"), &json!(2)));
+    assert_eq!((&seen[1]["body"], &seen[1]["attempt"]), (&json!("b"), &json!(1)));
+    let settings = home.ok("GET", "/queues/jobs", &Value::Null);
+    assert_eq!(settings["settings"]["attempts_max"], json!(7));
+    server.stop_well();
+}
+
+#[test]
+fn a_deleted_queue_makes_room_for_another_and_stays_deleted() {
+    let home = small().with("ANTEROOM_LIMIT_QUEUES_PER_ROOM", "2");
+    let server = home.start();
+    for round in 0..10 {
+        // The store hears of a deletion a moment later.
+        let message = json!({"body": "x"});
+        until("there is a place", || {
+            home.call("POST", &format!("/queues/q{round}/messages"), &message).status != 429
+        });
+        home.ok("DELETE", &format!("/queues/q{round}"), &Value::Null);
+    }
+    server.kill();
+    let server = home.start();
+    assert_eq!(home.ok("GET", "/queues", &Value::Null)["queues"], json!([]));
+    send(&home, "q0", ["again".to_owned()].into_iter());
+    assert_eq!(receive(&home, "q0", 5), [json!("again")]);
+    server.kill();
+    let server = home.start();
+    assert!(receive(&home, "q0", 5).is_empty());
+    server.stop_well();
+}
+
+#[test]
+fn a_store_is_checked_copied_and_restored() {
+    let home = small();
+    let server = home.start();
+    send(&home, "deep", (0..1500).map(|at| format!("{at} {}", "y".repeat(300))));
+    let data = home.data.to_str().unwrap().to_owned();
+    assert!(refusal(&["check", "--data", &data], &home).contains("another process"));
+    let copy = home.beside("copy");
+    let copied = report(&["backup", "--data", &data, "--to", copy.to_str().unwrap()], &home);
+    assert_eq!((&copied["queues"], &copied["rooms"]), (&json!(1), &json!(1)));
+    assert!(
+        refusal(&["backup", "--data", &data, "--to", copy.to_str().unwrap()], &home)
+            .contains("exists")
+    );
+    assert_eq!(receive(&home, "deep", 2000).len(), 1500);
+    server.stop_well();
+    let checked = report(&["check", "--data", &data], &home);
+    assert_eq!((&checked["queues"], &checked["is_clean"]), (&json!(1), &json!(true)));
+    assert!(
+        refusal(&["restore", copy.to_str().unwrap(), "--data", &data], &home)
+            .contains("is there already")
+    );
+    // Back to the moment of the copy.
+    fs::rename(&home.data, home.beside("old")).unwrap();
+    report(&["restore", copy.to_str().unwrap(), "--data", &data], &home);
+    let server = home.start();
+    assert_eq!(receive(&home, "deep", 2000).len(), 1500);
+    server.stop_well();
+}
+
+#[test]
+fn damage_is_found_named_and_cut_only_when_asked() {
+    let home = Home::new();
+    let server = home.start();
+    for text in ["one", "two", "three"] {
+        send(&home, "q", [text.to_owned()].into_iter());
+    }
+    server.kill();
+    let segment = home.segments().pop().unwrap();
+    let mut bytes = fs::read(&segment).unwrap();
+    let at = bytes.windows(3).position(|three| three == b"two").unwrap();
+    bytes[at] ^= 1;
+    fs::write(&segment, bytes).unwrap();
+    let name = segment.file_name().unwrap().to_str().unwrap().to_owned();
+    let data = home.data.to_str().unwrap().to_owned();
+    let refused = home.try_start(&[]).err().unwrap();
+    assert_eq!(refused.code, Some(1));
+    for said in [refused.log, refusal(&["check", "--data", &data], &home)] {
+        assert!(said.contains(&name) && said.contains("damaged at byte"), "{said}");
+    }
+    assert_eq!(store(&["repair", "--data", &data], &home).status.code(), Some(2));
+    let loss = report(&["repair", "--data", &data, "--accept-loss"], &home);
+    assert_eq!(loss["file"], json!(name));
+    assert!(Path::new(loss["kept_in"].as_str().unwrap()).join(&name).is_file());
+    assert_eq!(report(&["repair", "--data", &data, "--accept-loss"], &home), Value::Null);
+    let server = home.start();
+    assert_eq!(receive(&home, "q", 5), [json!("one")]);
+    server.stop_well();
+}
+
+#[test]
+fn a_changed_byte_of_the_state_store_is_never_taken_for_the_truth() {
+    let home = small();
+    let server = home.start();
+    send(&home, "deep", (0..1000).map(|at| format!("{at} {}", "y".repeat(300))));
+    until("the queue is saved", || journal_bytes(&home) <= 256 * 1024);
+    server.stop_well();
+    let path = home.data.join("state.db");
+    let good = fs::read(&path).unwrap();
+    let data = home.data.to_str().unwrap().to_owned();
+    assert!(report(&["check", "--data", &data], &home)["saved_messages"].as_u64().unwrap() > 0);
+    let mut seed = super::seed();
+    let mut refused = 0;
+    for _ in 0..super::rounds("ANTEROOM_FLIPS", 40) {
+        let mut bad = good.clone();
+        let at = super::next(&mut seed) as usize % bad.len();
+        bad[at] ^= 1 << (at % 8);
+        fs::write(&path, &bad).unwrap();
+        // Unused space does not count.
+        refused += usize::from(!store(&["check", "--data", &data], &home).status.success());
+        let _ = fs::remove_file(home.data.join("state.db-wal"));
+        let _ = fs::remove_file(home.data.join("state.db-shm"));
+    }
+    assert!(refused > 0, "most of the file is content");
+    fs::write(&path, &good).unwrap();
+    let server = home.start();
+    assert_eq!(receive(&home, "deep", 2000).len(), 1000);
+    server.stop_well();
+}
