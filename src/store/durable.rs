@@ -12,8 +12,9 @@ use super::{
     Appended, Batch, Done, Health, Keys, OpenError, Save, Store, StoreError, Stored,
     committer::{Committer, Inbox, Segments as _},
     disk::{Directory, Disk, Lock},
-    files::Files,
+    files::{self, Files},
     recovery::{Places, QueueKey, Recovered, Sources, recover},
+    reserve::Reserve,
     state::State,
 };
 use crate::types::{QueueName, RoomName, Timestamp};
@@ -61,6 +62,7 @@ struct Core {
     keys: Arc<Keys>,
     inbox: Arc<Inbox>,
     files: Arc<Files>,
+    reserve: Reserve,
     journal_bytes: u64,
     /// Of the segments that were there at the start.
     sources: Sources,
@@ -178,6 +180,7 @@ impl DurableStore {
             keys: Arc::clone(&keys),
             inbox: Arc::clone(&inbox),
             files: Arc::clone(&files),
+            reserve: Reserve::beside(state_path, options.segment_bytes),
             journal_bytes: options.journal_bytes,
             sources,
             places: Mutex::new(found.places),
@@ -297,6 +300,11 @@ impl Core {
                 }
                 done(saved);
             }
+            if self.files.is_full() {
+                // A save needs room, too.
+                self.reserve.give_up();
+                state.make_room();
+            }
             if is_closing {
                 return;
             }
@@ -342,7 +350,7 @@ impl Core {
             state.shrink()?;
         }
         while self.files.make_spare()? {}
-        Ok(())
+        self.reserve.make().map_err(files::failed)
     }
 }
 

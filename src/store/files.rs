@@ -55,7 +55,8 @@ struct Spare {
     bytes: u64,
 }
 
-fn failed(error: std::io::Error) -> StoreError {
+/// What an error of a file means for the store.
+pub(super) fn failed(error: std::io::Error) -> StoreError {
     use std::io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
     match error.kind() {
         StorageFull | QuotaExceeded | FileTooLarge => StoreError::Full,

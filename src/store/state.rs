@@ -245,6 +245,14 @@ impl State {
         Ok(())
     }
 
+    /// On a full disk: what was written ahead goes to its place, and its file is empty again.
+    pub(super) fn make_room(&self) {
+        let text = "PRAGMA wal_checkpoint(TRUNCATE)";
+        if let Err(error) = self.connection.query_row(text, [], |_| Ok(())) {
+            tracing::debug!(%error, "state.db-wal is not made smaller");
+        }
+    }
+
     /// Gives pages back that are free.
     pub(super) fn shrink(&self) -> Result<(), StoreError> {
         self.connection.execute_batch("PRAGMA incremental_vacuum(256)").map_err(failed)
