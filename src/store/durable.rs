@@ -159,7 +159,11 @@ impl DurableStore {
                 .keys()
                 .for_each(|queue| due.set((room.clone(), queue.clone()), Some(Timestamp(0))));
         }
-        match state.forget_deleted(retired) {
+        let forgotten = state.forget_deleted(retired, |room, queue| {
+            let (room, queue) = (room.parse::<RoomName>(), queue.parse::<QueueName>());
+            room.is_ok_and(|room| queue.is_ok_and(|queue| is_in_journal(&(room, queue))))
+        });
+        match forgotten {
             // It is only tidying up.
             Ok(()) | Err(StoreError::Full) => {}
             Err(error) => return Err(error.into()),
