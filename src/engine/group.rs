@@ -115,7 +115,8 @@ impl Group {
         }
     }
 
-    /// Partitions with messages that can be taken, by the first of them. Of a single partition there is no index.
+    /// Partitions with messages that can be taken, by the first of them. Of a single partition there is no
+    /// index.
     pub(super) fn heads(&self) -> impl Iterator<Item = (i64, Sequence, u32)> {
         let single = (self.lanes.len() == 1).then_some((i64::MIN, Sequence(0), 0));
         single.into_iter().chain(self.heads.iter().copied())

@@ -1,8 +1,8 @@
 //! A queue as it is at one moment, to be kept instead of the records that led to it.
 //!
-//! Messages are apart from the rest, in blocks of their partition: they hardly ever change, so a block is written once, and
-//! what becomes of its messages is in the image, which is small. What ends with a crash is in no image: leases,
-//! receivers, watchers, prepared transactions. A leased message is ready in it.
+//! Messages are apart from the rest, in blocks of their partition: they hardly ever change, so a block is
+//! written once, and what becomes of its messages is in the image, which is small. What ends with a crash is
+//! in no image: leases, receivers, watchers, prepared transactions. A leased message is ready in it.
 
 use std::sync::Arc;
 
@@ -364,7 +364,8 @@ impl Queue {
         Ok(())
     }
 
-    /// Puts a message where it was, and where each group has it: `next` of the group's lane, and what is left of its deliveries.
+    /// Puts a message where it was, and where each group has it: `next` of the group's lane, and what is left
+    /// of its deliveries.
     fn restore_message(&mut self, message: Arc<Message>, groups: &mut [LaneLeft<'_>]) {
         let position = message.position;
         self.messages += 1;

@@ -6,8 +6,8 @@
 //!                     ▲ next        f fresh: ready and never taken (nothing is kept of it either)
 //! ```
 //!
-//! Everything before `next` is done and everything from it on is fresh, but for what `deliveries` says. So a group that
-//! consumes in order costs nothing per message.
+//! Everything before `next` is done and everything from it on is fresh, but for what `deliveries` says. So a
+//! group that consumes in order costs nothing per message.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -194,8 +194,8 @@ impl Lane {
         self.fresh += 1;
     }
 
-    /// Takes a message out of all indexes; `None` if it is done. One of [`Self::place`], [`Self::finish`] or the
-    /// removal of the message must follow.
+    /// Takes a message out of all indexes; `None` if it is done. One of [`Self::place`], [`Self::finish`] or
+    /// the removal of the message must follow.
     pub(super) fn lift(&mut self, offset: u64) -> Option<Delivery> {
         if self.state(offset) == State::Done {
             return None;

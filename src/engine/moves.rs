@@ -1,5 +1,5 @@
-//! How a message gets from one place to another: every index, timer and count in step (I1, I5), and whoever waits for
-//! what that may bring is marked to be served (I3).
+//! How a message gets from one place to another: every index, timer and count in step (I1, I5), and whoever
+//! waits for what that may bring is marked to be served (I3).
 //!
 //! The first half writes no records and makes no effects, so that a replay uses it, too.
 
@@ -49,8 +49,8 @@ impl Queue {
         Some(self.lane_of(group, position.partition)?.state(position.offset))
     }
 
-    /// Takes a message out of all indexes of a group; `None` if the group is done with it, or it is not kept. One of
-    /// [`Self::place`], [`Self::finish`] and the removal of the message must follow.
+    /// Takes a message out of all indexes of a group; `None` if the group is done with it, or it is not kept.
+    /// One of [`Self::place`], [`Self::finish`] and the removal of the message must follow.
     pub(super) fn lift(&mut self, group: u32, position: Position) -> Option<Delivery> {
         let retain_dead = self.settings.retain_dead;
         let Position { partition, offset } = position;
@@ -89,7 +89,8 @@ impl Queue {
         if ended_run {
             self.end_run(group, partition);
         }
-        // It may have been in somebody's way; with a cap on leases, in that of those who wait for any partition.
+        // It may have been in somebody's way; with a cap on leases, in that of those who wait for any
+        // partition.
         let is_leased = matches!(delivery.hold, Hold::Leased(_) | Hold::InRun);
         let frees_all = is_leased && self.settings.concurrency.is_some();
         self.serve(group, Some(partition).filter(|_| !frees_all));
@@ -544,8 +545,8 @@ impl Queue {
         message.expires_at.map_or(too_old_at, |at| at.min(too_old_at))
     }
 
-    /// A leased message returns to its old place, perhaps after a wait. `is_changed`: what is written of it is no longer
-    /// true.
+    /// A leased message returns to its old place, perhaps after a wait. `is_changed`: what is written of it
+    /// is no longer true.
     pub(super) fn come_back(
         &mut self,
         group: u32,
@@ -675,7 +676,8 @@ impl Queue {
         self.timers.set(at, Timer::Oldest { partition });
     }
 
-    /// A message is sent into the window of its partition, which it may open, prolong or fill. Also for a replay.
+    /// A message is sent into the window of its partition, which it may open, prolong or fill. Also for a
+    /// replay.
     pub(super) fn gather(&mut self, position: Position, sent_at: Timestamp) {
         let partition = position.partition;
         let Some(window) = self.settings.window else { return };

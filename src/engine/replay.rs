@@ -180,8 +180,8 @@ impl Queue {
         }
     }
 
-    /// What the end of a message means to those who know it or wait for it. What becomes of its children has records of
-    /// its own.
+    /// What the end of a message means to those who know it or wait for it. What becomes of its children has
+    /// records of its own.
     fn replay_ended(&mut self, position: Position, fate: Fate) {
         self.forget_settled_key(position);
         let parent = Parent::Position(position);

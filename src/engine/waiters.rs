@@ -1,7 +1,8 @@
 //! Receivers that wait, and whose turn it is.
 //!
-//! They wait in lines by what they can take. In a line connections take turns: one that was served goes to the end
-//! if it still has receivers there. Within a connection the newest is served first; see the module's front page.
+//! They wait in lines by what they can take. In a line connections take turns: one that was served goes to
+//! the end if it still has receivers there. Within a connection the newest is served first; see the module's
+//! front page.
 
 use std::{collections::BTreeMap, sync::Arc};
 

@@ -540,22 +540,21 @@ impl Model {
         self.own_limits(messages)
     }
 
-    /// Adds what was checked before; what is known by now is a duplicate.
+    /// Adds what was checked before, one after the other; what is known by then is a duplicate.
     pub(super) fn send_checked(&mut self, messages: Vec<NewMessage>) -> Vec<Receipt> {
-        let plan = |message| {
-            let plans = self.plan(std::slice::from_ref(message));
+        let mut receipts = Vec::new();
+        for message in messages {
+            self.come_into_being();
+            let plans = self.plan(std::slice::from_ref(&message));
             // Another body is no reason to refuse any more.
-            let known = |_| self.known_anyhow(message);
-            match plans.map_or_else(known, |mut plans| plans.remove(0)) {
+            let known = |_| self.known_anyhow(&message);
+            let plan = match plans.map_or_else(known, |mut plans| plans.remove(0)) {
                 Plan::Replace(_, receipt) => Plan::Known(receipt),
                 other => other,
-            }
-        };
-        let plans = messages.iter().map(plan).collect();
-        if !messages.is_empty() {
-            self.come_into_being();
+            };
+            receipts.extend(self.carry_out(vec![message], vec![plan], false));
         }
-        self.carry_out(messages, plans, false)
+        receipts
     }
 
     fn known_anyhow(&self, message: &NewMessage) -> Plan {

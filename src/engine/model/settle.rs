@@ -373,7 +373,10 @@ impl Model {
     }
 
     fn return_abandoned(&mut self) {
-        let is_over = |stand: &Stand| matches!(stand, Stand::Leased(lease) if lease.abandoned && lease.ticket.is_none());
+        let is_over = |stand: &Stand| match stand {
+            Stand::Leased(lease) => lease.abandoned && lease.ticket.is_none(),
+            _ => false,
+        };
         for sequence in self.sequences() {
             for group in self.groups_with(sequence, is_over) {
                 self.put(group, sequence, Stand::Ready);
