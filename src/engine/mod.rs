@@ -155,8 +155,9 @@
 //! * **I3** no message is ready while a matching receiver waits and nothing forbids the delivery.
 //! * **I4** a closed or absent queue has no receivers.
 //! * **I5** counts and bytes are those of the kept messages.
-//! * **I6** every effect rests on a record that was written; an attempt never falls, but by a seek or
-//!   a crash; a generation only grows.
+//! * **I6** every effect rests on a record that was written; an attempt never falls, but by a seek; a
+//!   generation only grows. After a crash the attempts are those of the last image, and at least as many as
+//!   the failures since.
 //! * **I7** replaying the records gives the state that wrote them, with all leases ended; so does an
 //!   [`Image`] and the records after it.
 //! * **I8** a done message never returns, but by a seek.
