@@ -603,7 +603,7 @@ impl Queue {
 
     fn fate_of(&self, id: &Arc<str>) -> (Parent, Fate) {
         // A replay forgets later.
-        let is_known = |known: &&KnownId| known.forget_at.is_none_or(|at| at > self.now);
+        let is_known = |known: &&KnownId| known.forget_at.is_none_or(|at| at > self.moment);
         let position = match self.known.ids.get(id).filter(is_known) {
             // It is no longer kept.
             Some(known) if known.forget_at.is_some() => {

@@ -213,7 +213,7 @@ impl Model {
         let is_known = |key: &&Key| {
             key.partition == partition
                 && *key.text == *text
-                && key.until.is_none_or(|until| self.now < until)
+                && key.until.is_none_or(|until| self.moment < until)
         };
         self.keys.iter().rev().find(is_known)
     }
@@ -413,7 +413,7 @@ impl Model {
             Some(_) if run && self.parent_has_failed(id) => false,
             Some(parent) => !self.kept(parent).place(WORK).stand.is_done(),
             None if id.parse::<Position>().is_ok() => false,
-            None => !self.gone.iter().any(|(gone, until)| gone == id && self.now < *until),
+            None => !self.gone.iter().any(|(gone, until)| gone == id && self.moment < *until),
         };
         let open = options.depends_on.into_iter().filter(is_open);
         let place =
