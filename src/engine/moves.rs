@@ -141,7 +141,7 @@ impl Queue {
             true => message.sent_at.after(self.settings.retain_open),
             false => self.over_at(&message),
         };
-        if (waits || is_dead) && over_at <= self.now {
+        if (waits || is_dead) && over_at <= self.moment {
             // Its time has been over: that is the next thing to happen.
             self.timers.set(over_at, Timer::Expiry { position });
         }
