@@ -137,13 +137,13 @@ impl Queue {
         let Some(message) = self.message(position).cloned() else { return };
         let waits = matches!(hold, Hold::Ready | Hold::Delayed(_) | Hold::Held | Hold::Blocked);
         let (is_ready, is_dead) = (hold == Hold::Ready, matches!(hold, Hold::Dead { .. }));
-        let over_at = match is_dead {
-            true => message.sent_at.after(self.settings.retain_open),
-            false => self.over_at(&message),
-        };
-        if (waits || is_dead) && over_at <= self.moment {
-            // Its time has been over: that is the next thing to happen.
-            self.timers.set(over_at, Timer::Expiry { position });
+        // If its time has been over, that is the next thing to happen.
+        if let Some(at) = message.expires_at.filter(|at| waits && *at <= self.moment) {
+            self.timers.set(at, Timer::Expiry { position });
+        }
+        let too_old_at = message.sent_at.after(self.settings.retain_open);
+        if (waits || is_dead) && too_old_at <= self.moment {
+            self.look_again(position, too_old_at);
         }
         let (class, ages_at) = if waits { self.class(&message) } else { (0, None) };
         if let Some(at) = ages_at {
@@ -673,6 +673,20 @@ impl Queue {
         let Some((_, slot)) = part.log.from(part.oldest).next() else { return };
         let at = slot.message.sent_at.after(retain);
         part.oldest_at = Some(at);
+        self.timers.set(at, Timer::Oldest { partition });
+    }
+
+    /// A message that was passed over, because somebody had it, is too old.
+    fn look_again(&mut self, position: Position, at: Timestamp) {
+        let partition = position.partition;
+        let Some(part) = self.partitions.get_mut(partition as usize) else { return };
+        part.oldest = part.oldest.min(position.offset);
+        if part.oldest_at.is_some_and(|armed| armed <= at) {
+            return;
+        }
+        if let Some(armed) = part.oldest_at.replace(at) {
+            self.timers.clear(armed, Timer::Oldest { partition });
+        }
         self.timers.set(at, Timer::Oldest { partition });
     }
 
