@@ -125,7 +125,8 @@ impl Model {
         let until = self.now.after(self.settings.dedup_window);
         let id: Option<Arc<str>> = self.kept(sequence).own_id().map(Arc::from);
         self.gone.retain(|(gone, _)| Some(gone) != id.as_ref());
-        self.gone.extend(id.map(|id| (id, until)));
+        let is_remembered = self.settings.dedup_window.0 > 0;
+        self.gone.extend(id.filter(|_| is_remembered).map(|id| (id, until)));
         self.messages.retain(|kept| kept.sequence() != sequence);
     }
 
