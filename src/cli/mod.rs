@@ -58,7 +58,7 @@ enum Command {
     /// Run the server
     Serve(serve::Arguments),
     /// Look after what a server has stored
-    #[command(subcommand)]
+    #[command(subcommand, after_help = store::HELP)]
     Store(store::StoreCommand),
     /// Make tokens and look into them
     #[command(subcommand, after_help = TOKEN_HELP)]

@@ -13,7 +13,7 @@ use crate::{
     },
 };
 
-const HELP: &str = "check, stats, repair and restore are for a directory that no server uses; backup works beside a server, too.
+pub(super) const HELP: &str = "check, stats, repair and restore are for a directory that no server uses; backup works beside a server, too.
 
 Examples:
   anteroom store check --data ./anteroom-data
@@ -31,13 +31,15 @@ Exit codes:
   2  wrong usage or configuration";
 
 #[derive(Debug, clap::Subcommand)]
-#[command(after_help = HELP)]
 pub(super) enum StoreCommand {
     /// Reads everything and checks it; changes nothing
+    #[command(after_help = HELP)]
     Check(Plain),
     /// The same, for its figures
+    #[command(after_help = HELP)]
     Stats(Plain),
     /// Cuts a damaged journal where it is damaged
+    #[command(after_help = HELP)]
     Repair {
         #[command(flatten)]
         plain: Plain,
@@ -46,6 +48,7 @@ pub(super) enum StoreCommand {
         accept_loss: bool,
     },
     /// Copies a store, also of a running server
+    #[command(after_help = HELP)]
     Backup {
         #[command(flatten)]
         plain: Plain,
@@ -54,6 +57,7 @@ pub(super) enum StoreCommand {
         to: PathBuf,
     },
     /// Makes a store from a backup
+    #[command(after_help = HELP)]
     Restore {
         /// Directory with the backup
         #[arg(value_name = "BACKUP")]

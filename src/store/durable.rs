@@ -157,7 +157,15 @@ impl DurableStore {
                 .keys()
                 .for_each(|queue| due.set((room.clone(), queue.clone()), Some(Timestamp(0))));
         }
-        state.forget_deleted(retired)?;
+        let forgotten = state.forget_deleted(retired, |room, queue| {
+            let (room, queue) = (room.parse::<RoomName>(), queue.parse::<QueueName>());
+            room.is_ok_and(|room| queue.is_ok_and(|queue| is_in_journal(&(room, queue))))
+        });
+        match forgotten {
+            // It is only tidying up.
+            Ok(()) | Err(StoreError::Full) => {}
+            Err(error) => return Err(error.into()),
+        }
         let sources = Sources::of(&found.segments);
         let files = Arc::new(Files::new(
             Arc::clone(&disk),
@@ -203,8 +211,16 @@ impl DurableStore {
         self.core.wake.notify_one();
         keeper.join().map_err(|_| failed("keeper"))?;
         let last = last??;
-        write_clean_mark(self.core.disk.as_ref(), last)
-            .map_err(|error| StoreError::Failed(format!("journal/{CLEAN}: {error}")))
+        match write_clean_mark(self.core.disk.as_ref(), last) {
+            Err(error) if error.kind() == std::io::ErrorKind::StorageFull => {
+                // All is stored; the next start only cannot tell that the end of the journal is its end.
+                tracing::warn!("there is no room for journal/{CLEAN}");
+                Ok(())
+            }
+            written => {
+                written.map_err(|error| StoreError::Failed(format!("journal/{CLEAN}: {error}")))
+            }
+        }
     }
 }
 

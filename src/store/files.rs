@@ -102,7 +102,12 @@ impl Files {
         let (state, health) = (Mutex::new(state), Mutex::new(None));
         let files =
             Self { disk, store, segment_bytes, state, is_full: AtomicBool::new(false), health };
-        files.make_spare()?;
+        match files.make_spare() {
+            Ok(_) => {}
+            // What is there can be had, and settled as far as there are free files.
+            Err(StoreError::Full) => files.set_full(true),
+            Err(error) => return Err(error.into()),
+        }
         Ok(files)
     }
 

@@ -84,7 +84,10 @@ impl State {
     /// Opens it, or makes it.
     pub(super) fn open(path: &Path, fresh_id: u64) -> Result<Self, OpenError> {
         let connection = Connection::open(path)?;
-        connection.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
+        // Saying it once more would write, for which there may be no room.
+        if connection.pragma_query_value(None, "auto_vacuum", |row| row.get::<_, i64>(0))? == 0 {
+            connection.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
+        }
         connection.pragma_update(None, "journal_mode", "WAL")?;
         connection.pragma_update(None, "synchronous", "FULL")?;
         connection.pragma_update(None, "cell_size_check", true)?;
@@ -157,22 +160,30 @@ impl State {
         Ok(queues)
     }
 
-    /// Forgets queues that were deleted, if the journal up to `retired` is all that knew them.
-    pub(super) fn forget_deleted(&mut self, retired: u64) -> Result<(), StoreError> {
+    /// Forgets queues that were deleted, if nothing of them is in the journal: neither from before frame `retired`, nor, as
+    /// `is_in_journal` says, since.
+    pub(super) fn forget_deleted(
+        &mut self,
+        retired: u64,
+        is_in_journal: impl Fn(&str, &str) -> bool,
+    ) -> Result<(), StoreError> {
         let transaction = self.connection.transaction().map_err(failed)?;
-        {
-            let text = "DELETE FROM queue WHERE exists_ = 0 AND frame <= ? RETURNING room, queue, applied, exists_, due";
-            let mut statement = transaction.prepare(text).map_err(failed)?;
-            let mut rows = statement.query([retired.cast_signed()]).map_err(failed)?;
+        let forget = || -> Result<(), rusqlite::Error> {
+            let text = "SELECT id, room, queue, applied, exists_, due FROM queue WHERE exists_ = 0 AND frame <= ?";
+            let mut statement = transaction.prepare(text)?;
+            let mut rows = statement.query([retired.cast_signed()])?;
             let mut sum = 0;
-            while let Some(row) = rows.next().map_err(failed)? {
-                let (room, queue): (String, String) =
-                    (row.get(0).map_err(failed)?, row.get(1).map_err(failed)?);
-                let row = Row::read(row, 2).map_err(failed)?;
-                sum = i64::wrapping_sub(sum, row.fingerprint(&room, &queue));
+            while let Some(row) = rows.next()? {
+                let (id, room, queue): (i64, String, String) =
+                    (row.get(0)?, row.get(1)?, row.get(2)?);
+                if !is_in_journal(&room, &queue) {
+                    sum = i64::wrapping_sub(sum, Row::read(row, 3)?.fingerprint(&room, &queue));
+                    transaction.execute("DELETE FROM queue WHERE id = ?", [id])?;
+                }
             }
-            add_to_sum(&transaction, sum).map_err(failed)?;
-        }
+            add_to_sum(&transaction, sum)
+        };
+        forget().map_err(failed)?;
         transaction.commit().map_err(failed)
     }
 

@@ -40,7 +40,13 @@ const ONLY_IN: &[(&str, &[&str], &str)] = &[
     ("env::var", &["config/load.rs", "engine/simulation.rs"], "one reader of the environment"),
     (
         "std::fs",
-        &["config/load.rs", "config/dev.rs", "store/disk.rs", "store/admin.rs"],
+        &[
+            "config/load.rs",
+            "config/dev.rs",
+            "store/disk.rs",
+            "store/admin.rs",
+            "cli/remote/verify.rs",
+        ],
         "files are opened by the store and the configuration",
     ),
     ("disable_recursion_limit", &[], "the depth of hostile JSON is limited"),

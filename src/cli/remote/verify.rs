@@ -29,12 +29,12 @@ use crate::{
 };
 use judge::{Check, Found, judge};
 use ledger::{Book, Ledger};
-use work::{Line, Plan};
+use work::{Line, NOT_FOUND, Plan};
 
 const HELP: &str = help!(
-    "  anteroom verify demo --for 5s",
-    "  anteroom verify demo --for 2s --queues 3 --senders 4 --receivers 4 --output json",
-    "  anteroom verify demo --for 2s --rate 200/s --log calls.jsonl",
+    "  anteroom verify demo --for 2s",
+    "  anteroom verify demo --for 1s --queues 3 --senders 4 --receivers 4 --output json",
+    "  anteroom verify demo --for 1s --rate 200/s --log calls.jsonl",
     "",
     "While it runs, do to the server what you want to know about: kill it and start it again, fill its disk, cut its
 network. The senders and receivers connect again; a request without an answer may have happened or not, and is
@@ -233,12 +233,7 @@ impl Verify {
         for queue in plan.queues.iter().filter(|_| !self.keep) {
             let delete = |client: crate::client::Client| {
                 let queue = client.queue(queue);
-                async move {
-                    match queue.delete().await {
-                        Err(Error::Server(refusal)) if refusal.code == "queue_not_found" => Ok(()),
-                        result => result,
-                    }
-                }
+                async move { unless_gone(queue.delete().await) }
             };
             line.insist("the removal of a queue", delete).await?;
         }
@@ -296,7 +291,7 @@ impl Verify {
                 format!("{seconds} s, {what}: {sent} acknowledged, {received} received, {lost} connections made anew")
             });
             if is_terminal {
-                eprint!("\r\x1b[K{line}");
+                aside(&format!("\r\x1b[K{line}"));
             } else {
                 complain(&line);
             }
@@ -309,7 +304,7 @@ impl Verify {
         let checks = judge(&book, found, millis(self.lease), late);
         let report = Report::new(book, milliseconds, plan.queues, checks);
         if std::io::stderr().is_terminal() {
-            eprint!("\r\x1b[K");
+            aside("\r\x1b[K");
         }
         match self.output {
             Output::Json => print_json(&report)?,
@@ -325,6 +320,22 @@ impl Verify {
     }
 }
 
+/// To a terminal, without an end of line.
+fn aside(text: &str) {
+    use std::io::Write;
+    let mut err = std::io::stderr().lock();
+    // Nobody misses it.
+    let _ = err.write_all(text.as_bytes()).and_then(|()| err.flush());
+}
+
+/// None: the server knows no such queue.
+fn unless_gone<T>(result: Result<T, Error>) -> Result<Option<T>, Error> {
+    match result {
+        Err(Error::Server(refusal)) if refusal.code == NOT_FOUND => Ok(None),
+        result => result.map(Some),
+    }
+}
+
 /// Waits until everything is received. What is not, when all patience is at an end.
 async fn drain(plan: &Plan, line: &mut Line<'_>) -> Result<Vec<String>, Error> {
     let patience = millis(plan.patience.saturating_add(plan.lease));
@@ -335,9 +346,11 @@ async fn drain(plan: &Plan, line: &mut Line<'_>) -> Result<Vec<String>, Error> {
         for name in &plan.queues {
             let inspect = |client: crate::client::Client| {
                 let queue = client.queue(name);
-                async move { queue.inspect().await }
+                async move { unless_gone(queue.inspect().await) }
             };
-            let inspection = line.insist("a look at a queue", inspect).await?;
+            let Some(inspection) = line.insist("a look at a queue", inspect).await? else {
+                continue;
+            };
             let counts = inspection.group(None).map(|group| group.counts).unwrap_or_default();
             if counts.blocked + counts.delayed + counts.ready + counts.leased > 0 {
                 let (ready, leased, delayed) =
@@ -352,7 +365,7 @@ async fn drain(plan: &Plan, line: &mut Line<'_>) -> Result<Vec<String>, Error> {
         if so_far > received {
             (received, give_up_at) = (so_far, now.saturating_add(patience));
         }
-        if left.is_empty() || now > give_up_at {
+        if left.is_empty() || now > give_up_at || plan.is_over.get() {
             return Ok(left);
         }
         sleep(Duration::from_millis(50)).await;
@@ -372,10 +385,14 @@ async fn list(
         let browse = |client: crate::client::Client| {
             let (queue, after) = (client.queue(name), after.clone());
             async move {
-                queue.browse(&Filter::new().states(State::ALL), None, after.as_deref(), PAGE).await
+                unless_gone(
+                    queue
+                        .browse(&Filter::new().states(State::ALL), None, after.as_deref(), PAGE)
+                        .await,
+                )
             }
         };
-        let page = line.insist("the list of a queue", browse).await?;
+        let Some(page) = line.insist("the list of a queue", browse).await? else { return Ok(()) };
         found.extend(page.messages.into_iter().map(|view| Found {
             send: plan.which(&view.message),
             queue: number,

@@ -71,6 +71,16 @@ fn prepare(shell: &Shell, example: &str) {
     }
 }
 
+/// A store without a server, and a copy of it for the example that wants one.
+fn prepare_store(shell: &Shell, example: &str) {
+    shell.out("rm -rf anteroom-data anteroom-new backup-1");
+    let serve = "timeout -s TERM 1 anteroom serve --listen 127.0.0.1:0 --data anteroom-data";
+    shell.out(&format!("ANTEROOM_SECRET='{SECRET}' {serve} >/dev/null 2>&1 || true"));
+    if example.contains("restore") {
+        shell.out("anteroom store backup --data anteroom-data --to backup-1");
+    }
+}
+
 /// What an example cannot know: a free port, a token, the directory of zsh's functions.
 fn fitted(example: &str) -> String {
     example
@@ -108,6 +118,9 @@ fn every_example_of_every_help_runs() {
                 continue;
             }
             prepare(&shell, &example);
+            if example.starts_with("anteroom store") {
+                prepare_store(&shell, &example);
+            }
             // What runs until it is stopped, is stopped.
             let is_endless = example.contains("anteroom serve ")
                 || example.contains(" consume ")
@@ -150,7 +163,7 @@ fn the_exit_codes_are_in_every_help() {
   130, 143  ended by SIGINT or SIGTERM";
     let mut count = 0;
     for (words, help) in all_helps(&shell) {
-        if !["serve", "token", "completions"].iter().any(|word| words.starts_with(word)) {
+        if !["serve", "store", "token", "completions"].iter().any(|word| words.starts_with(word)) {
             assert!(help.contains(all), "{words}: {help}");
             count += 1;
         }

@@ -51,8 +51,13 @@ fn the_commands_of_the_readme_say_what_it_says() {
     // One shell for all: later lines use what earlier ones set.
     let script: String =
         commands.iter().map(|command| format!("{}\necho \"@@ $?\"\n", command.line)).collect();
-    let said =
-        Shell::new().run(&format!("exec 2>&1; export ANTEROOM_SECRET='{SECRET}'\n{script}")).out;
+    // What a server has left behind.
+    let serve = "timeout -s TERM 1 anteroom serve --listen 127.0.0.1:0 --data anteroom-data";
+    let said = Shell::new()
+        .run(&format!(
+            "exec 2>&1; export ANTEROOM_SECRET='{SECRET}'; {serve} >/dev/null 2>&1\n{script}"
+        ))
+        .out;
     let mut rest = said.as_str();
     for Command { line, says } in &commands {
         let (output, after) = rest.split_once("@@ ").unwrap_or_else(|| panic!("{line}: {said}"));

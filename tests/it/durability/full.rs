@@ -47,9 +47,7 @@ impl Small {
             vec!["nsenter", "-U", "-m", "--preserve-credentials", "-t", &pid]
         };
         home.before = words.into_iter().map(str::to_owned).collect();
-        let home =
-            home.with("ANTEROOM_JOURNAL_SEGMENT", "64KiB").with("ANTEROOM_JOURNAL_SIZE", "128KiB");
-        Some(Self { holder, home })
+        Some(Self { holder, home: home.with_small_journal() })
     }
 
     /// A file on it, as seen from outside.
@@ -148,7 +146,7 @@ fn without_room_nothing_is_taken_in_and_everything_goes_out() {
     home.ok("POST", "/queues/jobs/settle", &json!({"items": items}));
     sent.drain(..3);
     assert_eq!(home.get("/health/live").unwrap().status, 200);
-    // A restart with a full disk loses nothing.
+    // A restart with a full disk loses nothing, and is no harder than another one.
     daemon.kill();
     let daemon = home.start();
     let refused = home.call("POST", "/queues/jobs/messages", &json!({"body": "x".repeat(3000)}));

@@ -136,7 +136,7 @@ fn begin_shadow(data: &Path, shadow: &Path) {
 fn nothing_acknowledged_is_lost_when_what_was_not_synced_is_undone() {
     let Some(shim) = shim() else { return };
     let mut seed = seed();
-    let home = Home::new();
+    let home = Home::new().with_small_journal();
     let shadow = home.beside("shadow");
     fs::create_dir(&shadow).unwrap();
     let lying = [("LD_PRELOAD", shim), ("SHIM_SHADOW", shadow.to_str().unwrap())];

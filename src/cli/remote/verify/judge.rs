@@ -104,6 +104,14 @@ pub(super) fn judge(book: &Book, found: &[Found], lease_ms: u64, late: Vec<Strin
         }
     }
     for (send, story) in stories.iter().enumerate() {
+        let queue = book.sends[send].queue;
+        if story.receipts.iter().any(|(_, one)| one.queue != queue)
+            || story.found.iter().any(|one| one.queue != queue)
+        {
+            strangers.wrong(format!("{} is in another queue", named(book, send)));
+        }
+    }
+    for (send, story) in stories.iter().enumerate() {
         if book.sends[send].fate == Fate::Refused
             && !(story.receipts.is_empty() && story.found.is_empty())
         {
@@ -293,6 +301,9 @@ fn twice(book: &Book, stories: &[Story<'_>], lease_ms: u64) -> Check {
     check
 }
 
+/// A message, the place of its first receipt, and that receipt.
+type First<'a> = (usize, usize, &'a Receipt);
+
 /// Of two messages that one sender sent to one queue one after the other, the first one is handed out first.
 ///
 /// Only first deliveries are compared: what comes back has its old place, and may come late. A first delivery that went to
@@ -303,9 +314,7 @@ fn order(book: &Book) -> Check {
         "first deliveries of one sender's messages in one queue are in the order of sending",
     );
     let mut seen = HashSet::new();
-    // By queue and sender: number of the send, number of the receipt, the receipt.
-    type Line<'a> = Vec<(usize, usize, &'a Receipt)>;
-    let mut by_line: HashMap<(usize, usize), Line<'_>> = HashMap::new();
+    let mut by_line: HashMap<(usize, usize), Vec<First<'_>>> = HashMap::new();
     for (index, receipt) in book.receipts.iter().enumerate() {
         // The numbers begin anew with the server, so the first one that came is told by time.
         let Some(send) = receipt.send.filter(|send| seen.insert(*send)) else { continue };
@@ -321,7 +330,7 @@ fn order(book: &Book) -> Check {
         line.sort_by_key(|(send, ..)| *send);
         let broken: Vec<_> = book.broken.iter().filter(|broken| broken.queue == queue).collect();
         // The earliest answer among the later messages.
-        let mut earliest: Option<(usize, usize, &Receipt)> = None;
+        let mut earliest: Option<First<'_>> = None;
         for &(send, index, a) in line.iter().rev() {
             if let Some((later, other, b)) = earliest {
                 check.checked += 1;

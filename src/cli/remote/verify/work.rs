@@ -47,6 +47,8 @@ impl Plan {
     }
 }
 
+pub(super) const NOT_FOUND: &str = "queue_not_found";
+
 /// Between two attempts to connect, and after a refusal.
 const BREATH: Duration = Duration::from_millis(20);
 
@@ -67,7 +69,8 @@ pub(super) struct Line<'a> {
 pub(super) fn is_final(error: &Error) -> bool {
     match error {
         Error::Refused { status, .. } => matches!(status, 400..=428 | 430..=499),
-        Error::Server(refusal) => !refusal.retryable,
+        // A server that lost the queue is to be found out, not to stop the search.
+        Error::Server(refusal) => !refusal.retryable && refusal.code != NOT_FOUND,
         Error::Invalid(_) | Error::GivenUp { .. } => true,
         Error::Connect(_) | Error::Closed { .. } | Error::TimedOut { .. } => false,
     }
@@ -208,6 +211,10 @@ async fn send_by(plan: &Plan, sender: usize, line: &mut Line<'_>) -> Result<(), 
 pub(super) async fn receive(plan: &Plan, receiver: usize, is_leased: bool) -> Result<(), Error> {
     let mut line = Line::new(plan);
     let result = receive_by(plan, receiver, is_leased, &mut line).await;
+    if result.is_err() {
+        // Nobody else can go on either.
+        plan.is_over.set(true);
+    }
     line.close().await;
     result
 }

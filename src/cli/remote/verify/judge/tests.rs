@@ -123,6 +123,9 @@ fn strangers_are_noticed() {
     book.receipts.push(Receipt { send: None, ..leased(0, 1, 200, 210) });
     assert_eq!(violated(&book, &all(State::Ready)), [("strangers", 1)]);
     let mut book = self::book();
+    let elsewhere: Vec<_> =
+        all(State::Ready).into_iter().map(|one| Found { queue: 1, ..one }).collect();
+    assert_eq!(violated(&book, &elsewhere), [("strangers", 10)]);
     book.sends[0].fate = Fate::Refused;
     assert_eq!(violated(&book, &all(State::Ready)), [("strangers", 1)]);
 }
