@@ -9,7 +9,7 @@ use super::{
     command::State,
     effect::{Happened, Item, Outcome},
     group::Group,
-    lane::{Delivery, Hold, Lane, Lease},
+    lane::{Delivery, Hold, Lane},
     log::{Ended, Log},
     message::{Message, ParentFailed, Position},
     partition::Gathering,
@@ -732,24 +732,5 @@ impl Queue {
                 }
             }
         }
-    }
-
-    /// A new lease for this session.
-    pub(super) fn new_lease(
-        &mut self,
-        term: super::command::Term,
-        session: crate::types::SessionId,
-    ) -> Lease {
-        use super::command::Term;
-        let generation = self.next_generation;
-        self.next_generation += 1;
-        let (until, bound) = match term {
-            Term::Session | Term::Auto => (None, Some(session)),
-            Term::Timed { length, bound } => {
-                let length = length.unwrap_or(self.settings.lease);
-                (Some(self.now.after(length)), bound.then_some(session))
-            }
-        };
-        Lease { generation, until, bound, receiver: None, pinned: None, orphaned: false }
     }
 }

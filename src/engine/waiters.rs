@@ -36,6 +36,16 @@ pub(super) struct Receiver {
     pub(super) standing: bool,
 }
 
+/// A receiver that stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct StandingReceiver {
+    pub(super) to: ReplyTo,
+    pub(super) credit: u32,
+    /// Messages leased to it.
+    pub(super) outstanding: u32,
+    pub(super) receiver: Receiver,
+}
+
 /// Names a waiting receiver. Within a session and line the highest ticket is served first.
 pub(super) type ReceiverKey = (SessionId, RequestId, u64);
 
