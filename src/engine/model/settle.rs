@@ -141,7 +141,10 @@ impl Model {
     /// Removes what all groups are done with, when it was kept long enough.
     pub(super) fn sweep(&mut self) {
         let by = if self.settings.retain_settled.0 == 0 { self.now } else { self.moment };
-        let is_over = |kept: &&super::Kept| self.settled_end(kept).is_some_and(|end| end <= by);
+        let is_over = |kept: &&super::Kept| {
+            let too_old_at = kept.message.sent_at.after(self.settings.retain_open);
+            self.settled_end(kept).is_some_and(|end| end <= by || too_old_at <= self.moment)
+        };
         let over: Vec<_> =
             self.messages.iter().filter(is_over).map(super::Kept::sequence).collect();
         over.into_iter().for_each(|sequence| self.remove(sequence));
