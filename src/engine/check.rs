@@ -184,6 +184,7 @@ impl Queue {
             format!("parents {:?}", self.parents),
         ];
         for (partition, part) in (0..).zip(&self.partitions) {
+            state.extend(part.gathering.map(|window| format!("{partition} {window:?}")));
             for (offset, slot) in part.log.from(0) {
                 let position = Position { partition, offset };
                 // By which record it came is forgotten with the record.
@@ -223,6 +224,19 @@ impl Queue {
         state.extend(self.known.keys.iter().map(key));
         state.extend(self.schedules.iter().map(|schedule| format!("{schedule:?}")));
         state
+    }
+
+    /// How often each message was delivered to each group: a replay does not bring that back, but an image
+    /// does.
+    pub(super) fn attempts(&self) -> BTreeMap<(u32, Position), u32> {
+        let mut attempts = BTreeMap::new();
+        for group in self.group_numbers() {
+            for position in self.positions(group, |state| state != State::Done) {
+                let lane = self.lane_of(group, position.partition).unwrap();
+                attempts.insert((group, position), lane.counts_of(position.offset).0);
+            }
+        }
+        attempts
     }
 
     /// Ends all leases, as a crash does: what is written down is then all there is.

@@ -3,12 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
-    lane::{Lane, Standing},
+    lane::Lane,
     log::Log,
     message::{Position, Sequence},
     partition::Partition,
     view::Counts,
-    waiters::Waiters,
+    waiters::{StandingReceiver, Waiters},
 };
 use crate::types::{GroupName, RequestId, SessionId};
 
@@ -23,7 +23,7 @@ pub(super) struct Group {
     /// Partitions that can be taken as a whole, likewise.
     runs: BTreeSet<(i64, Sequence, u32)>,
     pub(super) waiters: Waiters,
-    pub(super) standing: BTreeMap<(SessionId, RequestId), Standing>,
+    pub(super) standing: BTreeMap<(SessionId, RequestId), StandingReceiver>,
     /// Messages in leases.
     pub(super) leased: usize,
     /// What ends with a session.
@@ -115,7 +115,8 @@ impl Group {
         }
     }
 
-    /// Partitions with messages that can be taken, by the first of them. Of a single partition there is no index.
+    /// Partitions with messages that can be taken, by the first of them. Of a single partition there is no
+    /// index.
     pub(super) fn heads(&self) -> impl Iterator<Item = (i64, Sequence, u32)> {
         let single = (self.lanes.len() == 1).then_some((i64::MIN, Sequence(0), 0));
         single.into_iter().chain(self.heads.iter().copied())

@@ -195,7 +195,8 @@ impl Queue {
         Ok(Outcome::Done)
     }
 
-    /// Moves a lane; returns the messages that it is done with by that. They are still there. Also for a replay.
+    /// Moves a lane; returns the messages that it is done with by that. They are still there. Also for a
+    /// replay.
     pub(super) fn move_lane(&mut self, group: u32, partition: u32, first: u64) -> Vec<Position> {
         self.end_run(group, partition);
         let Some(part) = self.partitions.get(partition as usize) else { return Vec::new() };

@@ -1,8 +1,8 @@
 //! A queue as it is at one moment, to be kept instead of the records that led to it.
 //!
-//! Messages are apart from the rest, in blocks of their partition: they hardly ever change, so a block is written once, and
-//! what becomes of its messages is in the image, which is small. What ends with a crash is in no image: leases,
-//! receivers, watchers, prepared transactions. A leased message is ready in it.
+//! Messages are apart from the rest, in blocks of their partition: they hardly ever change, so a block is
+//! written once, and what becomes of its messages is in the image, which is small. What ends with a crash is
+//! in no image: leases, receivers, watchers, prepared transactions. A leased message is ready in it.
 
 use std::sync::Arc;
 
@@ -128,8 +128,8 @@ impl Image {
     pub fn needed_blocks(&self) -> Vec<(u32, u64, u64)> {
         let mut needed: Vec<(u32, u64, u64)> = Vec::new();
         for (partition, part) in (0..).zip(&self.partitions) {
-            for (first, count) in &part.live {
-                let (from, to) = (first / BLOCK, (first + count - 1) / BLOCK);
+            for (first, count) in part.live.iter().filter(|(_, count)| *count > 0) {
+                let (from, to) = (first / BLOCK, first.saturating_add(count - 1) / BLOCK);
                 match needed.last_mut() {
                     Some((same, _, last)) if *same == partition && *last + 1 >= from => *last = to,
                     _ => needed.push((partition, from, to)),
@@ -265,6 +265,11 @@ impl Queue {
         (queue.status, queue.paused, queue.settings) =
             (image.status, image.paused, *image.settings);
         queue.totals = image.totals;
+        (queue.last_record, queue.last_sequence) = (image.last_record, image.last_sequence);
+        let lanes = image.groups.iter().flatten().map(|group| group.lanes.len());
+        if lanes.into_iter().any(|count| count != image.partitions.len()) {
+            return Err(Damaged);
+        }
         queue.deliveries = image.deliveries.into();
         for part in &image.partitions {
             queue.restore_partition(part);
@@ -299,7 +304,6 @@ impl Queue {
         for (name, spec, next) in image.schedules {
             queue.set_schedule(name, spec, next);
         }
-        (queue.last_record, queue.last_sequence) = (image.last_record, image.last_sequence);
         // Nobody waits, and nobody watches.
         queue.unserved.clear();
         queue.effects.clear();
@@ -341,12 +345,19 @@ impl Queue {
                     )
                 })
                 .collect();
-            let live = image.live.iter().flat_map(|(first, count)| *first..*first + *count);
-            for offset in live {
+            // No offset was used that no message was sent with.
+            if image.end > self.last_sequence.0 {
+                return Err(Damaged);
+            }
+            let live = image.live.iter();
+            for offset in live.flat_map(|(first, count)| *first..first.saturating_add(*count)) {
                 let position = Position { partition, offset };
                 while messages.next_if(|message| message.position < position).is_some() {}
                 let message = messages.next_if(|message| message.position == position);
                 self.restore_message(message.ok_or(Damaged)?, &mut deliveries);
+            }
+            if deliveries.iter().any(|(_, left)| !left.is_empty()) {
+                return Err(Damaged); // Of messages that are not kept.
             }
             let Some(part) = self.partitions.get_mut(partition as usize) else { continue };
             part.log.skip_to(image.end);
@@ -364,7 +375,8 @@ impl Queue {
         Ok(())
     }
 
-    /// Puts a message where it was, and where each group has it: `next` of the group's lane, and what is left of its deliveries.
+    /// Puts a message where it was, and where each group has it: `next` of the group's lane, and what is left
+    /// of its deliveries.
     fn restore_message(&mut self, message: Arc<Message>, groups: &mut [LaneLeft<'_>]) {
         let position = message.position;
         self.messages += 1;

@@ -39,7 +39,7 @@ pub(super) struct Known {
 }
 
 impl Known {
-    /// The id of a message that is no longer kept, or `None` if it is or never was.
+    /// Where the message with this id is, if it is kept.
     pub(super) fn position(&self, id: &str) -> Option<Position> {
         self.ids.get(id).filter(|known| known.forget_at.is_none()).map(|known| known.position)
     }

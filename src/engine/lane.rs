@@ -6,20 +6,15 @@
 //!                     ▲ next        f fresh: ready and never taken (nothing is kept of it either)
 //! ```
 //!
-//! Everything before `next` is done and everything from it on is fresh, but for what `deliveries` says. So a group that
-//! consumes in order costs nothing per message.
+//! Everything before `next` is done and everything from it on is fresh, but for what `deliveries` says. So a
+//! group that consumes in order costs nothing per message.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
 };
 
-use super::{
-    command::{ReplyTo, State},
-    log::Log,
-    message::Sequence,
-    view::Counts,
-};
+use super::{command::State, log::Log, message::Sequence, view::Counts};
 use crate::types::{RequestId, SessionId, Timestamp};
 
 /// A lease of one message.
@@ -194,8 +189,8 @@ impl Lane {
         self.fresh += 1;
     }
 
-    /// Takes a message out of all indexes; `None` if it is done. One of [`Self::place`], [`Self::finish`] or the
-    /// removal of the message must follow.
+    /// Takes a message out of all indexes; `None` if it is done. One of [`Self::place`], [`Self::finish`] or
+    /// the removal of the message must follow.
     pub(super) fn lift(&mut self, offset: u64) -> Option<Delivery> {
         if self.state(offset) == State::Done {
             return None;
@@ -346,7 +341,7 @@ impl Lane {
         self.deliveries.range(first..).map(|(offset, delivery)| (*offset, delivery))
     }
 
-    /// Whether anything is to be said about receivers that hold leases here: the earliest end.
+    /// When the first of its leases ends.
     pub(super) fn next_lease_end(&self) -> Option<Timestamp> {
         let run = self.run.as_ref().and_then(|run| run.lease.until);
         let single = self.deliveries.values().filter_map(|delivery| match &delivery.hold {
@@ -356,6 +351,7 @@ impl Lane {
         single.chain(run).min()
     }
 
+    /// When the first delayed message is ready.
     pub(super) fn next_visible(&self) -> Option<Timestamp> {
         let delayed = self.deliveries.values().filter_map(|delivery| match delivery.hold {
             Hold::Delayed(until) => Some(until),
@@ -400,14 +396,4 @@ impl Lane {
         assert_eq!(members, run, "I1: run");
         assert!(self.run.is_none() || (self.leased == 0 && !members.is_empty()), "I1: both");
     }
-}
-
-/// A receiver that stands.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Standing {
-    pub(super) to: ReplyTo,
-    pub(super) credit: u32,
-    /// Messages leased to it.
-    pub(super) outstanding: u32,
-    pub(super) receiver: super::waiters::Receiver,
 }

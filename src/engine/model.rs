@@ -1,6 +1,7 @@
 //! The same queue, written to be obviously right: plain `Vec`s, linear scans, no indexes, no timers.
 //!
-//! Written from the module's front page and not from the engine, so that a difference is a mistake in one of them.
+//! Written from the module's front page and not from the engine, so that a difference is a mistake in one of
+//! them.
 
 mod hand;
 mod send;
@@ -11,7 +12,7 @@ mod time;
 use std::sync::Arc;
 
 use super::{
-    Action, Command, Delivered, Message, Outcome, Position, QueueConfig, QueueSettings,
+    Action, Command, Delivered, Message, Outcome, Overflow, Position, QueueConfig, QueueSettings,
     RecordNumber, ReplyTo, ScheduleView, SettingsPatch, Settled, Status, Take, Timing, Transaction,
 };
 use crate::{
@@ -247,6 +248,29 @@ impl Model {
         self.next_generation += 1000;
         self.advance(now);
         self.next_generation
+    }
+
+    /// How often messages were delivered is known after a crash as far as it was saved.
+    pub(super) fn set_attempts(&mut self, known: impl Fn((u32, Position)) -> Option<u32>) {
+        for kept in &mut self.messages {
+            for (group, place) in &mut kept.places {
+                place.attempts = known((*group, kept.message.position)).unwrap_or(0);
+            }
+        }
+    }
+
+    /// So are the deliveries that the rate counts.
+    pub(super) fn set_handed_out(&mut self, handed_out: Vec<Timestamp>) {
+        self.handed_out = handed_out;
+    }
+
+    pub(super) const fn overflow(&self) -> Overflow {
+        self.settings.overflow
+    }
+
+    /// Whether a transaction is prepared.
+    pub(super) const fn is_prepared(&self) -> bool {
+        !self.tickets.is_empty()
     }
 
     /// Ready messages of the work group.

@@ -1,5 +1,5 @@
-//! How a message gets from one place to another: every index, timer and count in step (I1, I5), and whoever waits for
-//! what that may bring is marked to be served (I3).
+//! How a message gets from one place to another: every index, timer and count in step (I1, I5), and whoever
+//! waits for what that may bring is marked to be served (I3).
 //!
 //! The first half writes no records and makes no effects, so that a replay uses it, too.
 
@@ -9,7 +9,7 @@ use super::{
     command::State,
     effect::{Happened, Item, Outcome},
     group::Group,
-    lane::{Delivery, Hold, Lane, Lease},
+    lane::{Delivery, Hold, Lane},
     log::{Ended, Log},
     message::{Message, ParentFailed, Position},
     partition::Gathering,
@@ -49,8 +49,8 @@ impl Queue {
         Some(self.lane_of(group, position.partition)?.state(position.offset))
     }
 
-    /// Takes a message out of all indexes of a group; `None` if the group is done with it, or it is not kept. One of
-    /// [`Self::place`], [`Self::finish`] and the removal of the message must follow.
+    /// Takes a message out of all indexes of a group; `None` if the group is done with it, or it is not kept.
+    /// One of [`Self::place`], [`Self::finish`] and the removal of the message must follow.
     pub(super) fn lift(&mut self, group: u32, position: Position) -> Option<Delivery> {
         let retain_dead = self.settings.retain_dead;
         let Position { partition, offset } = position;
@@ -89,7 +89,8 @@ impl Queue {
         if ended_run {
             self.end_run(group, partition);
         }
-        // It may have been in somebody's way; with a cap on leases, in that of those who wait for any partition.
+        // It may have been in somebody's way; with a cap on leases, in that of those who wait for any
+        // partition.
         let is_leased = matches!(delivery.hold, Hold::Leased(_) | Hold::InRun);
         let frees_all = is_leased && self.settings.concurrency.is_some();
         self.serve(group, Some(partition).filter(|_| !frees_all));
@@ -136,13 +137,13 @@ impl Queue {
         let Some(message) = self.message(position).cloned() else { return };
         let waits = matches!(hold, Hold::Ready | Hold::Delayed(_) | Hold::Held | Hold::Blocked);
         let (is_ready, is_dead) = (hold == Hold::Ready, matches!(hold, Hold::Dead { .. }));
-        let over_at = match is_dead {
-            true => message.sent_at.after(self.settings.retain_open),
-            false => self.over_at(&message),
-        };
-        if (waits || is_dead) && over_at <= self.now {
-            // Its time has been over: that is the next thing to happen.
-            self.timers.set(over_at, Timer::Expiry { position });
+        // If its time has been over, that is the next thing to happen.
+        if let Some(at) = message.expires_at.filter(|at| waits && *at <= self.moment) {
+            self.timers.set(at, Timer::Expiry { position });
+        }
+        let too_old_at = message.sent_at.after(self.settings.retain_open);
+        if (waits || is_dead) && too_old_at <= self.moment {
+            self.look_again(position, too_old_at);
         }
         let (class, ages_at) = if waits { self.class(&message) } else { (0, None) };
         if let Some(at) = ages_at {
@@ -544,8 +545,8 @@ impl Queue {
         message.expires_at.map_or(too_old_at, |at| at.min(too_old_at))
     }
 
-    /// A leased message returns to its old place, perhaps after a wait. `is_changed`: what is written of it is no longer
-    /// true.
+    /// A leased message returns to its old place, perhaps after a wait. `is_changed`: what is written of it
+    /// is no longer true.
     pub(super) fn come_back(
         &mut self,
         group: u32,
@@ -675,7 +676,22 @@ impl Queue {
         self.timers.set(at, Timer::Oldest { partition });
     }
 
-    /// A message is sent into the window of its partition, which it may open, prolong or fill. Also for a replay.
+    /// A message that was passed over, because somebody had it, is too old.
+    fn look_again(&mut self, position: Position, at: Timestamp) {
+        let partition = position.partition;
+        let Some(part) = self.partitions.get_mut(partition as usize) else { return };
+        part.oldest = part.oldest.min(position.offset);
+        if part.oldest_at.is_some_and(|armed| armed <= at) {
+            return;
+        }
+        if let Some(armed) = part.oldest_at.replace(at) {
+            self.timers.clear(armed, Timer::Oldest { partition });
+        }
+        self.timers.set(at, Timer::Oldest { partition });
+    }
+
+    /// A message is sent into the window of its partition, which it may open, prolong or fill. Also for a
+    /// replay.
     pub(super) fn gather(&mut self, position: Position, sent_at: Timestamp) {
         let partition = position.partition;
         let Some(window) = self.settings.window else { return };
@@ -716,24 +732,5 @@ impl Queue {
                 }
             }
         }
-    }
-
-    /// A new lease for this session.
-    pub(super) fn new_lease(
-        &mut self,
-        term: super::command::Term,
-        session: crate::types::SessionId,
-    ) -> Lease {
-        use super::command::Term;
-        let generation = self.next_generation;
-        self.next_generation += 1;
-        let (until, bound) = match term {
-            Term::Session | Term::Auto => (None, Some(session)),
-            Term::Timed { length, bound } => {
-                let length = length.unwrap_or(self.settings.lease);
-                (Some(self.now.after(length)), bound.then_some(session))
-            }
-        };
-        Lease { generation, until, bound, receiver: None, pinned: None, orphaned: false }
     }
 }

@@ -1,7 +1,8 @@
 //! One queue: `apply(now, from, command)` → effects.
 //!
-//! This file holds the state, the dispatch, and time. What a command does is in `send`, `take`, `settle`, `manage`, `groups`,
-//! `schedules`, `transact` and `browse`; how a message changes its place is in `moves`; `replay` does the same from records.
+//! This file holds the state, the dispatch, and time. What a command does is in `send`, `take`, `settle`,
+//! `manage`, `groups`, `schedules`, `transact` and `browse`; how a message changes its place is in `moves`;
+//! `replay` does the same from records.
 
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
@@ -38,11 +39,11 @@ pub struct QueueConfig {
     pub parked_max: usize,
     /// Groups.
     pub groups_max: usize,
-    /// Partitions.
+    /// Partitions; and ten times as many of partitions × groups.
     pub partitions_max: usize,
     /// Schedules.
     pub schedules_max: usize,
-    /// `Open` of an open queue: `Opened` again, or refused with `QueueExists`.
+    /// Whether `Open` of an open queue is fine, or refused with `QueueExists`.
     pub open_is_idempotent: bool,
     /// The first lease has this generation. Larger than any that was ever given out before.
     pub first_generation: u64,
@@ -297,8 +298,8 @@ impl Queue {
         }
     }
 
-    /// Everything that is due by `now`, in the order of time. What is due by a moment happens before anything is handed
-    /// out at it.
+    /// Everything that is due by `now`, in the order of time. What is due by a moment happens before anything
+    /// is handed out at it.
     pub(super) fn pass_time(&mut self, now: Timestamp) {
         self.now = self.now.max(now);
         // An age is that of now, however late it is for all else.

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use super::{
     command::State,
     known::Fate,
+    lane::Delivery,
     message::{Message, ParentFailed, Position, Sequence},
     queue::{Parent, Queue, WORK},
     record::{Record, RecordNumber, Standing},
@@ -136,6 +137,8 @@ impl Queue {
     }
 
     fn replay_moved(&mut self, group: u32, position: Position, failures: u32, standing: Standing) {
+        // What failed was delivered as often; more is not written.
+        let counts = |before: Delivery| (before.attempts.max(failures), failures);
         match standing {
             Standing::Done { at, result } => {
                 self.is_now(at);
@@ -155,16 +158,16 @@ impl Queue {
             }
             Standing::Dead { at, .. } => {
                 self.is_now(at);
-                if self.lift(group, position).is_some() {
-                    self.place(group, position, (0, failures), hold_of(&standing));
+                if let Some(before) = self.lift(group, position) {
+                    self.place(group, position, counts(before), hold_of(&standing));
                     if group == WORK {
                         self.replay_ended(position, Fate::Failed);
                     }
                 }
             }
             Standing::Ready | Standing::Blocked | Standing::Delayed { .. } | Standing::Held => {
-                if self.lift(group, position).is_some() {
-                    self.place(group, position, (0, failures), hold_of(&standing));
+                if let Some(before) = self.lift(group, position) {
+                    self.place(group, position, counts(before), hold_of(&standing));
                 }
             }
         }
@@ -180,8 +183,8 @@ impl Queue {
         }
     }
 
-    /// What the end of a message means to those who know it or wait for it. What becomes of its children has records of
-    /// its own.
+    /// What the end of a message means to those who know it or wait for it. What becomes of its children has
+    /// records of its own.
     fn replay_ended(&mut self, position: Position, fate: Fate) {
         self.forget_settled_key(position);
         let parent = Parent::Position(position);

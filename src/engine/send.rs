@@ -46,7 +46,8 @@ enum Plan {
 }
 
 impl Queue {
-    /// The common case, without a detour: one message, of which nothing is said, in a partition that is there.
+    /// The common case, without a detour: one message, of which nothing is said, in a partition that is
+    /// there.
     pub(super) fn send_one(&mut self, message: NewMessage) -> Result<Receipt, ErrorCode> {
         let has_partition = match &message.partition {
             None => self.default_partition.is_some(),
@@ -106,7 +107,8 @@ impl Queue {
         if is_new { Ok(()) } else { Err(ErrorCode::Duplicate) }
     }
 
-    /// Adds messages that were admitted when their transaction was prepared. What is known by now is a duplicate.
+    /// Adds messages that were admitted when their transaction was prepared. What is known by now is a
+    /// duplicate.
     pub(super) fn send_admitted(
         &mut self,
         messages: Vec<NewMessage>,
@@ -601,7 +603,7 @@ impl Queue {
 
     fn fate_of(&self, id: &Arc<str>) -> (Parent, Fate) {
         // A replay forgets later.
-        let is_known = |known: &&KnownId| known.forget_at.is_none_or(|at| at > self.now);
+        let is_known = |known: &&KnownId| known.forget_at.is_none_or(|at| at > self.moment);
         let position = match self.known.ids.get(id).filter(is_known) {
             // It is no longer kept.
             Some(known) if known.forget_at.is_some() => {

@@ -410,7 +410,8 @@ impl Queue {
         }
     }
 
-    /// Leases whose end had to wait for a transaction that was given up: an end that is over is the next thing to happen.
+    /// Leases whose end had to wait for a transaction that was given up: an end that is over is the next
+    /// thing to happen.
     pub(super) fn end_overdue(&mut self, leases: &[LeaseId]) {
         for id in leases {
             let Some(lease) = self.named_lease(*id) else { continue };

@@ -6,7 +6,7 @@ use super::{
     command::{Park, ReplyTo, Start, Take, Term, Unit},
     effect::{Delivered, Effect, Happened, LeaseId, Outcome},
     group::Group,
-    lane::{Hold, Run, Standing},
+    lane::{Hold, Lease, Run},
     log::Log,
     message::{Position, Sequence},
     moves::Ending,
@@ -14,7 +14,7 @@ use super::{
     settings::{LEASE_MAX, LEASE_MIN},
     timers::Timer,
     view::Status,
-    waiters::{Line, Receiver, ReceiverKey},
+    waiters::{Line, Receiver, ReceiverKey, StandingReceiver},
 };
 use crate::{
     error::ErrorCode,
@@ -100,7 +100,8 @@ impl Queue {
         if credit > 0 {
             members.waiters.park(receiver.clone());
         }
-        members.standing.insert(key, Standing { to, credit, outstanding: 0, receiver });
+        let standing = StandingReceiver { to, credit, outstanding: 0, receiver };
+        members.standing.insert(key, standing);
         self.serve(group, None);
         Ok(())
     }
@@ -197,6 +198,20 @@ impl Queue {
             open.extend(next_of(lane));
             Some(position)
         })
+    }
+
+    /// A new lease for this session.
+    fn new_lease(&mut self, term: Term, session: SessionId) -> Lease {
+        let generation = self.next_generation;
+        self.next_generation += 1;
+        let (until, bound) = match term {
+            Term::Session | Term::Auto => (None, Some(session)),
+            Term::Timed { length, bound } => {
+                let length = length.unwrap_or(self.settings.lease);
+                (Some(self.now.after(length)), bound.then_some(session))
+            }
+        };
+        Lease { generation, until, bound, receiver: None, pinned: None, orphaned: false }
     }
 
     /// Leases one ready message.

@@ -1,7 +1,7 @@
 //! Several changes together or not at all: of one queue at once, of several in two steps.
 //!
-//! `Prepare` checks everything and keeps what is needed: leases do not end, and there is room. So `Commit` cannot
-//! fail. In between the queue serves everybody else.
+//! `Prepare` checks everything and keeps what is needed: leases do not end, and there is room. So `Commit`
+//! cannot fail. In between the queue serves everybody else.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,7 +1,8 @@
 //! Receivers that wait, and whose turn it is.
 //!
-//! They wait in lines by what they can take. In a line connections take turns: one that was served goes to the end
-//! if it still has receivers there. Within a connection the newest is served first; see the module's front page.
+//! They wait in lines by what they can take. In a line connections take turns: one that was served goes to
+//! the end if it still has receivers there. Within a connection the newest is served first; see the module's
+//! front page.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -33,6 +34,16 @@ pub(super) struct Receiver {
     pub(super) term: Term,
     pub(super) until: Option<Timestamp>,
     pub(super) standing: bool,
+}
+
+/// A receiver that stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct StandingReceiver {
+    pub(super) to: ReplyTo,
+    pub(super) credit: u32,
+    /// Messages leased to it.
+    pub(super) outstanding: u32,
+    pub(super) receiver: Receiver,
 }
 
 /// Names a waiting receiver. Within a session and line the highest ticket is served first.

@@ -12,8 +12,9 @@ use super::{
     Appended, Batch, Done, Health, Keys, OpenError, Save, Store, StoreError, Stored,
     committer::{Committer, Inbox, Segments as _},
     disk::{Directory, Disk, Lock},
-    files::Files,
+    files::{self, Files},
     recovery::{Places, QueueKey, Recovered, Sources, recover},
+    reserve::Reserve,
     state::State,
 };
 use crate::types::{QueueName, RoomName, Timestamp};
@@ -61,6 +62,7 @@ struct Core {
     keys: Arc<Keys>,
     inbox: Arc<Inbox>,
     files: Arc<Files>,
+    reserve: Reserve,
     journal_bytes: u64,
     /// Of the segments that were there at the start.
     sources: Sources,
@@ -182,6 +184,7 @@ impl DurableStore {
             keys: Arc::clone(&keys),
             inbox: Arc::clone(&inbox),
             files: Arc::clone(&files),
+            reserve: Reserve::beside(state_path, options.segment_bytes),
             journal_bytes: options.journal_bytes,
             sources,
             places: Mutex::new(found.places),
@@ -298,15 +301,12 @@ impl Core {
                 }
                 if let Err(error) = &saved {
                     self.has_failed(error);
-                    if *error == StoreError::Full {
-                        // What is saved gives more room back than a free file takes.
-                        self.files.give_up_spare();
-                        rounds_to_wait = FULL_ROUNDS;
-                    }
                 }
                 done(saved);
             }
             if self.files.is_full() {
+                // A save needs room, too.
+                self.reserve.give_up();
                 state.make_room();
             }
             if is_closing {
@@ -356,7 +356,7 @@ impl Core {
             state.shrink()?;
         }
         while self.files.make_spare()? {}
-        Ok(())
+        self.reserve.make().map_err(files::failed)
     }
 }
 

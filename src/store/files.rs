@@ -55,7 +55,8 @@ struct Spare {
     bytes: u64,
 }
 
-fn failed(error: std::io::Error) -> StoreError {
+/// What an error of a file means for the store.
+pub(super) fn failed(error: std::io::Error) -> StoreError {
     use std::io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
     match error.kind() {
         StorageFull | QuotaExceeded | FileTooLarge => StoreError::Full,
@@ -146,16 +147,6 @@ impl Files {
         self.disk.sync_names().map_err(failed)?;
         self.state().spares.push(spare);
         Ok(true)
-    }
-
-    /// Removes a free file, for what needs its room more.
-    pub(super) fn give_up_spare(&self) {
-        let spare = self.state().spares.pop();
-        if let Some(spare) = spare
-            && let Err(error) = self.disk.remove(&spare.name)
-        {
-            tracing::warn!(%error, name = spare.name, "a free file cannot be removed");
-        }
     }
 
     fn create_spare(&self, bytes: u64) -> Result<Spare, StoreError> {

@@ -17,6 +17,7 @@ mod files;
 mod frame;
 mod memory;
 mod recovery;
+mod reserve;
 mod segment;
 mod state;
 

@@ -45,6 +45,7 @@ const ONLY_IN: &[(&str, &[&str], &str)] = &[
             "config/dev.rs",
             "store/disk.rs",
             "store/admin.rs",
+            "store/reserve.rs",
             "cli/remote/verify.rs",
         ],
         "files are opened by the store and the configuration",

@@ -213,7 +213,7 @@ impl Model {
         let is_known = |key: &&Key| {
             key.partition == partition
                 && *key.text == *text
-                && key.until.is_none_or(|until| self.now < until)
+                && key.until.is_none_or(|until| self.moment < until)
         };
         self.keys.iter().rev().find(is_known)
     }
@@ -413,7 +413,7 @@ impl Model {
             Some(_) if run && self.parent_has_failed(id) => false,
             Some(parent) => !self.kept(parent).place(WORK).stand.is_done(),
             None if id.parse::<Position>().is_ok() => false,
-            None => !self.gone.iter().any(|(gone, until)| gone == id && self.now < *until),
+            None => !self.gone.iter().any(|(gone, until)| gone == id && self.moment < *until),
         };
         let open = options.depends_on.into_iter().filter(is_open);
         let place =
@@ -540,22 +540,21 @@ impl Model {
         self.own_limits(messages)
     }
 
-    /// Adds what was checked before; what is known by now is a duplicate.
+    /// Adds what was checked before, one after the other; what is known by then is a duplicate.
     pub(super) fn send_checked(&mut self, messages: Vec<NewMessage>) -> Vec<Receipt> {
-        let plan = |message| {
-            let plans = self.plan(std::slice::from_ref(message));
+        let mut receipts = Vec::new();
+        for message in messages {
+            self.come_into_being();
+            let plans = self.plan(std::slice::from_ref(&message));
             // Another body is no reason to refuse any more.
-            let known = |_| self.known_anyhow(message);
-            match plans.map_or_else(known, |mut plans| plans.remove(0)) {
+            let known = |_| self.known_anyhow(&message);
+            let plan = match plans.map_or_else(known, |mut plans| plans.remove(0)) {
                 Plan::Replace(_, receipt) => Plan::Known(receipt),
                 other => other,
-            }
-        };
-        let plans = messages.iter().map(plan).collect();
-        if !messages.is_empty() {
-            self.come_into_being();
+            };
+            receipts.extend(self.carry_out(vec![message], vec![plan], false));
         }
-        self.carry_out(messages, plans, false)
+        receipts
     }
 
     fn known_anyhow(&self, message: &NewMessage) -> Plan {

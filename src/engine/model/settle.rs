@@ -125,7 +125,8 @@ impl Model {
         let until = self.now.after(self.settings.dedup_window);
         let id: Option<Arc<str>> = self.kept(sequence).own_id().map(Arc::from);
         self.gone.retain(|(gone, _)| Some(gone) != id.as_ref());
-        self.gone.extend(id.map(|id| (id, until)));
+        let is_remembered = self.settings.dedup_window.0 > 0;
+        self.gone.extend(id.filter(|_| is_remembered).map(|id| (id, until)));
         self.messages.retain(|kept| kept.sequence() != sequence);
     }
 
@@ -140,7 +141,10 @@ impl Model {
     /// Removes what all groups are done with, when it was kept long enough.
     pub(super) fn sweep(&mut self) {
         let by = if self.settings.retain_settled.0 == 0 { self.now } else { self.moment };
-        let is_over = |kept: &&super::Kept| self.settled_end(kept).is_some_and(|end| end <= by);
+        let is_over = |kept: &&super::Kept| {
+            let too_old_at = kept.message.sent_at.after(self.settings.retain_open);
+            self.settled_end(kept).is_some_and(|end| end <= by || too_old_at <= self.moment)
+        };
         let over: Vec<_> =
             self.messages.iter().filter(is_over).map(super::Kept::sequence).collect();
         over.into_iter().for_each(|sequence| self.remove(sequence));
@@ -373,7 +377,10 @@ impl Model {
     }
 
     fn return_abandoned(&mut self) {
-        let is_over = |stand: &Stand| matches!(stand, Stand::Leased(lease) if lease.abandoned && lease.ticket.is_none());
+        let is_over = |stand: &Stand| match stand {
+            Stand::Leased(lease) => lease.abandoned && lease.ticket.is_none(),
+            _ => false,
+        };
         for sequence in self.sequences() {
             for group in self.groups_with(sequence, is_over) {
                 self.put(group, sequence, Stand::Ready);

@@ -262,20 +262,19 @@ impl Random {
     fn change(&mut self, now: Timestamp, known: &Known) -> Command {
         let reason = self.maybe(50, |random| random.text(&["by hand"]));
         let per_second = self.maybe(40, |random| 1 + random.below(500) as u32);
+        let redrive = Action::Redrive { per_second };
+        let actions = [Action::Cancel, Action::Promote, redrive, Action::Bury { reason }];
+        let action = self.pick(&actions);
         let select = if self.chance(50) {
             Select::Ids((0..=self.below(3)).map(|_| self.id(known)).collect())
         } else {
-            Select::Matching { filter: self.filter(now), limit: 1 + self.below(4) as u32 }
+            let mut filter = self.filter(now);
+            if self.chance(50) {
+                filter.states = State::ALL.into_iter().filter(|it| action.fits(*it)).collect();
+            }
+            Select::Matching { filter, limit: 1 + self.below(4) as u32 }
         };
-        let redrive = Action::Redrive { per_second };
-        let actions =
-            [Action::Cancel, Action::Promote, redrive.clone(), redrive, Action::Bury { reason }];
-        Command::Change {
-            group: self.group(),
-            select,
-            action: self.pick(&actions),
-            dry_run: self.chance(15),
-        }
+        Command::Change { group: self.group(), select, action, dry_run: self.chance(15) }
     }
 
     fn spec(&mut self, now: Timestamp, known: &Known) -> ScheduleSpec {
@@ -306,7 +305,8 @@ impl Random {
 
     fn set_one(&mut self, patch: &mut SettingsPatch) {
         let orders = [MessageOrder::Fifo, MessageOrder::Priority, MessageOrder::Deadline];
-        let overflows = [Overflow::Reject, Overflow::DropOldest, Overflow::DeadLetter];
+        let overflows =
+            [Overflow::Reject, Overflow::DropOldest, Overflow::DeadLetter, Overflow::DeadLetter];
         match self.below(24) {
             0..2 => patch.ordering = Some(self.pick(&orders)),
             2 => {
@@ -318,7 +318,7 @@ impl Random {
             4 => patch.attempts_max = Some(self.below(4) as u32),
             5 => patch.backoff = Some(self.backoff()),
             6 => patch.expiry_is_failure = Some(self.chance(70)),
-            7 => patch.dead_letter = Some(self.chance(70)),
+            7 => patch.dead_letter = Some(self.chance(40)),
             8 => patch.dead_letter_expired = Some(self.chance(50)),
             9 => patch.delay = Some(Millis(self.pick(&[0, 0, 0, 7]))),
             10 => patch.ttl = Some(self.maybe(40, |random| Millis(10 + random.below(50)))),
@@ -402,7 +402,13 @@ impl Random {
             1 => Command::Find { group, id: self.id(known) },
             2 => {
                 let until = self.maybe(80, |random| random.after(now, 60));
-                Command::Await { id: self.id(known), until }
+                // Mostly of what somebody is at.
+                let leased = if self.chance(60) { &known.live[..] } else { &[] };
+                let id = match leased {
+                    [] => self.id(known),
+                    leased => self.pick(leased).position.to_string().into(),
+                };
+                Command::Await { id, until }
             }
             3 => Command::Inspect,
             _ => Command::Explain { group },

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use super::daemon::Home;
 use crate::support::{PATIENCE, skip};
 
-/// A file system of 2 MiB that only those see who enter: as long as this process lives.
+/// A file system of 24 MiB that only those see who enter: as long as this process lives.
 struct Small {
     holder: Child,
     home: Home,
@@ -22,7 +22,7 @@ impl Small {
         let mut home = Home::new();
         std::fs::create_dir(&home.data).unwrap();
         let script = format!(
-            "mount -t tmpfs -o size=2m none '{}' && echo mounted && exec sleep 600",
+            "mount -t tmpfs -o size=24m none '{}' && echo mounted && exec sleep 600",
             home.data.display()
         );
         let is_root = rustix_is_root();
@@ -82,7 +82,7 @@ fn send_until_full(home: &Home) -> Vec<Value> {
     let (deadline, mut sent) = (Instant::now() + PATIENCE, Vec::new());
     loop {
         assert!(Instant::now() < deadline, "it is never full");
-        let body = json!({"n": sent.len(), "filler": "x".repeat(3000)});
+        let body = json!({"n": sent.len(), "filler": "x".repeat(20_000)});
         let answer = home.call("POST", "/queues/jobs/messages", &json!({"body": body}));
         if answer.status == 507 {
             assert_eq!(answer.code(), "storage_full");
@@ -130,7 +130,7 @@ fn without_room_nothing_is_taken_in_and_everything_goes_out() {
     let Some(small) = small() else { return };
     let home = &small.home;
     let ballast = small.path("ballast");
-    std::fs::write(&ballast, vec![1; 1 << 20]).unwrap();
+    std::fs::write(&ballast, vec![1; 4 << 20]).unwrap();
     let daemon = home.start();
     let mut sent = send_until_full(home);
     assert!(sent.len() > 20, "{}", sent.len());
@@ -149,17 +149,31 @@ fn without_room_nothing_is_taken_in_and_everything_goes_out() {
     // A restart with a full disk loses nothing, and is no harder than another one.
     daemon.kill();
     let daemon = home.start();
-    let refused = home.call("POST", "/queues/jobs/messages", &json!({"body": "x".repeat(3000)}));
+    let refused = home.call("POST", "/queues/jobs/messages", &json!({"body": "x".repeat(20_000)}));
     if refused.status == 200 {
-        sent.push(json!("x".repeat(3000)));
+        sent.push(json!("x".repeat(20_000)));
     }
-    // There is room again, and a server that starts has it.
+    // There is room again, and it is noticed.
     std::fs::remove_file(&ballast).unwrap();
-    daemon.stop_well();
-    let daemon = home.start();
     sent.push(send_until_taken(home));
-    daemon.kill();
+    daemon.stop_well();
     let daemon = home.start();
     assert_eq!(take_all(home), sent);
     daemon.stop_well();
+}
+
+#[test]
+fn what_is_received_makes_room() {
+    let Some(small) = small() else { return };
+    let home = &small.home;
+    std::fs::write(small.path("ballast"), vec![1; 4 << 20]).unwrap();
+    let daemon = home.start();
+    for _ in 0..3 {
+        let sent = send_until_full(home);
+        assert_eq!(take_all(home), sent);
+        send_until_taken(home);
+        assert_eq!(home.ok("POST", "/queues/jobs/drain", &json!({}))["count"], 1);
+    }
+    daemon.stop_well();
+    home.start().stop_well();
 }
