@@ -73,7 +73,9 @@ fn small() -> Option<Small> {
     let small = Small::new();
     if small.is_none() {
         // Nothing that could be installed would help: it is the kernel that does not let us.
-        eprintln!("\n*** SKIPPED: no file system can be mounted here: the full disk is not tried\n");
+        eprintln!(
+            "\n*** SKIPPED: no file system can be mounted here: the full disk is not tried\n"
+        );
     }
     small
 }
