@@ -79,7 +79,7 @@ impl Group {
         let Some(lane) = self.lanes.get_mut(partition as usize) else { return };
         let key = |place: Option<(i64, u64)>| {
             let (class, offset) = place.filter(|_| several)?;
-            Some((class, log.get(offset)?.message.sequence))
+            Some((class, log.get(offset)?.sequence()))
         };
         let (head, run_head) = (key(lane.takeable()), key(lane.run_takeable()));
         let update = |index: &mut BTreeSet<_>, old: Option<(i64, Sequence)>, new: Option<_>| {
@@ -133,7 +133,7 @@ impl Group {
             leased += lane.leased_len() + lane.run.as_ref().map_or(0, |run| run.members.len());
             let number = u32::try_from(number).unwrap();
             let key = |(class, offset): (i64, u64)| {
-                (class, partition.log.get(offset).unwrap().message.sequence, number)
+                (class, partition.log.get(offset).unwrap().sequence(), number)
             };
             heads.extend(lane.takeable().map(key));
             runs.extend(lane.run_takeable().map(key));

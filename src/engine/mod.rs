@@ -168,6 +168,7 @@
 mod browse;
 #[cfg(test)]
 mod check;
+mod cold;
 mod command;
 mod effect;
 mod group;
@@ -181,6 +182,7 @@ mod message;
 #[cfg(test)]
 mod model;
 mod moves;
+mod packed;
 mod partition;
 mod queue;
 mod record;
@@ -199,6 +201,7 @@ mod transact;
 mod view;
 mod waiters;
 
+pub use cold::BodyRange;
 pub use command::{
     Action, Command, Filter, Park, Permit, ReplyTo, SeekTo, Select, Start, State, States, Take,
     Term, Transaction, Unit, Verdict,
@@ -207,6 +210,7 @@ pub use effect::{Delivered, Effect, Event, Happened, Item, LeaseId, Outcome, Rec
 pub use image::{
     BlockImage, Damaged, GroupImage, Image, KeyImage, LaneImage, PartitionImage, SettledImage,
 };
+pub use log::BLOCK;
 pub use message::{
     DedupKey, Message, NewMessage, OnDuplicate, Options, ParentFailed, Position, Sequence,
 };

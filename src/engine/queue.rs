@@ -14,7 +14,8 @@ use super::{
     effect::{Effect, Event, Happened, Outcome},
     group::Group,
     known::Known,
-    message::{Message, Position, Sequence},
+    log::Seen,
+    message::{Message, Options, Position, Sequence},
     partition::Partition,
     record::{Record, RecordNumber},
     schedule::ScheduleSpec,
@@ -105,6 +106,8 @@ pub struct Queue {
     pub(super) rate_timer: Option<Timestamp>,
     /// Bytes of all kept bodies (I5).
     pub(super) bytes: usize,
+    /// Those of bodies that are away.
+    pub(super) away: usize,
     pub(super) messages: usize,
     /// Those of messages that some group has open.
     pub(super) open_bytes: usize,
@@ -157,6 +160,7 @@ impl Queue {
             deliveries: VecDeque::new(),
             rate_timer: None,
             bytes: 0,
+            away: 0,
             messages: 0,
             open_bytes: 0,
             open_messages: 0,
@@ -384,9 +388,19 @@ impl Queue {
         }
     }
 
-    pub(super) fn message(&self, position: Position) -> Option<&Arc<Message>> {
-        let partition = self.partitions.get(position.partition as usize)?;
-        partition.log.get(position.offset).map(|slot| &slot.message)
+    /// A message that is kept, as it is seen.
+    pub(super) fn seen(&self, position: Position) -> Option<Seen<'_>> {
+        self.partitions.get(position.partition as usize)?.log.get(position.offset)
+    }
+
+    /// A message that is kept.
+    pub(super) fn message(&self, position: Position) -> Option<Arc<Message>> {
+        self.seen(position).map(Seen::message)
+    }
+
+    /// What its sender said about a message that is kept.
+    pub(super) fn options(&self, position: Position) -> Option<&Options> {
+        self.seen(position).and_then(Seen::options)
     }
 
     /// Writes a record.
@@ -438,7 +452,7 @@ impl Queue {
         count: u64,
     ) {
         if self.watched {
-            let message = position.and_then(|position| self.message(position).cloned());
+            let message = position.and_then(|position| self.message(position));
             let group = self.name_of(group);
             self.effects.push(Effect::Notify(Event { at: self.now, what, message, group, count }));
         }

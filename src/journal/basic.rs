@@ -61,7 +61,7 @@ macro_rules! names {
 names!(GroupName PartitionKey QueueName RoomName ScheduleName);
 
 /// Memory of its own: else one small body would keep all that was read with it.
-fn own(bytes: &Bytes) -> Bytes {
+pub(super) fn own(bytes: &Bytes) -> Bytes {
     Bytes::copy_from_slice(bytes)
 }
 

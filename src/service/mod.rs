@@ -15,7 +15,7 @@ mod seat;
 
 use std::sync::{
     Arc,
-    atomic::{AtomicU64, Ordering},
+    atomic::{AtomicU64, AtomicUsize, Ordering},
 };
 
 pub use crate::store::Health;
@@ -44,6 +44,10 @@ pub struct Shared {
     pub open_is_idempotent: bool,
     /// A room that nobody uses stays in memory for so long.
     pub idle_timeout: Millis,
+    /// Bytes of bodies that are kept in memory if they can be read again.
+    pub body_cache: usize,
+    /// Those that are.
+    pub(crate) bodies: Arc<AtomicUsize>,
     /// Where records go.
     pub store: Arc<dyn Store>,
     /// The time.
@@ -73,12 +77,14 @@ pub struct Rules {
     pub open_is_idempotent: bool,
     /// A room that nobody uses stays in memory for so long.
     pub idle_timeout: Millis,
+    /// Bytes of bodies that are kept in memory if they can be read again.
+    pub body_cache: usize,
 }
 
 impl Default for Rules {
     fn default() -> Self {
         let (limits, idle_timeout) = (Limits::default(), Millis::from_secs(30));
-        Self { limits, open_is_idempotent: false, idle_timeout }
+        Self { limits, open_is_idempotent: false, idle_timeout, body_cache: 256 << 20 }
     }
 }
 
@@ -90,13 +96,15 @@ impl Service {
     /// A server's door, with no rooms behind it yet.
     #[must_use]
     pub fn new(rules: Rules, store: Arc<dyn Store>, clock: Arc<dyn Clock>) -> Self {
-        let Rules { limits, open_is_idempotent, idle_timeout } = rules;
+        let Rules { limits, open_is_idempotent, idle_timeout, body_cache } = rules;
         let directory = Directory::new(limits.rooms, limits.participants_per_room);
         let sessions = AtomicU64::new(1);
         Self(Arc::new(Shared {
             limits,
             open_is_idempotent,
             idle_timeout,
+            body_cache,
+            bodies: Arc::default(),
             store,
             clock,
             directory,

@@ -9,7 +9,7 @@ use std::{
 };
 
 use super::{
-    Appended, Batch, Done, Health, Keys, OpenError, Save, Store, StoreError, Stored,
+    Appended, Batch, Bodies, Done, Health, Keys, OpenError, Save, Store, StoreError, Stored,
     committer::{Committer, Inbox, Segments as _},
     disk::{Directory, Disk, Lock},
     files::{self, Files},
@@ -17,7 +17,10 @@ use super::{
     reserve::Reserve,
     state::State,
 };
-use crate::types::{QueueName, RoomName, Timestamp};
+use crate::{
+    journal::BlockImage,
+    types::{QueueName, RoomName, Timestamp},
+};
 
 /// How to open a store.
 pub struct OpenOptions {
@@ -68,7 +71,10 @@ struct Core {
     sources: Sources,
     /// What is in them, of queues that are not loaded yet.
     places: Mutex<Places>,
+    /// For what is quick,
     reader: Mutex<State>,
+    /// and for messages and their bodies.
+    bodies: Mutex<State>,
     work: Mutex<Work>,
     wake: Condvar,
     due: Mutex<Due>,
@@ -189,6 +195,7 @@ impl DurableStore {
             sources,
             places: Mutex::new(found.places),
             reader: Mutex::new(State::open(state_path, store)?),
+            bodies: Mutex::new(State::open(state_path, store)?),
             work: Mutex::default(),
             wake: Condvar::new(),
             due: Mutex::new(due),
@@ -295,7 +302,7 @@ impl Core {
             for (save, done) in saves {
                 let queue = (save.room.clone(), save.queue.clone());
                 let saved = state.save(&save, self.files.last_frame(), &self.keys);
-                if saved.is_ok() {
+                if saved.is_ok() && save.image.is_some() {
                     self.files.let_go(&queue, save.applied);
                     lock(&self.due).set(queue.clone(), save.due.filter(|_| save.exists));
                 }
@@ -404,6 +411,29 @@ impl Store for DurableStore {
         let records = self.core.sources.records(&places, saved.applied, &self.core.keys)?;
         lock(&self.core.due).set(key, None);
         Ok(Stored { saved, records })
+    }
+
+    fn blocks(
+        &self,
+        room: &RoomName,
+        queue: &QueueName,
+        after: Option<(u32, u64)>,
+    ) -> Result<Vec<BlockImage>, StoreError> {
+        let key = (room.clone(), queue.clone());
+        lock(&self.core.bodies).blocks(&key, after, &self.core.keys)
+    }
+
+    fn bodies(
+        &self,
+        room: &RoomName,
+        queue: &QueueName,
+        partition: u32,
+        offsets: (u64, u64),
+        bytes_max: usize,
+    ) -> Result<Bodies, StoreError> {
+        let key = (room.clone(), queue.clone());
+        let reader = lock(&self.core.bodies);
+        reader.bodies(&key, partition, offsets, bytes_max, &self.core.keys)
     }
 
     fn save(&self, save: Save, done: Done) {

@@ -8,9 +8,9 @@ use std::{
 
 use bytes::Bytes;
 
-use super::{Appended, Batch, Done, Health, Save, Saved, Store, StoreError, Stored};
+use super::{Appended, Batch, Bodies, Done, Health, Save, Saved, Store, StoreError, Stored};
 use crate::{
-    journal::{self, Record, RecordNumber},
+    journal::{self, BlockImage, Record, RecordNumber},
     types::{QueueName, RoomName, Timestamp},
 };
 
@@ -116,6 +116,26 @@ impl Store for MemoryStore {
             records.push(record.map_err(|error| StoreError::Failed(error.to_string()))?);
         }
         Ok(Stored { saved: Saved::default(), records })
+    }
+
+    fn blocks(
+        &self,
+        _: &RoomName,
+        _: &QueueName,
+        _: Option<(u32, u64)>,
+    ) -> Result<Vec<BlockImage>, StoreError> {
+        Ok(Vec::new())
+    }
+
+    fn bodies(
+        &self,
+        _: &RoomName,
+        _: &QueueName,
+        _: u32,
+        _: (u64, u64),
+        _: usize,
+    ) -> Result<Bodies, StoreError> {
+        Ok(Vec::new())
     }
 
     fn save(&self, _: Save, done: Done) {

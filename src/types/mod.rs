@@ -15,5 +15,5 @@ pub use name::{
     GroupName, NameError, ParticipantName, PartitionKey, QueueName, RoomName, ScheduleName,
 };
 pub(crate) use nearest::nearest;
-pub use payload::{Payload, keep};
+pub use payload::{Payload, digest, keep};
 pub use time::{Millis, Timestamp};
