@@ -55,6 +55,7 @@ fn main() {
         partitions_max: 1,
         schedules_max: 1,
         open_is_idempotent: false,
+        encrypts: true,
         first_generation: 0,
     });
     let mut effects = Vec::new();

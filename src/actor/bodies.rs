@@ -236,7 +236,8 @@ impl QueueActor {
             return false;
         }
         if total > max && self.saving.is_still() {
-            self.engine.cool(total - max / 4 * 3);
+            let bytes = self.engine.cool(total - max / 4 * 3);
+            tracing::debug!(room = %self.room, queue = %self.name, bytes, "bodies went away");
             self.bodies.count(self.engine.bodies_here());
         }
         self.bodies.looked_at = self.engine.bodies_here();

@@ -95,6 +95,7 @@ fn config_of(shared: &Shared) -> QueueConfig {
         partitions_max: limits.partitions_per_queue,
         schedules_max: limits.schedules_per_queue,
         open_is_idempotent: shared.open_is_idempotent,
+        encrypts: shared.store.encrypts(),
         // No queue hands out more than a thousand messages in every millisecond of its life.
         first_generation: shared.clock.now().0.saturating_mul(1000),
     }

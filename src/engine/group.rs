@@ -7,6 +7,7 @@ use super::{
     log::Log,
     message::{Position, Sequence},
     partition::Partition,
+    record::RecordNumber,
     view::Counts,
     waiters::{StandingReceiver, Waiters},
 };
@@ -16,6 +17,8 @@ use crate::types::{GroupName, RequestId, SessionId};
 pub(super) struct Group {
     /// None: the work group.
     pub(super) name: Option<GroupName>,
+    /// The record that made it: what it hands out rests on it.
+    pub(super) made_in: RecordNumber,
     /// By number of the partition.
     pub(super) lanes: Vec<Lane>,
     /// Partitions with messages that can be taken, by the first of them. Not kept for a single partition.
@@ -35,6 +38,7 @@ impl Group {
     pub(super) fn new(name: Option<GroupName>, lanes: Vec<Lane>) -> Self {
         Self {
             name,
+            made_in: RecordNumber(0),
             lanes,
             heads: BTreeSet::new(),
             runs: BTreeSet::new(),

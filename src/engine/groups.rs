@@ -58,6 +58,10 @@ impl Queue {
         };
         self.append(Record::GroupAdded { group, name: name.clone(), from });
         self.add_group(group, name.clone(), from);
+        let made_in = self.last_record;
+        if let Some(members) = self.group_mut(group) {
+            members.made_in = made_in;
+        }
         self.notify(Happened::GroupOpened, None, group, 0);
         group
     }

@@ -35,6 +35,7 @@ impl Queue {
         let settings = patch.map(|patch| patch.apply(&self.settings));
         if let Some(settings) = &settings {
             settings.check().map_err(|_| ErrorCode::InvalidSettings)?;
+            self.ensure_encryption(settings)?;
         }
         if self.status != Status::Open {
             self.status = Status::Open;
@@ -56,6 +57,7 @@ impl Queue {
         let base = if replace { QueueSettings::default() } else { self.settings.clone() };
         let settings = patch.apply(&base);
         settings.check().map_err(|_| ErrorCode::InvalidSettings)?;
+        self.ensure_encryption(&settings)?;
         self.come_into_being();
         self.set_settings(settings);
         Ok(Some(Outcome::Configured(Box::new(self.settings.clone()))))

@@ -56,6 +56,7 @@ impl Queue {
         if message.options.is_none()
             && has_partition
             && self.status == Status::Open
+            && self.ensure_encryption(&self.settings).is_ok()
             && self.check_room(1, message.body.len()).is_ok()
         {
             return self.add(message, None);
@@ -148,6 +149,7 @@ impl Queue {
         if self.status == Status::Closed {
             return Err(ErrorCode::QueueClosed);
         }
+        self.ensure_encryption(&self.settings)?;
         // Those of the batch that are added.
         let mut ids: BTreeMap<&Arc<str>, usize> = BTreeMap::new();
         let mut keys: BTreeMap<(&PartitionKey, &Arc<str>), usize> = BTreeMap::new();

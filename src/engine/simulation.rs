@@ -18,8 +18,9 @@ use std::{
 use proptest::prelude::*;
 
 use super::{
-    BLOCK, BlockImage, Command, Delivered, Effect, Event, Image, Item, LeaseId, Message, Outcome,
-    Permit, Position, Queue, QueueConfig, Record, RecordNumber, ReplyTo, State, Totals,
+    BLOCK, BlockImage, Command, Delivered, Durability, Effect, Event, Image, Item, LeaseId,
+    Message, Outcome, Permit, Position, Queue, QueueConfig, Record, RecordNumber, ReplyTo, State,
+    Totals,
     model::{Model, Output},
 };
 use crate::{
@@ -74,6 +75,7 @@ struct Run {
     model: Model,
     now: Timestamp,
     is_watched: bool,
+    was_relaxed: bool,
     /// Whether commands are kept as text, for a failure that is to be read.
     is_told: bool,
     saved: Saved,
@@ -101,6 +103,7 @@ fn config(random: &mut Random) -> QueueConfig {
         partitions_max: 3 + random.below(3) as usize,
         schedules_max: 2,
         open_is_idempotent: random.chance(50),
+        encrypts: random.chance(50),
         first_generation: 1 + random.below(1000),
     }
 }
@@ -116,7 +119,8 @@ impl Run {
         queue.expire(now, &mut Vec::new());
         model.expire(now);
         let (saved, trace) = (Saved::default(), Trace::default());
-        Self { queue, model, config, now, is_watched, is_told, saved, trace }
+        let was_relaxed = false;
+        Self { queue, model, config, now, is_watched, was_relaxed, is_told, saved, trace }
     }
 
     /// Runs the steps on both sides and fails at the first difference.
@@ -438,7 +442,12 @@ impl Run {
                 }
             }
             match effect {
-                Effect::Append(record) => self.trace.records.push(record),
+                Effect::Append(record) => {
+                    if let Record::Configured { settings } = &record {
+                        self.was_relaxed |= settings.durability == Durability::Relaxed;
+                    }
+                    self.trace.records.push(record);
+                }
                 Effect::Notify(event) => {
                     if !self.is_watched {
                         return Err(format!("nobody watches: {event:?}"));
@@ -504,7 +513,8 @@ impl Run {
             // What was saved is durable.
             _ => message.sent_in == RecordNumber(0),
         };
-        if !is_made || rests_on < message.sent_in {
+        let is_relaxed = self.was_relaxed && rests_on == RecordNumber(0);
+        if !is_made || (rests_on < message.sent_in && !is_relaxed) {
             return Err(format!("I6: {message:?} rests on {rests_on:?}, made by {made_by:?}"));
         }
         let Some(lease) = *lease else { return Ok(()) };

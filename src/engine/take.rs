@@ -422,7 +422,7 @@ impl Queue {
     fn push(&mut self, group: u32, receiver: Receiver, delivered: Delivered) {
         let is_leased = delivered.lease.is_some();
         self.record_settled();
-        let rests_on = if is_leased { delivered.message.sent_in } else { self.last_record };
+        let rests_on = self.rest(self.delivery_rests_on(&delivered));
         self.effects.push(Effect::Push { to: receiver.to, delivered, rests_on });
         let key = (receiver.to.session, receiver.to.request);
         let Some(members) = self.group_mut(group) else { return };

@@ -152,6 +152,7 @@ mod tests {
         partitions_max: 10,
         schedules_max: 10,
         open_is_idempotent: false,
+        encrypts: true,
         first_generation: 7,
     };
 

@@ -383,6 +383,10 @@ impl Store for DurableStore {
         lock(&self.core.reader).knows(room, queue).unwrap_or(true)
     }
 
+    fn encrypts(&self) -> bool {
+        self.core.keys.encrypts()
+    }
+
     fn lasts(&self) -> bool {
         true
     }

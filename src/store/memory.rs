@@ -95,6 +95,10 @@ impl Store for MemoryStore {
         self.kept().is_some_and(|kept| kept.logs.contains_key(&(room.clone(), queue.clone())))
     }
 
+    fn encrypts(&self) -> bool {
+        self.kept.is_none()
+    }
+
     fn lasts(&self) -> bool {
         false
     }

@@ -148,6 +148,9 @@ pub trait Store: Send + Sync + 'static {
     /// Whether anything of this queue is stored. Quick.
     fn knows(&self, room: &RoomName, queue: &QueueName) -> bool;
 
+    /// Whether what is appended is encrypted, or not kept at all.
+    fn encrypts(&self) -> bool;
+
     /// Whether what is appended is kept for a later [`Self::load`], so that a queue that is saved need not be in memory.
     fn lasts(&self) -> bool;
 

@@ -2,6 +2,7 @@
 
 mod checker;
 mod daemon;
+mod deep;
 mod full;
 mod kept;
 mod killed;
