@@ -92,10 +92,10 @@ pub fn check(directory: &Path, keys: &Keys) -> Result<Report, OpenError> {
 }
 
 fn examine(place: &Place, keys: &Keys) -> Result<Report, OpenError> {
-    let state = State::open(&place.state_path(), 0)?;
+    let state = State::open(&place.state_path())?;
     let found = place.recover(&state, keys)?;
     let is_clean = check_clean_mark(place.journal.as_ref(), &found)?;
-    let sources = Sources::of(&found.segments);
+    let sources = Sources::of(&place.journal, &found.segments);
     let mut report = Report {
         segments: found.segments.len() as u64,
         journal_bytes: found.segments.iter().map(|segment| segment.bytes).sum(),
@@ -156,7 +156,7 @@ fn ensure_whole(image: &Image, blocks: &[crate::journal::BlockImage]) -> Result<
 pub fn repair(directory: &Path, keys: &Keys) -> Result<Option<Loss>, OpenError> {
     let place = Place::of(directory)?;
     let _lock = place.lock()?;
-    let state = State::open(&place.state_path(), 0)?;
+    let state = State::open(&place.state_path())?;
     let (name, offset, number) = match place.recover(&state, keys) {
         Ok(found) => match check_clean_mark(place.journal.as_ref(), &found) {
             Ok(_) => return Ok(None),
@@ -225,7 +225,7 @@ pub fn backup(directory: &Path, target: &Path, keys: &Keys) -> Result<Report, Op
 
 /// State first: the journal must not be older than it.
 fn copy(place: &Place, target: &Path) -> Result<(), OpenError> {
-    State::open(&place.state_path(), 0)?.copy_to(&target.join("state.db"))?;
+    State::open(&place.state_path())?.copy_to(&target.join("state.db"))?;
     let journal = target.join("journal");
     fs::create_dir(&journal)?;
     for (name, _) in place.journal.list()? {
