@@ -112,13 +112,16 @@ impl Room {
         let secret = match std::env::var("BENCH_SECRET") {
             Ok(s) => s,
             Err(_) if echo => "unused".into(),
-            Err(_) => bail!("BENCH_SECRET is not set: the secret that the server checks tokens with"),
+            Err(_) => {
+                bail!("BENCH_SECRET is not set: the secret that the server checks tokens with")
+            }
         };
         let form = env_or("BENCH_FORM", "python");
         if form != "python" && form != "js" {
             bail!("BENCH_FORM is python or js");
         }
-        let head = format!("Authorization: Bearer {}\r\nUser-Agent: load\r\n", token(&room, &secret)?);
+        let head =
+            format!("Authorization: Bearer {}\r\nUser-Agent: load\r\n", token(&room, &secret)?);
         let ws = Ws::connect_with(&o.addr, &format!("/rooms/{room}?v={VERSION}"), &head).await?;
         let mut r = Room {
             ws,
@@ -193,12 +196,20 @@ impl Room {
     }
 
     fn send(&mut self, message: &[u8]) -> u64 {
-        let h = if self.js { format!("{{\"name\":\"{}\",\"create\":true,\"message\":", self.q) } else { format!("{{\"name\": \"{}\", \"create\": true, \"message\": ", self.q) };
+        let h = if self.js {
+            format!("{{\"name\":\"{}\",\"create\":true,\"message\":", self.q)
+        } else {
+            format!("{{\"name\": \"{}\", \"create\": true, \"message\": ", self.q)
+        };
         self.invoke("send", [h.as_bytes(), message, b"}"])
     }
 
     fn park(&mut self) -> u64 {
-        let h = if self.js { format!("{{\"name\":\"{}\",\"create\":true,\"wait\":true}}", self.q) } else { format!("{{\"name\": \"{}\", \"create\": true, \"wait\": true}}", self.q) };
+        let h = if self.js {
+            format!("{{\"name\":\"{}\",\"create\":true,\"wait\":true}}", self.q)
+        } else {
+            format!("{{\"name\": \"{}\", \"create\": true, \"wait\": true}}", self.q)
+        };
         self.invoke("receive", [h.as_bytes(), b"", b""])
     }
 
@@ -230,7 +241,11 @@ impl Room {
                 self.data.clear();
             } else {
                 if mid != self.mid || k != self.next || k > self.last {
-                    bail!("packet {k} of message {mid} where packet {} of message {} was due", self.next, self.mid);
+                    bail!(
+                        "packet {k} of message {mid} where packet {} of message {} was due",
+                        self.next,
+                        self.mid
+                    );
                 }
                 self.data.extend_from_slice(&f[12..]);
                 self.next += 1;
@@ -300,7 +315,8 @@ fn answer(h: &[u8]) -> Result<Answer> {
             return Ok(Answer::Json(Bytes::copy_from_slice(&h[p.len()..h.len() - 1])));
         }
     }
-    let a: Head = serde_json::from_slice(h).map_err(|e| anyhow!("answer {}: {e}", String::from_utf8_lossy(h)))?;
+    let a: Head = serde_json::from_slice(h)
+        .map_err(|e| anyhow!("answer {}: {e}", String::from_utf8_lossy(h)))?;
     Ok(match (a.kind, a.json) {
         ("empty", _) => Answer::Empty,
         ("json", Some(j)) => Answer::Json(Bytes::copy_from_slice(j.get().as_bytes())),
@@ -312,7 +328,11 @@ fn answer(h: &[u8]) -> Result<Answer> {
 #[async_trait]
 impl Peer for Meshagent {
     fn name(&self) -> &'static str {
-        if self.echo { "meshagent-echo" } else { "meshagent" }
+        if self.echo {
+            "meshagent-echo"
+        } else {
+            "meshagent"
+        }
     }
     fn consumes(&self) -> bool {
         !self.echo
@@ -330,9 +350,15 @@ impl Peer for Meshagent {
                 Answer::Error(t, c) => bail!("drain: {t} ({c})"),
                 Answer::Json(_) => bail!("drain: not an empty answer"),
             }
-            let Answer::Json(j) = r.ask("list", b"{}").await? else { bail!("list: no json answer") };
+            let Answer::Json(j) = r.ask("list", b"{}").await? else {
+                bail!("list: no json answer")
+            };
             let l: serde_json::Value = serde_json::from_slice(&j)?;
-            let ours = l["queues"].as_array().context("list: no queues")?.iter().find(|q| q["name"] == self.o.queue.as_str());
+            let ours = l["queues"]
+                .as_array()
+                .context("list: no queues")?
+                .iter()
+                .find(|q| q["name"] == self.o.queue.as_str());
             if ours.map_or(true, |q| q["size"] == 0) {
                 return Ok(());
             }
@@ -347,7 +373,12 @@ impl Peer for Meshagent {
         if self.echo {
             bail!("the echo ceiling has no consumer");
         }
-        Ok(Box::new(Cons { r: Room::open(&self.o, false).await?, window: self.o.window, got: Vec::new(), count: 0 }))
+        Ok(Box::new(Cons {
+            r: Room::open(&self.o, false).await?,
+            window: self.o.window,
+            got: Vec::new(),
+            count: 0,
+        }))
     }
 }
 
@@ -454,7 +485,9 @@ impl Consumer for Cons {
                     match a {
                         Answer::Error(t, c) => bail!("flush: {t} ({c})"),
                         _ if i == id => break 'round,
-                        Answer::Json(_) => bail!("a message was handed out again: its receipt (pong) did not count"),
+                        Answer::Json(_) => bail!(
+                            "a message was handed out again: its receipt (pong) did not count"
+                        ),
                         Answer::Empty => {}
                     }
                 }

@@ -1,3 +1,4 @@
+//! The servers that can be measured, by name.
 pub mod beanstalkd;
 pub mod line;
 pub mod meshagent;

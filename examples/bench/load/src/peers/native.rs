@@ -15,8 +15,12 @@ pub struct Native {
 
 async fn open(o: &Opts) -> Result<Ws> {
     let room = env_or("BENCH_ROOM", "bench");
-    let secret = std::env::var("BENCH_SECRET").context("BENCH_SECRET is not set: the secret that the server checks tokens with")?;
-    let head = format!("Authorization: Bearer {}\r\nSec-WebSocket-Protocol: anteroom.v1\r\n", token(&room, &secret)?);
+    let secret = std::env::var("BENCH_SECRET")
+        .context("BENCH_SECRET is not set: the secret that the server checks tokens with")?;
+    let head = format!(
+        "Authorization: Bearer {}\r\nSec-WebSocket-Protocol: anteroom.v1\r\n",
+        token(&room, &secret)?
+    );
     let mut ws = Ws::connect_with(&o.addr, &format!("/v1/rooms/{room}/ws"), &head).await?;
     let hello = next(&mut ws).await?;
     if !hello.starts_with(b"{\"hello\"") {
@@ -41,8 +45,12 @@ impl Peer for Native {
     }
     async fn reset(&self) -> Result<()> {
         let mut ws = open(&self.o).await?;
-        ws.text(&[format!("{{\"id\":1,\"op\":\"delete\",\"queue\":\"{}\"}}", self.o.queue).as_bytes()]);
-        ws.text(&[format!("{{\"id\":2,\"op\":\"open\",\"queue\":\"{}\"}}", self.o.queue).as_bytes()]);
+        ws.text(&[
+            format!("{{\"id\":1,\"op\":\"delete\",\"queue\":\"{}\"}}", self.o.queue).as_bytes()
+        ]);
+        ws.text(&[
+            format!("{{\"id\":2,\"op\":\"open\",\"queue\":\"{}\"}}", self.o.queue).as_bytes()
+        ]);
         ws.flush().await?;
         next(&mut ws).await?;
         let opened = next(&mut ws).await?;
@@ -52,13 +60,31 @@ impl Peer for Native {
         Ok(())
     }
     async fn producer(&self) -> Result<Box<dyn Producer>> {
-        Ok(Box::new(Prod { ws: open(&self.o).await?, q: self.o.queue.clone(), id: 0, window: self.o.window, open: 0 }))
+        Ok(Box::new(Prod {
+            ws: open(&self.o).await?,
+            q: self.o.queue.clone(),
+            id: 0,
+            window: self.o.window,
+            open: 0,
+        }))
     }
     async fn consumer(&self, _i: usize) -> Result<Box<dyn Consumer>> {
         let mut ws = open(&self.o).await?;
-        ws.text(&[format!("{{\"id\":0,\"op\":\"subscribe\",\"queue\":\"{}\",\"credit\":{}}}", self.o.queue, self.o.window).as_bytes()]);
+        ws.text(&[format!(
+            "{{\"id\":0,\"op\":\"subscribe\",\"queue\":\"{}\",\"credit\":{}}}",
+            self.o.queue, self.o.window
+        )
+        .as_bytes()]);
         ws.flush().await?;
-        Ok(Box::new(Cons { ws, q: self.o.queue.clone(), id: 0, window: self.o.window, acks: 0, got: Vec::new(), done: Vec::new() }))
+        Ok(Box::new(Cons {
+            ws,
+            q: self.o.queue.clone(),
+            id: 0,
+            window: self.o.window,
+            acks: 0,
+            got: Vec::new(),
+            done: Vec::new(),
+        }))
     }
 }
 
@@ -94,7 +120,8 @@ impl Producer for Prod {
     async fn send(&mut self, batch: &[Bytes]) -> Result<()> {
         for b in batch {
             self.id += 1;
-            let head = format!("{{\"id\":{},\"op\":\"send\",\"queue\":\"{}\",\"body\":", self.id, self.q);
+            let head =
+                format!("{{\"id\":{},\"op\":\"send\",\"queue\":\"{}\",\"body\":", self.id, self.q);
             self.ws.text(&[head.as_bytes(), b, b"}"]);
         }
         self.open += batch.len();
@@ -134,11 +161,14 @@ impl Cons {
             if f.starts_with(b"{\"receiver\":") {
                 let mut rest = f;
                 while let Some((lease, after)) = between(rest, b"\"lease\":\"", b'"') {
-                    let Some(at) = find(after, b"\"body\":") else { bail!("a message without a body") };
+                    let Some(at) = find(after, b"\"body\":") else {
+                        bail!("a message without a body")
+                    };
                     let body = &after[at + 7..];
                     let Some(length) = object(body) else { bail!("a body that is no object") };
                     let token = Token::Text(Bytes::copy_from_slice(lease));
-                    self.got.push(Delivery { body: Bytes::copy_from_slice(&body[..length]), token });
+                    self.got
+                        .push(Delivery { body: Bytes::copy_from_slice(&body[..length]), token });
                     rest = &body[length..];
                 }
             } else if find(&f[..f.len().min(32)], b",\"ok\":").is_some() {
@@ -175,14 +205,19 @@ impl Consumer for Cons {
         self.done.clear();
         for d in &done {
             if let Token::Text(lease) = &d.token {
-                self.done.extend_from_slice(if self.done.is_empty() { b"{\"lease\":\"" } else { b",{\"lease\":\"" });
+                self.done.extend_from_slice(if self.done.is_empty() {
+                    b"{\"lease\":\""
+                } else {
+                    b",{\"lease\":\""
+                });
                 self.done.extend_from_slice(lease);
                 self.done.extend_from_slice(b"\"}");
             }
         }
         self.id += 1;
         self.acks += 1;
-        let head = format!("{{\"id\":{},\"op\":\"settle\",\"queue\":\"{}\",\"items\":[", self.id, self.q);
+        let head =
+            format!("{{\"id\":{},\"op\":\"settle\",\"queue\":\"{}\",\"items\":[", self.id, self.q);
         self.ws.text(&[head.as_bytes(), &self.done, b"]}"]);
         if self.window == 1 {
             self.flush().await?;
