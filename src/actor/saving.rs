@@ -17,20 +17,22 @@ use super::queue::QueueActor;
 use crate::{
     engine::{BlockImage, Queue, QueueConfig, RecordNumber},
     store::{Save, Store, StoreError, Stored},
-    types::{QueueName, RoomName},
+    types::{QueueName, RoomName, Timestamp},
 };
 
 /// How a queue stands to the store.
 #[derive(Default)]
 pub(super) struct Saving {
+    /// What is stored of it is in memory.
+    pub(super) is_loaded: bool,
     /// It is to be saved.
     is_wanted: bool,
     /// Waits until it is durable.
     made: Option<Save>,
     /// These blocks, and perhaps an image, are with the store.
     under_way: Option<Vec<(u32, u64)>>,
-    /// The last record that is in a saved image.
-    saved: RecordNumber,
+    /// The last record that is in a saved image, and when that wants to be woken.
+    saved: Option<(RecordNumber, Option<Timestamp>)>,
     /// Who waits for this queue to be at rest.
     resting: Vec<oneshot::Sender<bool>>,
     /// Nothing happens here until somebody asks for something: what time does is done when it is loaded again.
@@ -41,9 +43,20 @@ pub(super) struct Saving {
 const PIECE: usize = 4 << 20;
 
 impl Saving {
+    pub(super) fn new(is_loaded: bool) -> Self {
+        Self { is_loaded, ..Self::default() }
+    }
+
     /// Nothing is on its way to the store.
     pub(super) const fn is_still(&self) -> bool {
         self.made.is_none() && self.under_way.is_none()
+    }
+
+    /// Tells who waits whether the queue is at rest.
+    fn answer(&mut self, is_at_rest: bool) {
+        for waiting in self.resting.drain(..) {
+            let _ = waiting.send(is_at_rest);
+        }
     }
 }
 
@@ -71,8 +84,8 @@ pub(super) struct Retire;
 #[derive(Message)]
 #[rtype(result = "()")]
 struct SaveEnded {
-    /// The last record of the image; none: it was only blocks.
-    through: Option<RecordNumber>,
+    /// The last record of the image, and when it wants to be woken; none: it was only blocks.
+    image: Option<(RecordNumber, Option<Timestamp>)>,
     result: Result<(), StoreError>,
 }
 
@@ -139,6 +152,11 @@ impl QueueActor {
 
     /// Makes an image if one is wanted, and hands it over as soon as it is durable.
     pub(super) fn save(&mut self, ctx: &mut Context<Self>) {
+        if self.failed.is_some() {
+            // What it has in memory is not what is stored.
+            self.saving.answer(false);
+            return;
+        }
         if !self.engine.exists() && !self.gauge.says_gone() {
             self.saving.is_wanted = true;
         }
@@ -152,9 +170,10 @@ impl QueueActor {
         let is_ahead_wanted = self.limit_bodies();
         if self.saving.is_still() && !self.joint_is_open && !self.bodies.is_wanting() {
             if self.saving.is_wanted {
-                if self.saving.saved == self.engine.last_record() {
+                let image = (self.engine.last_record(), self.engine.next_deadline());
+                if self.saving.saved == Some(image) {
                     self.saving.is_wanted = false;
-                    return self.image_is_saved(self.saving.saved, &Ok(()));
+                    return self.image_is_saved(image, &Ok(()));
                 }
                 self.saving.made = Some(self.make_save(false));
             } else if is_ahead_wanted {
@@ -167,11 +186,11 @@ impl QueueActor {
         {
             let blocks = save.blocks.iter().map(|block| (block.partition, block.block)).collect();
             self.saving.under_way = Some(blocks);
-            let (through, address) = (save.applied, ctx.address());
-            let through = save.image.is_some().then_some(through);
+            let image = save.image.is_some().then_some((save.applied, save.due));
+            let address = ctx.address();
             let done = move |result| {
                 #[expect(clippy::disallowed_methods, reason = "one per save; carries no message")]
-                address.do_send(SaveEnded { through, result });
+                address.do_send(SaveEnded { image, result });
             };
             self.shared.store.save(save, Box::new(done));
         }
@@ -197,28 +216,37 @@ impl QueueActor {
         }
     }
 
-    fn save_ended(&mut self, through: Option<RecordNumber>, result: &Result<(), StoreError>) {
+    fn save_ended(
+        &mut self,
+        image: Option<(RecordNumber, Option<Timestamp>)>,
+        result: &Result<(), StoreError>,
+    ) {
         let blocks = self.saving.under_way.take().unwrap_or_default();
         if result.is_err() {
             self.engine.not_saved(&blocks);
         }
         self.look_again_at_bodies();
-        match (through, result) {
-            (Some(through), result) => self.image_is_saved(through, result),
+        match (image, result) {
+            (Some(image), result) => self.image_is_saved(image, result),
             (None, Ok(())) => {}
             // Whoever waits for the image must not wait for ever.
             (None, Err(_)) => {
                 self.saving.is_wanted = false;
-                self.image_is_saved(self.saving.saved, result);
+                self.image_is_saved((RecordNumber(0), None), result);
             }
         }
     }
 
-    fn image_is_saved(&mut self, through: RecordNumber, result: &Result<(), StoreError>) {
+    fn image_is_saved(
+        &mut self,
+        (through, due): (RecordNumber, Option<Timestamp>),
+        result: &Result<(), StoreError>,
+    ) {
         match result {
-            Ok(()) => self.saving.saved = through,
+            Ok(()) => self.saving.saved = Some((through, due)),
             Err(error) => {
                 tracing::warn!(room = %self.room, queue = %self.name, %error, "not saved");
+                self.saving.saved = None;
             }
         }
         let may_rest = result.is_ok() && through == self.engine.last_record() && self.is_idle();
@@ -228,9 +256,7 @@ impl QueueActor {
         if result.is_ok() && !self.engine.exists() && through == self.engine.last_record() {
             self.gauge.is_gone();
         }
-        for waiting in self.saving.resting.drain(..) {
-            let _ = waiting.send(may_rest);
-        }
+        self.saving.answer(may_rest);
     }
 
     /// Nobody waits for it or has anything of it.
@@ -284,7 +310,7 @@ impl Handler<Retire> for QueueActor {
 impl Handler<SaveEnded> for QueueActor {
     type Result = ();
 
-    fn handle(&mut self, SaveEnded { through, result }: SaveEnded, _: &mut Self::Context) {
-        self.save_ended(through, &result);
+    fn handle(&mut self, SaveEnded { image, result }: SaveEnded, _: &mut Self::Context) {
+        self.save_ended(image, &result);
     }
 }
