@@ -5,6 +5,8 @@
 //!   more bodies than `body_cache` ──► save ahead ──► away
 //! ```
 //!
+//! When more come than can be saved, answers wait for the store: so those who send wait, too.
+//!
 //! While something is wanted no image is handed to the store: what it no longer needs would be removed there.
 
 use std::{
@@ -92,6 +94,11 @@ impl Bodies {
         if let Some(range) = engine.wanted_next(message.position) {
             self.next.insert(range.partition, range);
         }
+    }
+
+    /// There are more bodies than can be saved as fast as they come: who sends them has to wait.
+    pub(super) fn are_too_many(&self, max: usize) -> bool {
+        self.counted > STEP && self.total.load(Ordering::Relaxed) > max / 4 * 5
     }
 
     fn count(&mut self, here: usize) -> usize {

@@ -414,6 +414,10 @@ impl QueueActor {
     }
 
     fn release(&mut self) {
+        // The end of what is being saved comes back here.
+        if !self.saving.is_still() && self.bodies.are_too_many(self.shared.body_cache) {
+            return;
+        }
         let can_go = |held: &Held| held.rests_on <= self.durable && !held.lacks;
         while self.held.front().is_some_and(can_go) {
             let Some(Held { to, what, .. }) = self.held.pop_front() else { break };

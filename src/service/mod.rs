@@ -86,6 +86,9 @@ impl Default for Rules {
     }
 }
 
+/// So many rooms are woken at a time: after a start there may be many, and who comes in must not wait for all of them.
+const ROUSED: usize = 64;
+
 /// The door. Cloning it is cheap.
 #[derive(Clone)]
 pub struct Service(Arc<Shared>);
@@ -115,7 +118,7 @@ impl Service {
     ///
     /// Must be called on an actix arbiter: that is where a room will live that is woken.
     pub fn look_after_store(&self) {
-        for room in self.0.store.due(self.0.clock.now()) {
+        for room in self.0.store.due(self.0.clock.now(), ROUSED) {
             self.rouse(&room, None);
         }
         for (room, queue) in self.0.store.overdue() {

@@ -472,10 +472,12 @@ impl Store for DurableStore {
         self.core.files.overdue(bytes_max, SAVES)
     }
 
-    fn due(&self, now: Timestamp) -> Vec<RoomName> {
+    fn due(&self, now: Timestamp, most: usize) -> Vec<RoomName> {
         let mut due = lock(&self.core.due);
         let mut rooms = BTreeMap::new();
-        while let Some((room, _)) = due.pop(now) {
+        while rooms.len() < most
+            && let Some((room, _)) = due.pop(now)
+        {
             rooms.insert(room, ());
         }
         rooms.into_keys().collect()

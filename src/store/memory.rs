@@ -150,7 +150,7 @@ impl Store for MemoryStore {
         Vec::new()
     }
 
-    fn due(&self, _: Timestamp) -> Vec<RoomName> {
+    fn due(&self, _: Timestamp, _: usize) -> Vec<RoomName> {
         Vec::new()
     }
 

@@ -198,8 +198,8 @@ pub trait Store: Send + Sync + 'static {
     /// Queues that should be saved soon, because their records hold up old parts of the journal.
     fn overdue(&self) -> Vec<(RoomName, QueueName)>;
 
-    /// Rooms with a queue that wants to be woken by `now`.
-    fn due(&self, now: Timestamp) -> Vec<RoomName>;
+    /// Rooms with a queue that wants to be woken by `now`: so many of them at most, the rest the next time.
+    fn due(&self, now: Timestamp, most: usize) -> Vec<RoomName>;
 
     /// How it is.
     fn health(&self) -> Health;

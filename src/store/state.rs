@@ -31,6 +31,7 @@ use crate::{
 /// The version of what is in the directory.
 const FORMAT: i64 = 2;
 
+/// Large rows are not keys of their own: whoever looks for one would read all those that he passes by.
 const SCHEMA: &str = "
     CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
     CREATE TABLE IF NOT EXISTS queue (
@@ -38,10 +39,16 @@ const SCHEMA: &str = "
         frame INTEGER NOT NULL, exists_ INTEGER NOT NULL, due INTEGER, image BLOB NOT NULL, UNIQUE (room, queue));
     CREATE TABLE IF NOT EXISTS part (
         queue INTEGER NOT NULL, part INTEGER NOT NULL, block INTEGER NOT NULL, messages BLOB NOT NULL,
-        PRIMARY KEY (queue, part, block)) WITHOUT ROWID;
+        UNIQUE (queue, part, block));
     CREATE TABLE IF NOT EXISTS body (
         queue INTEGER NOT NULL, part INTEGER NOT NULL, first INTEGER NOT NULL, bodies BLOB NOT NULL,
-        PRIMARY KEY (queue, part, first)) WITHOUT ROWID;";
+        UNIQUE (queue, part, first));";
+
+/// Bytes of a page: a piece of bodies fills some.
+const PAGE: u32 = 16 << 10;
+
+/// So much is written ahead before it is brought to its place.
+const AHEAD: u32 = 4 << 20;
 
 /// What a row holds: part of the place it is bound to.
 const IMAGES: u8 = 0;
@@ -124,9 +131,11 @@ impl State {
         let connection = Connection::open(path)?;
         // Saying it once more would write, for which there may be no room.
         if connection.pragma_query_value(None, "auto_vacuum", |row| row.get::<_, i64>(0))? == 0 {
+            connection.pragma_update(None, "page_size", PAGE)?;
             connection.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
         }
         connection.pragma_update(None, "journal_mode", "WAL")?;
+        connection.pragma_update(None, "wal_autocheckpoint", AHEAD / PAGE)?;
         connection.pragma_update(None, "synchronous", "FULL")?;
         connection.pragma_update(None, "cell_size_check", true)?;
         connection.execute_batch(SCHEMA)?;

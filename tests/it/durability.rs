@@ -4,6 +4,7 @@ mod checker;
 mod daemon;
 mod deep;
 mod full;
+mod golden;
 mod kept;
 mod killed;
 mod lying;
