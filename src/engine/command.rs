@@ -228,6 +228,8 @@ pub struct Filter {
     pub states: States,
     /// In this partition.
     pub partition: Option<PartitionKey>,
+    /// Sent at this time or later.
+    pub sent_from: Option<Timestamp>,
     /// Sent before this time.
     pub sent_before: Option<Timestamp>,
     /// Of this kind.
@@ -245,6 +247,7 @@ impl Filter {
         Self {
             states,
             partition: None,
+            sent_from: None,
             sent_before: None,
             kind: None,
             labels: Vec::new(),
@@ -307,6 +310,8 @@ pub enum SeekTo {
     End,
     /// The first message sent at this time or later.
     Time(Timestamp),
+    /// The first message with this offset or a later one, in each partition that is meant.
+    Offset(u64),
 }
 
 /// Several changes of one queue that happen together or not at all.

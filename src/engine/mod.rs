@@ -193,6 +193,7 @@ mod settings;
 mod settle;
 #[cfg(test)]
 mod simulation;
+mod stream;
 mod take;
 mod timers;
 mod transact;
@@ -218,6 +219,7 @@ pub use settings::{
     Ageing, Backoff, BackoffKind, FOREVER, MessageOrder, Overflow, QueueSettings, Rate,
     SettingsPatch, Window,
 };
+pub use stream::{EMPTY_MAX, Moments, Span, StreamSpec};
 pub use view::{
     Counts, Explanation, GroupView, Inspection, PartitionView, ScheduleView, Status, Totals, Why,
 };

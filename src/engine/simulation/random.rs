@@ -252,6 +252,7 @@ impl Random {
         Filter {
             states: self.states(),
             partition: if self.chance(20) { self.partition() } else { None },
+            sent_from: self.maybe(20, |random| random.around(now)),
             sent_before: self.maybe(20, |random| random.around(now)),
             kind: self.maybe(10, |random| random.text(&["one", "other"])),
             labels: if self.chance(10) { self.labels() } else { Vec::new() },
@@ -416,14 +417,19 @@ impl Random {
     }
 
     fn group_command(&mut self, now: Timestamp) -> Command {
-        let time = self.around(now);
+        let (time, offset) = (self.around(now), self.below(20));
         match self.below(4) {
             0 => Command::OpenGroup { group: self.group_name(), start: self.start(now) },
             1 => Command::DeleteGroup { group: self.group_name() },
             _ => Command::Seek {
                 group: self.group(),
                 partition: self.partition(),
-                to: self.pick(&[SeekTo::Start, SeekTo::End, SeekTo::Time(time)]),
+                to: self.pick(&[
+                    SeekTo::Start,
+                    SeekTo::End,
+                    SeekTo::Time(time),
+                    SeekTo::Offset(offset),
+                ]),
             },
         }
     }

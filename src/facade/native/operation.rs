@@ -535,6 +535,7 @@ fn filter(filter: request::Filter<'_>) -> Result<Filter, Error> {
     Ok(Filter {
         states: states.map_or(States::ALL, |states| states.into_iter().map(state).collect()),
         partition: maybe_name("partition", partition)?,
+        sent_from: None,
         sent_before: sent_before.map(Timestamp),
         kind: kind.map(|kind| text("type", &kind)).transpose()?,
         labels: maybe_labels("labels", labels)?,
