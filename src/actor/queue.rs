@@ -26,7 +26,7 @@ use crate::{
         self, Command, Delivered, Effect, Event, Queue, QueueConfig, Record, RecordNumber, ReplyTo,
     },
     error::ErrorCode,
-    service::{EVENT_WEIGHT, Link, Outcome, Reply, Shared, ToSession},
+    service::{Create, EVENT_WEIGHT, Link, Outcome, Reply, Shared, ToSession},
     store::{Appended, Batch, StoreError},
     types::{Millis, QueueName, RequestId, RoomName, SessionId, Timestamp},
 };
@@ -224,7 +224,9 @@ impl QueueActor {
             }
             let refused = match () {
                 () if self.failed.is_some() => Some(ErrorCode::StoreFailed),
-                () if !create && !self.engine.exists() => Some(ErrorCode::QueueNotFound),
+                () if create == Create::No && !self.engine.exists() => {
+                    Some(ErrorCode::QueueNotFound)
+                }
                 () if is_full && command.grows() => Some(ErrorCode::StorageFull),
                 () => None,
             };
@@ -233,7 +235,10 @@ impl QueueActor {
                     let (what, rests_on) = (Answer::Reply(Err(code)), self.durable);
                     self.held.push_back(Held { to: from, what, rests_on });
                 }
-                None => self.engine.apply(now, from, command, &mut self.effects),
+                None => {
+                    self.engine.set_founding(create.settings().cloned());
+                    self.engine.apply(now, from, command, &mut self.effects);
+                }
             }
         }
         self.engine.set_watched(!self.watchers.is_empty());
@@ -242,7 +247,7 @@ impl QueueActor {
 
     /// Does what the room asks on its own account.
     pub(super) fn ask(&mut self, command: Command) -> Result<engine::Outcome, ErrorCode> {
-        self.apply(vec![Asked { from: ROOM_ASKS, create: true, command }]);
+        self.apply(vec![Asked { from: ROOM_ASKS, create: Create::Yes, command }]);
         self.for_room.take().unwrap_or(Err(ErrorCode::StoreFailed))
     }
 

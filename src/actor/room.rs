@@ -26,7 +26,7 @@ use super::{
 use crate::{
     engine::{Command, Notices, Permit, ReplyTo, Roster, Transaction},
     error::{Error, ErrorCode},
-    service::{Link, Operation, Outcome, QueueSize, Reply, Request, Shared, ToSession},
+    service::{Create, Link, Operation, Outcome, QueueSize, Reply, Request, Shared, ToSession},
     store::StoreError,
     types::{QueueName, RequestId, RoomName, SessionId},
 };
@@ -168,7 +168,7 @@ impl RoomActor {
     fn ask(
         &mut self,
         queue: &QueueName,
-        create: bool,
+        create: Create,
         command: Command,
         to: ReplyTo,
     ) -> Result<(), Error> {
@@ -191,7 +191,7 @@ impl RoomActor {
     fn stage(&mut self, queue: &QueueName, asked: Asked) -> Result<(), Error> {
         let at = match self.queues.get(queue) {
             Some(at) => *at,
-            None if asked.create => self.begin_queue(queue)?,
+            None if asked.create != Create::No => self.begin_queue(queue)?,
             None => return Err(about(queue, ErrorCode::QueueNotFound)),
         };
         if let Some(slot) = self.slots.get_mut(at) {
@@ -376,7 +376,7 @@ impl RoomActor {
         for at in &member.touched {
             if let Some(slot) = self.slots.get_mut(*at) {
                 self.version += 1;
-                let commands = vec![Asked { from, create: false, command: command.clone() }];
+                let commands = vec![Asked { from, create: Create::No, command: command.clone() }];
                 slot.tell(Apply { link: Arc::clone(&member.link), commands });
             }
         }

@@ -181,6 +181,7 @@ mod message;
 #[cfg(test)]
 mod model;
 mod moves;
+mod named;
 mod partition;
 mod queue;
 mod record;
@@ -201,10 +202,13 @@ mod view;
 mod waiters;
 
 pub use command::{
-    Action, Command, Filter, Park, Permit, ReplyTo, SeekTo, Select, Start, State, States, Take,
-    Term, Transaction, Unit, Verdict,
+    Action, Command, Filter, Name, Park, Permit, ReplyTo, SeekTo, Select, SettleNamed, Start,
+    State, States, Take, Term, Transaction, Unit, Verdict,
 };
-pub use effect::{Delivered, Effect, Event, Happened, Item, LeaseId, Outcome, Receipt, Settled};
+pub use effect::{
+    Delivered, Effect, Event, Happened, Item, LeaseId, NamedSettled, Outcome, Receipt, Settled,
+    SettledPart,
+};
 pub use image::{
     BlockImage, Damaged, GroupImage, Image, KeyImage, LaneImage, PartitionImage, SettledImage,
 };

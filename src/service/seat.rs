@@ -149,9 +149,11 @@ fn ensure_command(grants: &Grants, queue: &QueueName, command: &Command) -> Resu
         Command::Open { settings: None, .. } => grants.ensure_open(queue),
         Command::Close => grants.ensure_close(queue),
         Command::Send { .. } | Command::SendBatch { .. } => grants.ensure_send(queue),
-        Command::Take(_) | Command::Settle { .. } | Command::Extend { .. } => {
-            grants.ensure_receive(queue)
-        }
+        Command::Take(_)
+        | Command::Settle { .. }
+        | Command::SettleNamed { .. }
+        | Command::Extend { .. }
+        | Command::ExtendTake { .. } => grants.ensure_receive(queue),
         Command::Await { .. } => {
             grants.ensure_send(queue).or_else(|_| grants.ensure_receive(queue))
         }

@@ -296,6 +296,7 @@ impl Model {
         let all: Vec<_> = self.partitions.iter().map(|partition| partition.number).collect();
         all.into_iter().filter(|number| is_meant(*number)).for_each(|partition| {
             self.charge(group, partition, 0);
+            self.forget_run(group, partition);
         });
         self.sweep();
         Ok(Outcome::Done)

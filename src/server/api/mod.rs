@@ -3,7 +3,6 @@
 mod complete;
 mod document;
 mod exchange;
-mod guard;
 mod messages;
 mod queues;
 mod room;
@@ -16,6 +15,7 @@ use actix_web::{
     web::{self, PathConfig, ServiceConfig},
 };
 
+use super::guard;
 use crate::error::{Error, ErrorCode};
 
 use exchange::refusal;
