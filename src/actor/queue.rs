@@ -37,6 +37,7 @@ pub(super) struct Gauge {
     /// Ready messages and 1; 0: the queue is not there.
     size: AtomicUsize,
     batches: AtomicU64,
+    records: AtomicU64,
     /// It was deleted, and the store knows.
     gone: AtomicBool,
 }
@@ -47,7 +48,13 @@ impl Gauge {
         if engine.exists() {
             self.gone.store(false, Ordering::Relaxed);
         }
+        self.records.store(engine.last_record().0, Ordering::Relaxed);
         self.batches.store(batches, Ordering::Release);
+    }
+
+    /// Records that were written.
+    pub(super) fn records(&self) -> u64 {
+        self.records.load(Ordering::Relaxed)
     }
 
     /// Whether the queue has done all of the `batches` that were sent to it.
@@ -246,8 +253,12 @@ impl QueueActor {
     }
 
     /// Does what the room asks on its own account.
-    pub(super) fn ask(&mut self, command: Command) -> Result<engine::Outcome, ErrorCode> {
-        self.apply(vec![Asked { from: ROOM_ASKS, create: Create::Yes, command }]);
+    pub(super) fn ask(
+        &mut self,
+        command: Command,
+        create: Create,
+    ) -> Result<engine::Outcome, ErrorCode> {
+        self.apply(vec![Asked { from: ROOM_ASKS, create, command }]);
         self.for_room.take().unwrap_or(Err(ErrorCode::StoreFailed))
     }
 
@@ -260,7 +271,7 @@ impl QueueActor {
     ) -> Result<engine::Outcome, ErrorCode> {
         // What came before is written by itself.
         self.write(address.clone());
-        let answer = self.ask(Command::Commit { ticket });
+        let answer = self.ask(Command::Commit { ticket }, Create::Yes);
         // The room commits one transaction after the other, so no other joint is open.
         let first = self.first_unwritten();
         let records = std::mem::take(&mut self.unwritten);

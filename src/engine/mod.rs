@@ -223,7 +223,7 @@ pub use settings::{
     Ageing, Backoff, BackoffKind, FOREVER, MessageOrder, Overflow, QueueSettings, Rate,
     SettingsPatch, Window,
 };
-pub use stream::{EMPTY_MAX, Moments, Span, StreamSpec};
+pub use stream::{EMPTY_MAX, KEEP, Moments, Span, StreamSpec};
 pub use view::{
     Counts, Explanation, GroupView, Inspection, PartitionView, ScheduleView, Status, Totals, Why,
 };

@@ -12,16 +12,21 @@
 //! made: then the key is silent, and goes on with the window of its next message.
 //!
 //! Only what is decided is here: which windows are due. They are sent as messages, a partition for each key, into
-//! an internal queue of the stream; leases, groups, order and waiting are that queue's. Made twice, a window is a
-//! duplicate there.
+//! an internal queue of the stream; leases, groups, order and waiting are that queue's. What it keeps says how far a
+//! key has come, so windows are kept for [`KEEP`], and older ones are not made.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, str};
 
-use super::queue::Queue;
-use crate::types::{Millis, PartitionKey, QueueName, Timestamp};
+use bytes::Bytes;
+
+use super::{queue::Queue, settings::QueueSettings};
+use crate::types::{Millis, PartitionKey, Payload, QueueName, StreamName, Timestamp};
 
 /// Windows without a message that a key gets in a row, and windows that are made for it at a time.
 pub const EMPTY_MAX: u64 = 1000;
+
+/// How long a window is kept, whoever is done with it.
+pub const KEEP: Millis = Millis::from_secs(30 * 24 * 3600);
 
 /// What a stream is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,6 +52,22 @@ pub struct Span {
     pub end: Timestamp,
 }
 
+impl Span {
+    /// As the body of the message that stands for the window.
+    #[must_use]
+    pub fn body(self) -> Payload {
+        Payload::from(Bytes::from(format!("[{},{}]", self.start.0, self.end.0)))
+    }
+
+    /// The window that a body stands for.
+    #[must_use]
+    pub fn of(body: &Payload) -> Option<Self> {
+        let text = str::from_utf8(body.bytes()).ok()?;
+        let (start, end) = text.strip_prefix('[')?.strip_suffix(']')?.split_once(',')?;
+        Some(Self { start: Timestamp(start.parse().ok()?), end: Timestamp(end.parse().ok()?) })
+    }
+}
+
 /// What is known of the messages of a key.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Moments {
@@ -66,15 +87,64 @@ impl Moments {
 }
 
 impl StreamSpec {
+    /// As the body of the message that defines the stream: its name, its numbers, its sources, a line each; no name
+    /// holds the end of a line.
+    #[must_use]
+    pub fn body(&self, name: &StreamName) -> Payload {
+        let partitioned = u8::from(self.partitioned);
+        let (length, grace, lease) = (self.length.0, self.grace.0, self.lease.0);
+        let mut text = format!("{name}\n{partitioned} {length} {grace} {lease}");
+        for source in &self.sources {
+            text.push('\n');
+            text.push_str(source.as_str());
+        }
+        Payload::binary(text.into(), "text/plain")
+    }
+
+    /// The stream that a body defines.
+    #[must_use]
+    pub fn of(body: &Payload) -> Option<(StreamName, Self)> {
+        let mut lines = str::from_utf8(body.bytes()).ok()?.split('\n');
+        let name = lines.next()?.parse().ok()?;
+        let mut numbers = lines.next()?.split(' ').map(str::parse);
+        let mut number = || numbers.next()?.ok();
+        let partitioned = number()? == 1;
+        let (length, grace, lease) = (Millis(number()?), Millis(number()?), Millis(number()?));
+        let sources = lines.map(str::parse).collect::<Result<_, _>>().ok()?;
+        Some((name, Self { sources, partitioned, length, grace, lease }))
+    }
+
     /// Where the window begins that a moment is in.
     const fn start_of(&self, at: Timestamp) -> u64 {
         at.0 - at.0 % self.length.0
     }
 
+    /// The settings of the queue that its windows are in.
+    #[must_use]
+    pub fn settings(&self) -> QueueSettings {
+        QueueSettings {
+            lease: self.lease,
+            attempts_max: 0,
+            expiry_is_failure: false,
+            dead_letter: false,
+            dedup_window: Millis(0),
+            retain_open: KEEP,
+            retain_settled: KEEP,
+            work_group: false,
+            ..QueueSettings::default()
+        }
+    }
+
     /// The windows of a key that are due and not made, in order; at most [`EMPTY_MAX`]. `made` is the end of the last
     /// one that was made, `newest` when the newest message of all sources was sent.
     #[must_use]
-    pub fn due(&self, made: Option<Timestamp>, of_key: Moments, newest: Timestamp) -> Vec<Span> {
+    pub fn due(
+        &self,
+        made: Option<Timestamp>,
+        of_key: Moments,
+        newest: Timestamp,
+        now: Timestamp,
+    ) -> Vec<Span> {
         let length = self.length.0.max(1);
         // Windows that end here or earlier are due.
         let due = newest.0.saturating_sub(self.grace.0) / length;
@@ -90,6 +160,7 @@ impl StreamSpec {
                 (made, last.unwrap_or(made) + EMPTY_MAX)
             }
         };
+        let first = first.max(now.0.saturating_sub(KEEP.0) / length);
         let span = |window: u64| Span {
             start: Timestamp(window * length),
             end: Timestamp((window + 1).saturating_mul(length)),
@@ -99,6 +170,16 @@ impl StreamSpec {
 }
 
 impl Queue {
+    /// The last kept message of each partition.
+    pub fn newest(&self) -> Vec<(PartitionKey, std::sync::Arc<super::Message>)> {
+        let parts = self.by_key.values().filter_map(|at| self.partitions.get(*at as usize));
+        let newest = parts.filter_map(|part| {
+            let slot = part.log.get(part.log.last()?)?;
+            Some((part.key.clone(), std::sync::Arc::clone(&slot.message)))
+        });
+        newest.collect()
+    }
+
     /// What is known of the messages of each key, given where the windows of each end that were made; by partition,
     /// or all under `together`.
     pub fn moments(
@@ -146,7 +227,7 @@ mod tests {
 
     fn due(spec: &StreamSpec, made: Option<u64>, sent: &[u64], newest: u64) -> Vec<(u64, u64)> {
         let made = made.map(Timestamp);
-        let spans = spec.due(made, moments(sent, made), Timestamp(newest));
+        let spans = spec.due(made, moments(sent, made), Timestamp(newest), Timestamp(newest));
         spans.into_iter().map(|span| (span.start.0, span.end.0)).collect()
     }
 
@@ -195,6 +276,38 @@ mod tests {
         assert_eq!(due(&spec(20, 0), Some(30), &[25, 31, 45], 60), [(40, 60)]);
     }
 
+    #[test]
+    fn a_stream_is_read_from_its_body() {
+        let name = "sums of orders".parse().unwrap();
+        let sources = ["a b", "Grüße"].map(|name| name.parse().unwrap()).to_vec();
+        for stream in
+            [StreamSpec { sources, ..spec(10, 5) }, StreamSpec { partitioned: false, ..spec(1, 0) }]
+        {
+            assert_eq!(StreamSpec::of(&stream.body(&name)), Some((name.clone(), stream)));
+        }
+        for other in ["", "a", "a\n1 2", "a\n1 2 3 x", "\n1 2 3 4", "a\n1 2 3 4\n"] {
+            assert_eq!(StreamSpec::of(&Payload::from(other)), None, "{other}");
+        }
+    }
+
+    #[test]
+    fn what_is_too_old_to_be_kept_is_not_made() {
+        let late = KEEP.0 + 1000;
+        assert_eq!(
+            due(&spec(10, 0), None, &[975, 1005], late),
+            due(&spec(10, 0), None, &[1005], late)
+        );
+    }
+
+    #[test]
+    fn a_window_is_read_from_its_body() {
+        let span = Span { start: Timestamp(20), end: Timestamp(30) };
+        assert_eq!(Span::of(&span.body()), Some(span));
+        for other in ["", "[1]", "[1,2", "[-1,2]", "[1,x]", "1,2"] {
+            assert_eq!(Span::of(&Payload::from(other)), None, "{other}");
+        }
+    }
+
     /// Whatever the moments of the messages, and whenever one looks: each message is in exactly one window, and
     /// windows follow one another but over a silence.
     #[test]
@@ -217,7 +330,8 @@ mod tests {
                     sent.push(newest);
                 }
                 if random(2) == 0 {
-                    let spans = spec.due(made, moments(&sent, made), Timestamp(newest));
+                    let newest = Timestamp(newest);
+                    let spans = spec.due(made, moments(&sent, made), newest, newest);
                     made = spans.last().map(|span| span.end).or(made);
                     windows.extend(spans);
                 }

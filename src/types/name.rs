@@ -97,6 +97,10 @@ name!(
     ScheduleName
 );
 name!(
+    /// Name of a stream: windows over the messages of some queues.
+    StreamName
+);
+name!(
     /// Name of a participant, from the token. Several participants may share one.
     ParticipantName
 );

@@ -20,7 +20,8 @@ use crate::{
 /// What stands in `ok`.
 pub(super) fn write_outcome(out: &mut Writer, outcome: &Outcome) {
     match outcome {
-        Outcome::Done => out.put("{}"),
+        // Nobody asks for streams in this protocol.
+        Outcome::Done | Outcome::Stream { .. } => out.put("{}"),
         Outcome::Json(json) => out.put(json),
         Outcome::Time(Timestamp(time)) => out.value(&answer::Time { time: *time }),
         Outcome::Queue { queue, outcome } => write_queue_outcome(out, queue, outcome),

@@ -16,6 +16,8 @@ pub mod ack;
 pub mod configure;
 pub mod pop;
 pub mod push;
+pub mod streams;
+pub mod traces;
 
 use bytes::Bytes;
 

@@ -42,6 +42,8 @@ pub(super) struct Parts {
     pub(super) queue: String,
     pub(super) partition: Option<String>,
     pub(super) lease: String,
+    pub(super) name: String,
+    pub(super) message: String,
 }
 
 impl FromRequest for At {

@@ -5,6 +5,8 @@
 mod exchange;
 mod messages;
 mod queues;
+mod streams;
+mod traces;
 
 use actix_web::{
     HttpResponse,
@@ -40,7 +42,16 @@ fn paths(config: &mut ServiceConfig) {
         .route("/pop/queue/{queue}/partition/{partition}", web::get().to(messages::pop))
         .route("/ack", web::post().to(messages::ack))
         .route("/ack/batch", web::post().to(messages::ack_batch))
-        .route("/lease/{lease}/extend", web::post().to(messages::extend));
+        .route("/lease/{lease}/extend", web::post().to(messages::extend))
+        .route("/traces", web::post().to(traces::keep))
+        .route("/traces/names", web::get().to(traces::names))
+        .route("/traces/by-name/{name}", web::get().to(traces::by_name))
+        .route("/traces/{partition}/{message}", web::get().to(traces::of_message))
+        .route("/stream/define", web::post().to(streams::define))
+        .route("/stream/poll", web::post().to(streams::poll))
+        .route("/stream/ack", web::post().to(streams::ack))
+        .route("/stream/renew-lease", web::post().to(streams::renew))
+        .route("/stream/seek", web::post().to(streams::seek));
 }
 
 async fn not_found() -> HttpResponse {
