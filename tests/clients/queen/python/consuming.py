@@ -106,7 +106,7 @@ async def a_batch_handler_that_raises_sees_the_batch_again(lab):
     await push(a, "q", range(3))
     seen = Seen()
     seen.fail = lambda numbers: len(seen.calls) == 1
-    await at(a, "q").batch(3).limit(3).wait(False).idle_millis(2_000).consume(seen)
+    await at(a, "q").batch(3).limit(6).wait(False).idle_millis(5_000).consume(seen)
     same(seen.calls, [[0, 1, 2], [0, 1, 2]])
     same(await pop(a, "q"), [])
 

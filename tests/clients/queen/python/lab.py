@@ -29,7 +29,9 @@ class Lab(harness.Lab):
 
     def queen(self, *, token=None, url=None, **options):
         """A client; it is closed when the scenario ends. Without a token of its own it may do everything."""
-        client = Queen(url or self.url, bearer_token=token or self.token(), **options)
+        # 0.13.0 passes the token on only in this form.
+        config = {"urls": [url or self.url], "bearer_token": token or self.token()}
+        client = Queen(config, **options)
         self.stack.push_async_callback(quietly, client.close)
         return client
 
