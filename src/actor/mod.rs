@@ -8,6 +8,7 @@
 //! Knows no protocol, no HTTP, no JSON of any client.
 
 mod messages;
+mod notes;
 mod pump;
 mod queue;
 mod receipts;
@@ -15,6 +16,7 @@ mod resting;
 mod room;
 mod saving;
 mod session;
+mod streams;
 mod transaction;
 
 pub(crate) use messages::{Join, Leave, Quiesce, Submit};

@@ -181,6 +181,7 @@ mod message;
 #[cfg(test)]
 mod model;
 mod moves;
+mod named;
 mod partition;
 mod queue;
 mod record;
@@ -193,6 +194,7 @@ mod settings;
 mod settle;
 #[cfg(test)]
 mod simulation;
+mod stream;
 mod take;
 mod timers;
 mod transact;
@@ -200,10 +202,13 @@ mod view;
 mod waiters;
 
 pub use command::{
-    Action, Command, Filter, Park, Permit, ReplyTo, SeekTo, Select, Start, State, States, Take,
-    Term, Transaction, Unit, Verdict,
+    Action, Command, Filter, Name, Park, Permit, ReplyTo, SeekTo, Select, SettleNamed, Start,
+    State, States, Take, Term, Transaction, Unit, Verdict,
 };
-pub use effect::{Delivered, Effect, Event, Happened, Item, LeaseId, Outcome, Receipt, Settled};
+pub use effect::{
+    Delivered, Effect, Event, Happened, Item, LeaseId, NamedSettled, Outcome, Receipt, Settled,
+    SettledPart,
+};
 pub use image::{
     BlockImage, Damaged, GroupImage, Image, KeyImage, LaneImage, PartitionImage, SettledImage,
 };
@@ -218,6 +223,7 @@ pub use settings::{
     Ageing, Backoff, BackoffKind, FOREVER, MessageOrder, Overflow, QueueSettings, Rate,
     SettingsPatch, Window,
 };
+pub use stream::{EMPTY_MAX, KEEP, Moments, Span, StreamSpec};
 pub use view::{
     Counts, Explanation, GroupView, Inspection, PartitionView, ScheduleView, Status, Totals, Why,
 };

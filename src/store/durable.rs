@@ -171,7 +171,7 @@ impl DurableStore {
                 .for_each(|queue| due.set((room.clone(), queue.clone()), Some(Timestamp(0))));
         }
         let forgotten = state.forget_deleted(retired, |room, queue| {
-            let (room, queue) = (room.parse::<RoomName>(), queue.parse::<QueueName>());
+            let (room, queue) = (room.parse::<RoomName>(), QueueName::stored(queue));
             room.is_ok_and(|room| queue.is_ok_and(|queue| is_in_journal(&(room, queue))))
         });
         match forgotten {
