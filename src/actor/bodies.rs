@@ -50,6 +50,9 @@ pub(super) struct Bodies {
     looked_at: usize,
 }
 
+/// Bodies by partition and offset.
+pub(super) type ByPlace = HashMap<(u32, u64), Bytes>;
+
 /// What was fetched, and whether it is for those who will ask.
 type Found = (u32, Fetched, bool);
 
@@ -126,6 +129,7 @@ pub(super) fn messages_of(outcome: &Outcome) -> Vec<&Arc<Message>> {
         | Outcome::SentBatch(_)
         | Outcome::Empty
         | Outcome::Settled(_)
+        | Outcome::SettledNamed(_)
         | Outcome::Extended(_)
         | Outcome::Transacted { .. }
         | Outcome::Prepared
@@ -147,7 +151,55 @@ pub(super) fn messages_in(outcome: &mut Outcome) -> Vec<&mut Arc<Message>> {
     }
 }
 
+/// Puts bodies into messages; whether none is missing.
+pub(super) fn fill(messages: Vec<&mut Arc<Message>>, bodies: &ByPlace) -> bool {
+    let mut all = true;
+    for message in messages.into_iter().filter(|message| message.body.is_away()) {
+        let place = (message.position.partition, message.position.offset);
+        match bodies.get(&place).filter(|body| body.len() == message.body.len()) {
+            Some(body) => {
+                let body = message.body.with(body.clone());
+                Arc::make_mut(message).body = body;
+            }
+            None => all = false,
+        }
+    }
+    all
+}
+
 impl QueueActor {
+    /// Bodies of messages that are away, for what the room asks on its own account. Nothing else may happen to the queue
+    /// until they are there.
+    pub(super) fn bodies_of(
+        &self,
+        messages: &[&Arc<Message>],
+    ) -> impl Future<Output = Result<ByPlace, StoreError>> + use<> {
+        let away = messages.iter().filter(|message| message.body.is_away());
+        let places: Vec<(u32, u64)> =
+            away.map(|message| (message.position.partition, message.position.offset)).collect();
+        let (store, room, queue) =
+            (self.shared.store.clone(), self.room.clone(), self.name.clone());
+        async move {
+            let mut bodies = ByPlace::new();
+            if places.is_empty() {
+                return Ok(bodies);
+            }
+            let fetching = tokio::task::spawn_blocking(move || {
+                for (partition, offset) in places {
+                    if bodies.contains_key(&(partition, offset)) {
+                        continue; // It was beside another one.
+                    }
+                    let fetched =
+                        store.bodies(&room, &queue, partition, (offset, offset), usize::MAX)?;
+                    bodies.extend(fetched.into_iter().map(|(at, body)| ((partition, at), body)));
+                }
+                Ok(bodies)
+            });
+            let panicked = |_| StoreError::Failed("bodies could not be read".into());
+            fetching.await.map_err(panicked).and_then(|fetched| fetched)
+        }
+    }
+
     /// Fetches what is wanted, one fetch at a time.
     pub(super) fn fetch(&mut self, ctx: &mut Context<Self>) {
         let bodies = &mut self.bodies;
@@ -182,7 +234,7 @@ impl QueueActor {
     }
 
     fn fetched(&mut self, found: Vec<Found>) {
-        let mut by_place: HashMap<(u32, u64), Bytes> = HashMap::new();
+        let mut by_place = ByPlace::new();
         for (partition, bodies, is_next) in found {
             if self.engine.warm(partition, &bodies, is_next).is_err() {
                 return self
@@ -210,24 +262,14 @@ impl QueueActor {
     }
 
     /// Puts bodies into the answers that wait for them. Those that are missing still.
-    fn complete(&mut self, bodies: &HashMap<(u32, u64), Bytes>) -> Vec<(u32, u64)> {
+    fn complete(&mut self, bodies: &ByPlace) -> Vec<(u32, u64)> {
         let mut missing = Vec::new();
         for held in self.held.iter_mut().filter(|held| held.lacks) {
-            let already = missing.len();
-            for message in held.messages() {
-                if !message.body.is_away() {
-                    continue;
-                }
-                let place = (message.position.partition, message.position.offset);
-                match bodies.get(&place).filter(|body| body.len() == message.body.len()) {
-                    Some(body) => {
-                        let body = message.body.with(body.clone());
-                        Arc::make_mut(message).body = body;
-                    }
-                    None => missing.push(place),
-                }
+            held.lacks = !fill(held.messages(), bodies);
+            if held.lacks {
+                let away = held.messages().into_iter().filter(|message| message.body.is_away());
+                missing.extend(away.map(|it| (it.position.partition, it.position.offset)));
             }
-            held.lacks = missing.len() > already;
         }
         missing
     }

@@ -6,7 +6,7 @@ use actix::Message;
 
 use crate::{
     engine::{Command, Participant, RecordNumber, ReplyTo},
-    service::{Link, Request},
+    service::{Create, Link, Request},
     store::StoreError,
     types::{RequestId, SessionId},
 };
@@ -52,7 +52,7 @@ pub(super) struct Apply {
 pub(super) struct Asked {
     pub(super) from: ReplyTo,
     /// Whether the queue may be made for it.
-    pub(super) create: bool,
+    pub(super) create: Create,
     pub(super) command: Command,
 }
 

@@ -9,6 +9,7 @@
 
 mod bodies;
 mod messages;
+mod notes;
 mod pump;
 mod queue;
 mod receipts;
@@ -16,6 +17,7 @@ mod resting;
 mod room;
 mod saving;
 mod session;
+mod streams;
 mod transaction;
 
 pub(crate) use messages::{Join, Leave, Quiesce, Submit};

@@ -28,7 +28,7 @@ use crate::{
         ReplyTo,
     },
     error::ErrorCode,
-    service::{EVENT_WEIGHT, Link, Outcome, Reply, Shared, ToSession},
+    service::{Create, EVENT_WEIGHT, Link, Outcome, Reply, Shared, ToSession},
     store::{Appended, Batch, StoreError},
     types::{Millis, QueueName, RequestId, RoomName, SessionId, Timestamp},
 };
@@ -39,6 +39,7 @@ pub(super) struct Gauge {
     /// Ready messages and 1; 0: the queue is not there.
     size: AtomicUsize,
     batches: AtomicU64,
+    records: AtomicU64,
     /// It was deleted, and the store knows.
     gone: AtomicBool,
 }
@@ -49,7 +50,13 @@ impl Gauge {
         if engine.exists() {
             self.gone.store(false, Ordering::Relaxed);
         }
+        self.records.store(engine.last_record().0, Ordering::Relaxed);
         self.batches.store(batches, Ordering::Release);
+    }
+
+    /// Records that were written.
+    pub(super) fn records(&self) -> u64 {
+        self.records.load(Ordering::Relaxed)
     }
 
     /// Whether the queue has done all of the `batches` that were sent to it.
@@ -248,7 +255,9 @@ impl QueueActor {
             }
             let refused = match () {
                 () if self.failed.is_some() => Some(ErrorCode::StoreFailed),
-                () if !create && !self.engine.exists() => Some(ErrorCode::QueueNotFound),
+                () if create == Create::No && !self.engine.exists() => {
+                    Some(ErrorCode::QueueNotFound)
+                }
                 () if is_full && command.grows() => Some(ErrorCode::StorageFull),
                 () => None,
             };
@@ -257,7 +266,10 @@ impl QueueActor {
                     let what = Answer::Reply(Err(code));
                     self.held.push_back(Held::new(from, what, self.durable));
                 }
-                None => self.engine.apply(now, from, command, &mut self.effects),
+                None => {
+                    self.engine.set_founding(create.settings().cloned());
+                    self.engine.apply(now, from, command, &mut self.effects);
+                }
             }
         }
         self.engine.set_watched(!self.watchers.is_empty());
@@ -265,8 +277,12 @@ impl QueueActor {
     }
 
     /// Does what the room asks on its own account.
-    pub(super) fn ask(&mut self, command: Command) -> Result<engine::Outcome, ErrorCode> {
-        self.apply(vec![Asked { from: ROOM_ASKS, create: true, command }]);
+    pub(super) fn ask(
+        &mut self,
+        command: Command,
+        create: Create,
+    ) -> Result<engine::Outcome, ErrorCode> {
+        self.apply(vec![Asked { from: ROOM_ASKS, create, command }]);
         self.for_room.take().unwrap_or(Err(ErrorCode::StoreFailed))
     }
 
@@ -279,7 +295,7 @@ impl QueueActor {
     ) -> Result<engine::Outcome, ErrorCode> {
         // What came before is written by itself.
         self.write(address.clone());
-        let answer = self.ask(Command::Commit { ticket });
+        let answer = self.ask(Command::Commit { ticket }, Create::Yes);
         // The room commits one transaction after the other, so no other joint is open.
         let first = self.first_unwritten();
         let records = std::mem::take(&mut self.unwritten);

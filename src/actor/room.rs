@@ -21,12 +21,13 @@ use super::{
     messages::{Apply, Asked, Join, Leave, Measure, Quiesce, Submit, Watch},
     queue::{Gauge, QueueActor},
     saving::Retire,
+    streams::Streams,
     transaction::{PreparedTransaction, about},
 };
 use crate::{
     engine::{Command, Notices, Permit, ReplyTo, Roster, Transaction},
     error::{Error, ErrorCode},
-    service::{Link, Operation, Outcome, QueueSize, Reply, Request, Shared, ToSession},
+    service::{Create, Link, Operation, Outcome, QueueSize, Reply, Request, Shared, ToSession},
     store::StoreError,
     types::{QueueName, RequestId, RoomName, SessionId},
 };
@@ -57,6 +58,7 @@ pub struct RoomActor {
     pub(super) idle_check: Option<SpawnHandle>,
     /// Its queues are asked to rest, or do.
     pub(super) is_resting: bool,
+    pub(super) streams: Streams,
     /// The last list and the version it shows.
     list: Option<(u64, Arc<[QueueSize]>)>,
 }
@@ -113,6 +115,7 @@ impl RoomActor {
             version: 0,
             idle_check: None,
             is_resting: false,
+            streams: Streams::default(),
             list: None,
         }
         .start()
@@ -136,6 +139,16 @@ impl RoomActor {
                 self.ask(&queue, create, command, to)?;
             }
             Operation::Transact { parts } => return self.transact(parts, to, ctx),
+            Operation::Note { about, note } => return self.note(&about, note, to),
+            Operation::Notes { about, labels, after } => {
+                return self.notes(about.as_ref(), labels, after, to);
+            }
+            Operation::DefineStream { stream, spec } => self.define_stream(stream, spec, to, ctx),
+            Operation::FindStream { stream } => self.find_stream(stream, to, ctx),
+            Operation::Stream { stream, command, .. } => self.of_stream(stream, command, to, ctx),
+            Operation::SeekStream { stream, group, at, .. } => {
+                self.seek_stream(stream, group, at, to, ctx);
+            }
             Operation::Watch { queue } => return self.watch(queue, to),
             Operation::Unwatch { watch } => return Ok(self.unwatch(watch, to)),
             Operation::Unpark => self.tell_touched(to, &Command::Unpark),
@@ -165,10 +178,10 @@ impl RoomActor {
     }
 
     /// Stages a command; one that may park takes a place among the room's receivers first.
-    fn ask(
+    pub(super) fn ask(
         &mut self,
         queue: &QueueName,
-        create: bool,
+        create: Create,
         command: Command,
         to: ReplyTo,
     ) -> Result<(), Error> {
@@ -191,7 +204,7 @@ impl RoomActor {
     fn stage(&mut self, queue: &QueueName, asked: Asked) -> Result<(), Error> {
         let at = match self.queues.get(queue) {
             Some(at) => *at,
-            None if asked.create => self.begin_queue(queue)?,
+            None if asked.create != Create::No => self.begin_queue(queue)?,
             None => return Err(about(queue, ErrorCode::QueueNotFound)),
         };
         if let Some(slot) = self.slots.get_mut(at) {
@@ -280,7 +293,13 @@ impl RoomActor {
                 }
             }
             None => {
-                self.slots.iter_mut().for_each(|slot| slot.watch(&told, true));
+                for at in
+                    self.queues.iter().filter(|(name, _)| !name.is_internal()).map(|(_, at)| at)
+                {
+                    if let Some(slot) = self.slots.get_mut(*at) {
+                        slot.watch(&told, true);
+                    }
+                }
                 self.watchers.push(told);
             }
         }
@@ -335,7 +354,9 @@ impl RoomActor {
         let (parked, shown) = (Arc::clone(&self.parked), Arc::clone(&gauge));
         let address = QueueActor::begin(room, queue.clone(), shared, parked, shown, is_stored);
         let mut slot = QueueSlot { address, gauge, batches: 0, staged: Vec::new() };
-        self.watchers.iter().for_each(|watcher| slot.watch(watcher, true));
+        if !queue.is_internal() {
+            self.watchers.iter().for_each(|watcher| slot.watch(watcher, true));
+        }
         slot
     }
 
@@ -376,7 +397,7 @@ impl RoomActor {
         for at in &member.touched {
             if let Some(slot) = self.slots.get_mut(*at) {
                 self.version += 1;
-                let commands = vec![Asked { from, create: false, command: command.clone() }];
+                let commands = vec![Asked { from, create: Create::No, command: command.clone() }];
                 slot.tell(Apply { link: Arc::clone(&member.link), commands });
             }
         }
@@ -431,7 +452,7 @@ impl RoomActor {
     fn measure(&self) -> (Vec<QueueSize>, Vec<(usize, Measuring)>) {
         let mut queues = Vec::with_capacity(self.queues.len());
         let mut behind = Vec::new();
-        for (queue, at) in &self.queues {
+        for (queue, at) in self.queues.iter().filter(|(queue, _)| !queue.is_internal()) {
             let Some(slot) = self.slots.get(*at) else { continue };
             if !slot.gauge.has_done(slot.batches) {
                 behind.push((queues.len(), slot.address.send(Measure)));
@@ -480,6 +501,11 @@ impl QueueSlot {
             reason = "one per watch and queue; carries no message"
         )]
         self.address.do_send(Watch { link: Arc::clone(link), watch: *watch, on });
+    }
+
+    /// Records that it has written.
+    pub(super) fn records(&self) -> u64 {
+        self.gauge.records()
     }
 
     /// Whether nothing is lost with it.

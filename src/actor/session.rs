@@ -16,8 +16,8 @@ use crate::{
     engine::{self, Command},
     error::{Error, ErrorCode},
     service::{
-        EVENT_WEIGHT, Link, Operation, Outcome, Outgoing, Permit, QueueOutcome, Reply, Request,
-        Seat, ToSession,
+        Create, EVENT_WEIGHT, Link, Operation, Outcome, Outgoing, Permit, QueueOutcome, Reply,
+        Request, Seat, ToSession,
     },
     types::{Millis, RequestId, Timestamp},
 };
@@ -205,7 +205,7 @@ impl Session {
         for (queue, leases) in self.receipts.pong(ping) {
             let done = |lease| (lease, engine::Verdict::Done { result: None });
             let command = Command::Settle { items: leases.into_iter().map(done).collect() };
-            let settle = Operation::Queue { queue, create: false, command };
+            let settle = Operation::Queue { queue, create: Create::No, command };
             self.stage(RequestId(0), Permit::None, settle);
         }
     }

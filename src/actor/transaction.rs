@@ -29,7 +29,7 @@ use crate::{
         Command, Outcome as QueueOutcome, Permit, Record, RecordNumber, ReplyTo, Transaction,
     },
     error::{Error, ErrorCode},
-    service::Outcome,
+    service::{Create, Outcome},
     store::{Appended, Batch, Store, StoreError},
     types::{QueueName, RequestId, RoomName, SessionId},
 };
@@ -187,7 +187,7 @@ impl Handler<Prepare> for QueueActor {
 
     fn handle(&mut self, prepare: Prepare, _: &mut Self::Context) -> Self::Result {
         let Prepare { ticket, transaction } = prepare;
-        MessageResult(self.ask(Command::Prepare { ticket, transaction }))
+        MessageResult(self.ask(Command::Prepare { ticket, transaction }, Create::Yes))
     }
 }
 
@@ -196,7 +196,7 @@ impl Handler<Abort> for QueueActor {
 
     fn handle(&mut self, Abort { ticket }: Abort, _: &mut Self::Context) {
         // Nothing is kept under this ticket if it could not be prepared.
-        let _ = self.ask(Command::Abort { ticket });
+        let _ = self.ask(Command::Abort { ticket }, Create::Yes);
     }
 }
 

@@ -159,6 +159,28 @@ pub enum Verdict {
     Cancel,
 }
 
+/// A message of a partition: the first one with this key, else the one at this place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Name {
+    /// The key that it was sent with.
+    pub key: Arc<str>,
+    /// Where it is, if that is known.
+    pub position: Option<Position>,
+}
+
+/// Deliveries of one partition that are to be ended, by the names of their messages.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SettleNamed {
+    /// Which group; none is the work group.
+    pub group: Option<GroupName>,
+    /// Which partition.
+    pub partition: PartitionKey,
+    /// Generation of the lease of the partition; none: whatever lease there is, or none at all.
+    pub lease: Option<u64>,
+    /// Which, and how.
+    pub items: Vec<(Name, Verdict)>,
+}
+
 /// Where the delivery of a message to a group stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(u8)]
@@ -228,6 +250,8 @@ pub struct Filter {
     pub states: States,
     /// In this partition.
     pub partition: Option<PartitionKey>,
+    /// Sent at this time or later.
+    pub sent_from: Option<Timestamp>,
     /// Sent before this time.
     pub sent_before: Option<Timestamp>,
     /// Of this kind.
@@ -245,6 +269,7 @@ impl Filter {
         Self {
             states,
             partition: None,
+            sent_from: None,
             sent_before: None,
             kind: None,
             labels: Vec::new(),
@@ -307,6 +332,8 @@ pub enum SeekTo {
     End,
     /// The first message sent at this time or later.
     Time(Timestamp),
+    /// The first message with this offset or a later one, in each partition that is meant.
+    Offset(u64),
 }
 
 /// Several changes of one queue that happen together or not at all.
@@ -314,7 +341,10 @@ pub enum SeekTo {
 pub struct Transaction {
     /// Leases that end; each must be live.
     pub settles: Vec<(LeaseId, Verdict)>,
-    /// Messages that are added; none may be a duplicate.
+    /// Deliveries that end by the names of their messages; each message must be in somebody's hands, or be done
+    /// and named as done. A partition of a group stands here once.
+    pub named: Vec<SettleNamed>,
+    /// Messages that are added; none may have been sent before.
     pub sends: Vec<NewMessage>,
 }
 
@@ -372,12 +402,24 @@ pub enum Command {
         /// Which, and how.
         items: Vec<(LeaseId, Verdict)>,
     },
+    /// Ends deliveries by the names of their messages, partition by partition.
+    SettleNamed {
+        /// Which, and how.
+        parts: Vec<SettleNamed>,
+    },
     /// Prolongs timed leases.
     Extend {
         /// Which.
         leases: Vec<LeaseId>,
         /// They end so long after now, if that is later than they would have; none: the queue's lease.
         by: Option<Millis>,
+    },
+    /// Prolongs all partition leases that one take gave.
+    ExtendTake {
+        /// Their generation.
+        generation: u64,
+        /// They end so long after now, if that is later than they would have.
+        by: Millis,
     },
     /// Several changes together or not at all.
     Transact(Transaction),

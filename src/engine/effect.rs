@@ -103,6 +103,28 @@ pub enum Settled {
     Lost,
 }
 
+/// What became of a message that was to be settled by its name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NamedSettled {
+    /// As by a lease.
+    Settled(Settled),
+    /// The group was done with it before, or has given it up; nothing happened.
+    Before,
+    /// The lease was settled as a whole before, and this message with it; nothing happened.
+    Again,
+    /// No such message is in anybody's hands, or was.
+    Unknown,
+}
+
+/// What became of the deliveries of one partition.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SettledPart {
+    /// Whether a lease of the partition ended by it.
+    pub released: bool,
+    /// In the order of the request.
+    pub items: Vec<NamedSettled>,
+}
+
 /// A message as a group sees it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Item {
@@ -144,10 +166,12 @@ pub enum Outcome {
     Empty,
     /// What became of each lease, in the order of the request; empty if nobody hears it.
     Settled(Vec<Settled>),
+    /// What became of each partition, in the order of the request.
+    SettledNamed(Vec<SettledPart>),
     /// When each lease ends now; none: it was not live, or is not timed.
     Extended(Vec<Option<Timestamp>>),
     /// It is done, all of it.
-    Transacted { settled: Vec<Settled>, sent: Vec<Receipt> },
+    Transacted { settled: Vec<Settled>, named: Vec<SettledPart>, sent: Vec<Receipt> },
     /// It can be done, and what it needs is kept.
     Prepared,
     /// So many messages were removed.

@@ -50,7 +50,7 @@ impl Queue {
             Start::New => Sequence(self.last_sequence.0 + 1),
             Start::From(time) => {
                 let first = self.partitions.iter().filter_map(|part| {
-                    let at = part.log.first_where(|message| message.sent_at() >= time);
+                    let at = part.log.first_sent(time);
                     part.log.get(at).map(Seen::sequence)
                 });
                 first.min().unwrap_or(Sequence(self.last_sequence.0 + 1))
@@ -182,7 +182,8 @@ impl Queue {
             let offset = match to {
                 SeekTo::Start => 0,
                 SeekTo::End => part.log.end(),
-                SeekTo::Time(time) => part.log.first_where(|message| message.sent_at() >= time),
+                SeekTo::Time(time) => part.log.first_sent(time),
+                SeekTo::Offset(offset) => offset.min(part.log.end()),
             };
             let at = self.now;
             self.append(Record::Sought { group, partition, offset, at });

@@ -91,6 +91,8 @@ pub(super) struct Lane {
     leased: usize,
     dead: usize,
     pub(super) run: Option<Box<Run>>,
+    /// Generation of the last partition lease that was settled to its end.
+    pub(super) settled_run: Option<u64>,
     /// Failures of the partition under partition leases.
     pub(super) failures: u32,
     /// What the group's indexes say of it.

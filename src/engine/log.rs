@@ -161,6 +161,10 @@ impl Slots {
         }
     }
 
+    fn last(&self) -> Option<usize> {
+        (0..self.len()).rev().find(|at| self.get(*at).is_some())
+    }
+
     /// One by one, to be changed.
     fn whole(&mut self) -> &mut Vec<Option<Slot>> {
         if let Some(mut block) = self.packed.take() {
@@ -332,6 +336,13 @@ impl Log {
         None
     }
 
+    /// The last kept message.
+    pub(super) fn last(&self) -> Option<u64> {
+        let mut blocks = self.blocks.iter().enumerate().rev();
+        let (block, at) = blocks.find_map(|(block, it)| Some((block, it.slots.last()?)))?;
+        Some(self.start_of(block) + at as u64)
+    }
+
     /// Kept messages from `offset` on, in order.
     pub(super) fn from(&self, offset: u64) -> impl Iterator<Item = (u64, Seen<'_>)> {
         let mut next = self.next_at(offset);
@@ -346,6 +357,18 @@ impl Log {
     pub(super) fn first_where(&self, is_late: impl Fn(Seen<'_>) -> bool) -> u64 {
         let found = self.from(self.base).find(|(_, seen)| is_late(*seen));
         found.map_or_else(|| self.end(), |(at, _)| at)
+    }
+
+    /// Offset of the first message sent at this time or later; [`Self::end`] if there is none. Looks at the blocks
+    /// from the back, because the late times are those that are asked for.
+    pub(super) fn first_sent(&self, at: Timestamp) -> u64 {
+        let begins_early = |block: &Block| {
+            let first = block.slots.next_at(0).and_then(|first| block.slots.get(first));
+            first.is_some_and(|first| first.sent_at() < at)
+        };
+        let block = self.blocks.iter().rposition(begins_early).unwrap_or(0);
+        let found = self.from(self.start_of(block)).find(|(_, seen)| seen.sent_at() >= at);
+        found.map_or_else(|| self.end(), |(offset, _)| offset)
     }
 
     /// Offsets of the kept messages: the first, and how many follow it at once, itself included.
@@ -517,6 +540,27 @@ mod tests {
         assert_eq!(log.len() as u64, block + 5);
         assert_eq!(offsets(&log), (2 * block..3 * block + 5).collect::<Vec<_>>());
         assert_eq!(log.end(), 3 * block + 5);
+    }
+
+    #[test]
+    fn the_first_of_a_time_and_the_last_are_found_over_holes() {
+        let mut log = Log::default();
+        let block = BLOCK;
+        for offset in 0..4 * block {
+            let mut slot = slot(offset);
+            Arc::get_mut(&mut slot.message).unwrap().sent_at = Timestamp(offset / 2);
+            log.push(slot);
+        }
+        assert_eq!(log.last(), Some(4 * block - 1));
+        (block..3 * block).for_each(|offset| drop(log.remove(offset)));
+        for (at, first) in
+            [(0, 0), (1, 2), (3, 6), (4, 3 * block), (12, 24), (13, 26), (15, 30), (16, 4 * block)]
+        {
+            assert_eq!(log.first_sent(Timestamp(at)), first, "{at}");
+        }
+        (3 * block..4 * block).for_each(|offset| drop(log.remove(offset)));
+        assert_eq!(log.last(), Some(block - 1));
+        assert_eq!(Log::default().last(), None);
     }
 
     #[test]

@@ -32,11 +32,12 @@ impl Queue {
         if self.status == Status::Open && !idempotent && !self.config.open_is_idempotent {
             return Err(ErrorCode::QueueExists);
         }
-        let settings = patch.map(|patch| patch.apply(&self.settings));
+        let settings = patch.map(|patch| patch.apply(self.settings_to_change()));
         if let Some(settings) = &settings {
             settings.check().map_err(|_| ErrorCode::InvalidSettings)?;
             self.ensure_encryption(settings)?;
         }
+        self.come_into_being();
         if self.status != Status::Open {
             self.status = Status::Open;
             self.append(Record::Opened);
@@ -54,7 +55,10 @@ impl Queue {
         patch: &SettingsPatch,
         replace: bool,
     ) -> Result<Option<Outcome>, ErrorCode> {
-        let base = if replace { QueueSettings::default() } else { self.settings.clone() };
+        let base = match replace {
+            true => QueueSettings::default(),
+            false => self.settings_to_change().clone(),
+        };
         let settings = patch.apply(&base);
         settings.check().map_err(|_| ErrorCode::InvalidSettings)?;
         self.ensure_encryption(&settings)?;
@@ -63,7 +67,7 @@ impl Queue {
         Ok(Some(Outcome::Configured(Box::new(self.settings.clone()))))
     }
 
-    fn set_settings(&mut self, settings: QueueSettings) {
+    pub(super) fn set_settings(&mut self, settings: QueueSettings) {
         if settings == self.settings {
             return;
         }
@@ -314,6 +318,7 @@ impl Queue {
         });
         filter.states.contains(lane.state(position.offset))
             && filter.partition.as_ref().is_none_or(|partition| key == Some(partition))
+            && filter.sent_from.is_none_or(|from| message.sent_at() >= from)
             && filter.sent_before.is_none_or(|before| message.sent_at() < before)
             && filter.kind.as_ref().is_none_or(|wanted| kind == Some(wanted))
             && message.has_labels(&filter.labels)

@@ -186,6 +186,7 @@ mod message;
 #[cfg(test)]
 mod model;
 mod moves;
+mod named;
 mod packed;
 mod partition;
 mod queue;
@@ -199,6 +200,7 @@ mod settings;
 mod settle;
 #[cfg(test)]
 mod simulation;
+mod stream;
 mod take;
 mod timers;
 mod transact;
@@ -207,10 +209,13 @@ mod waiters;
 
 pub use cold::BodyRange;
 pub use command::{
-    Action, Command, Filter, Park, Permit, ReplyTo, SeekTo, Select, Start, State, States, Take,
-    Term, Transaction, Unit, Verdict,
+    Action, Command, Filter, Name, Park, Permit, ReplyTo, SeekTo, Select, SettleNamed, Start,
+    State, States, Take, Term, Transaction, Unit, Verdict,
 };
-pub use effect::{Delivered, Effect, Event, Happened, Item, LeaseId, Outcome, Receipt, Settled};
+pub use effect::{
+    Delivered, Effect, Event, Happened, Item, LeaseId, NamedSettled, Outcome, Receipt, Settled,
+    SettledPart,
+};
 pub use image::{
     BlockImage, Damaged, GroupImage, Image, KeyImage, LaneImage, PartitionImage, SettledImage,
 };
@@ -226,6 +231,7 @@ pub use settings::{
     Ageing, Backoff, BackoffKind, Durability, Encryption, FOREVER, MessageOrder, Overflow,
     QueueSettings, Rate, SettingsPatch, Window,
 };
+pub use stream::{EMPTY_MAX, KEEP, Moments, Span, StreamSpec};
 pub use view::{
     Counts, Explanation, GroupView, Inspection, PartitionView, ScheduleView, Status, Totals, Why,
 };

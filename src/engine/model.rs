@@ -114,6 +114,14 @@ struct Group {
     name: Option<GroupName>,
     /// Partition and failures; who is not listed has none.
     failures: Vec<(u32, u32)>,
+    /// Partition, and generation of the last lease of it that was settled to its end.
+    settled_runs: Vec<(u32, u64)>,
+}
+
+impl Group {
+    const fn new(number: u32, name: Option<GroupName>) -> Self {
+        Self { number, name, failures: Vec::new(), settled_runs: Vec::new() }
+    }
 }
 
 #[derive(Debug)]
@@ -202,7 +210,7 @@ impl Model {
             partitions_made: 0,
             partitions: Vec::new(),
             groups_made: 0,
-            groups: vec![Group { number: WORK, name: None, failures: Vec::new() }],
+            groups: vec![Group::new(WORK, None)],
             messages: Vec::new(),
             keys: Vec::new(),
             gone: Vec::new(),
@@ -238,6 +246,7 @@ impl Model {
         self.awaits.clear();
         self.tickets.clear();
         self.handed_out.clear();
+        self.groups.iter_mut().for_each(|group| group.settled_runs.clear());
         for kept in &mut self.messages {
             for (_, place) in &mut kept.places {
                 place.attempts = 0;
@@ -325,7 +334,14 @@ impl Model {
             Command::Credit { receiver, credit } => self.set_credit(from.session, receiver, credit),
             Command::Cancel { receiver } => self.cancel_receiver(from.session, receiver),
             Command::Settle { items } => Ok(Outcome::Settled(self.settle(&items, None))),
+            Command::SettleNamed { parts } => {
+                let settled = parts.iter().map(|part| self.settle_named(part, None)).collect();
+                Ok(Outcome::SettledNamed(settled))
+            }
             Command::Extend { leases, by } => Ok(Outcome::Extended(self.extend(&leases, by))),
+            Command::ExtendTake { generation, by } => {
+                Ok(Outcome::Extended(self.extend_take(generation, by)))
+            }
             Command::Transact(transaction) => self.transact(transaction),
             Command::Prepare { ticket, transaction } => self.prepare(ticket, transaction),
             Command::Commit { ticket } => self.commit(ticket),

@@ -89,6 +89,8 @@ pub struct Queue {
     /// Those that are there; after a deletion not all numbers are.
     pub(super) by_key: BTreeMap<PartitionKey, u32>,
     pub(super) default_partition: Option<u32>,
+    /// What the queue is made with, if the next command makes it; none: the defaults.
+    pub(super) founding: Option<Arc<QueueSettings>>,
     /// By number; the work group is the first. Numbers are not reused.
     pub(super) groups: Vec<Option<Group>>,
     pub(super) by_name: BTreeMap<GroupName, u32>,
@@ -148,6 +150,7 @@ impl Queue {
             partitions: Vec::new(),
             by_key: BTreeMap::new(),
             default_partition: None,
+            founding: None,
             groups: vec![Some(Group::new(None, Vec::new()))],
             by_name: BTreeMap::new(),
             timers: Timers::default(),
@@ -200,6 +203,11 @@ impl Queue {
         self.pass_time(now);
         self.record_settled();
         std::mem::swap(&mut self.effects, effects);
+    }
+
+    /// Settings of a queue that the commands from now on make; none: the defaults.
+    pub fn set_founding(&mut self, settings: Option<Arc<QueueSettings>>) {
+        self.founding = settings;
     }
 
     /// Does everything that is due by `now`.
@@ -268,7 +276,9 @@ impl Queue {
             Command::Credit { receiver, credit } => self.set_credit(from, receiver, credit),
             Command::Cancel { receiver } => self.cancel_receiver(from, receiver),
             Command::Settle { items } => Ok(self.settle(from, items)),
+            Command::SettleNamed { parts } => Ok(Some(self.settle_all_named(parts))),
             Command::Extend { leases, by } => Ok(Some(self.extend(&leases, by))),
+            Command::ExtendTake { generation, by } => Ok(Some(self.extend_take(generation, by))),
             Command::Transact(transaction) => self.transact(transaction).map(Some),
             Command::Prepare { ticket, transaction } => self.prepare(ticket, transaction).map(Some),
             Command::Commit { ticket } => self.commit(ticket).map(Some),
@@ -491,7 +501,16 @@ impl Queue {
             self.status = Status::Open;
             self.append(Record::Opened);
             self.notify(Happened::Opened, None, WORK, 0);
+            if let Some(settings) = self.founding.clone() {
+                self.set_settings((*settings).clone());
+            }
         }
+    }
+
+    /// The settings in force; of a queue that is not there, those that it would be made with.
+    pub(super) fn settings_to_change(&self) -> &QueueSettings {
+        let founding = self.founding.as_deref().filter(|_| self.status == Status::Absent);
+        founding.unwrap_or(&self.settings)
     }
 
     pub(super) fn ticket(&mut self) -> u64 {

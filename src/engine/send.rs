@@ -101,10 +101,10 @@ impl Queue {
         Ok(receipts)
     }
 
-    /// Whether all messages could be added, none of them known.
+    /// Whether all messages could be added, none of them known from before.
     pub(super) fn check_send(&self, messages: &[NewMessage]) -> Result<(), ErrorCode> {
         let plans = self.plan(messages)?;
-        let is_new = plans.iter().all(|plan| matches!(plan, Plan::Add));
+        let is_new = plans.iter().all(|plan| matches!(plan, Plan::Add | Plan::SameAs(_)));
         if is_new { Ok(()) } else { Err(ErrorCode::Duplicate) }
     }
 
@@ -630,7 +630,7 @@ impl Queue {
     }
 
     /// Whether a message was ever here, kept or not. Of deleted partitions only the number is known.
-    fn was_used(&self, position: Position) -> bool {
+    pub(super) fn was_used(&self, position: Position) -> bool {
         let Some(part) = self.partitions.get(position.partition as usize) else { return false };
         let is_deleted = self.by_key.get(&part.key) != Some(&position.partition);
         is_deleted || position.offset < part.log.end()

@@ -16,7 +16,18 @@ use super::{
 use crate::types::{Millis, Timestamp};
 
 /// An item of a command that settles a partition lease: its place in the command, which message, and how.
-type RunItem = (usize, u64, Verdict);
+pub(super) type RunItem = (usize, u64, Verdict);
+
+/// Items of a partition lease by their place in the run: their place in the command, and how.
+type Verdicts = BTreeMap<usize, (usize, Verdict)>;
+
+/// What became of a message of a partition lease that its head ended.
+enum Step {
+    /// It is settled, and the next may be.
+    Final(Settled),
+    /// It is the last that is settled; none: it is only back. The partition has so many failures then.
+    Stop(Option<Settled>, u32),
+}
 
 /// Why a message is given up, if nobody said.
 const FAILED: &str = "failed";
@@ -198,7 +209,7 @@ impl Queue {
     }
 
     /// Some messages of a partition lease are settled.
-    fn settle_run(
+    pub(super) fn settle_run(
         &mut self,
         group: u32,
         partition: u32,
@@ -208,8 +219,9 @@ impl Queue {
         let Some(run) = self.lane_of(group, partition).and_then(|lane| lane.run.as_ref()) else {
             return;
         };
+        let generation = run.lease.generation;
         let place: BTreeMap<u64, usize> = run.members.iter().copied().zip(0..).collect();
-        let mut verdicts: BTreeMap<usize, (usize, Verdict)> = BTreeMap::new();
+        let mut verdicts: Verdicts = BTreeMap::new();
         for (at, offset, verdict) in items {
             if let Some(place) = place.get(&offset) {
                 // The first word counts; a second one is lost.
@@ -222,27 +234,123 @@ impl Queue {
         let before_head = verdicts.range(..head.unwrap_or(usize::MAX));
         let done = before_head.map(|(place, _)| place + 1).next_back().unwrap_or(0);
         self.finish_run_members(group, partition, done, &mut verdicts, tell);
-        let Some(head) = head else {
-            if self.lane_of(group, partition).is_some_and(|lane| lane.run.is_none()) {
-                self.charge(group, partition, 0);
+        let is_over = match head {
+            None => {
+                let is_over = self.lane_of(group, partition).is_some_and(|lane| lane.run.is_none());
+                if is_over {
+                    self.charge(group, partition, 0);
+                }
+                is_over
             }
-            return;
+            Some(head) => self.settle_from(group, partition, done, head, verdicts, tell),
         };
-        let head_item = verdicts.remove(&head);
-        verdicts.into_values().for_each(|(at, _)| tell(at, Settled::Back { at: None }));
-        let Some(run) = self.end_run(group, partition) else { return };
-        // What lies before the head and was not settled goes back, too.
-        let head_offset = run.members.get(head - done).copied();
-        let failures = self.lane_of(group, partition).map_or(0, |lane| lane.failures);
-        for offset in run.members {
+        if is_over
+            && let Some(members) = self.group_mut(group)
+            && let Some(lane) = members.lanes.get_mut(partition as usize)
+        {
+            lane.settled_run = Some(generation);
+        }
+    }
+
+    /// A partition lease ends by its head. The first `done` messages are done already. Whether none came back.
+    fn settle_from(
+        &mut self,
+        group: u32,
+        partition: u32,
+        done: usize,
+        head: usize,
+        mut verdicts: Verdicts,
+        tell: &mut impl FnMut(usize, Settled),
+    ) -> bool {
+        let Some(run) = self.end_run(group, partition) else { return false };
+        let before = self.lane_of(group, partition).map_or(0, |lane| lane.failures);
+        let last_done =
+            verdicts.iter().rev().find(|(_, (_, it))| matches!(it, Verdict::Done { .. }));
+        let last_done = last_done.map_or(0, |(place, _)| *place);
+        // How many failures the partition has then; none: nothing has stopped it.
+        let mut stopped = None;
+        let mut is_over = true;
+        for (offset, place) in run.members.into_iter().zip(done..) {
             let position = Position { partition, offset };
-            if Some(offset) == head_offset
-                && let Some((at, verdict)) = &head_item
-            {
-                tell(*at, self.settle_head(group, position, failures, verdict));
-            } else {
+            let item = verdicts.remove(&place);
+            let goes_on = place >= head && stopped.is_none();
+            let settled = match (&item, goes_on) {
+                (Some((_, verdict)), true) => {
+                    let step = self.settle_member(group, position, verdict, before, place == head);
+                    match step {
+                        Step::Final(settled) => Some(settled),
+                        Step::Stop(settled, failures) => {
+                            stopped = Some(failures);
+                            is_over = false;
+                            settled
+                        }
+                    }
+                }
+                (None, true) if place < last_done => {
+                    self.leave(group, position, Ending::Done(None));
+                    Some(Settled::Done)
+                }
+                (_, goes_on) => {
+                    if goes_on {
+                        stopped = Some(0);
+                    }
+                    None
+                }
+            };
+            let settled = settled.unwrap_or_else(|| {
+                is_over = false;
                 let counted = self.failures(group, position);
                 self.come_back(group, position, counted, None, false);
+                Settled::Back { at: None }
+            });
+            if let Some((at, _)) = item {
+                tell(at, settled);
+            }
+        }
+        self.charge(group, partition, stopped.unwrap_or(0));
+        is_over
+    }
+
+    /// One message of a partition lease that its head ends, the head or behind it.
+    fn settle_member(
+        &mut self,
+        group: u32,
+        position: Position,
+        verdict: &Verdict,
+        before: u32,
+        is_head: bool,
+    ) -> Step {
+        match verdict {
+            Verdict::Done { result } => {
+                self.leave(group, position, Ending::Done(result.clone()));
+                Step::Final(Settled::Done)
+            }
+            Verdict::Dead { reason } => Step::Final(self.bury(group, position, reason.as_deref())),
+            Verdict::Cancel => {
+                self.cancel(&[position]);
+                Step::Final(Settled::Cancelled)
+            }
+            Verdict::Retry { delay, reason } => {
+                let failures = before.saturating_add(1);
+                let attempts_max = self.patience(position).0;
+                if attempts_max > 0 && failures >= attempts_max {
+                    return Step::Final(self.bury(group, position, reason.as_deref()));
+                }
+                if !is_head {
+                    return Step::Stop(None, before);
+                }
+                let at = self.wait(position, failures, *delay);
+                self.totals.retried += 1;
+                self.notify(Happened::Retried, Some(position), group, 1);
+                let counted = self.failures(group, position);
+                self.come_back(group, position, counted, at, false);
+                Step::Stop(Some(Settled::Back { at }), failures)
+            }
+            Verdict::Release { .. } if !is_head => Step::Stop(None, 0),
+            Verdict::Release { delay } => {
+                let at = self.after(*delay);
+                self.release(group, position, at);
+                Step::Stop(Some(Settled::Back { at }), before)
             }
         }
     }
@@ -253,7 +361,7 @@ impl Queue {
         group: u32,
         partition: u32,
         count: usize,
-        verdicts: &mut BTreeMap<usize, (usize, Verdict)>,
+        verdicts: &mut Verdicts,
         tell: &mut impl FnMut(usize, Settled),
     ) {
         let Some(members) = self.group_mut(group) else { return };
@@ -272,48 +380,6 @@ impl Queue {
                 _ => None,
             };
             self.leave(group, Position { partition, offset }, Ending::Done(result));
-        }
-    }
-
-    /// The first message of a partition lease that is not done.
-    fn settle_head(
-        &mut self,
-        group: u32,
-        position: Position,
-        failures: u32,
-        verdict: &Verdict,
-    ) -> Settled {
-        let counted = self.failures(group, position);
-        match verdict {
-            Verdict::Retry { delay, reason } => {
-                let failures = failures.saturating_add(1);
-                let attempts_max = self.patience(position).0;
-                if attempts_max > 0 && failures >= attempts_max {
-                    self.charge(group, position.partition, 0);
-                    return self.bury(group, position, reason.as_deref());
-                }
-                let at = self.wait(position, failures, *delay);
-                self.charge(group, position.partition, failures);
-                self.totals.retried += 1;
-                self.notify(Happened::Retried, Some(position), group, 1);
-                self.come_back(group, position, counted, at, false);
-                Settled::Back { at }
-            }
-            Verdict::Dead { reason } => {
-                self.charge(group, position.partition, 0);
-                self.bury(group, position, reason.as_deref())
-            }
-            Verdict::Cancel => {
-                self.charge(group, position.partition, 0);
-                self.cancel(&[position]);
-                Settled::Cancelled
-            }
-            Verdict::Release { delay } => {
-                let at = self.after(*delay);
-                self.release(group, position, at);
-                Settled::Back { at }
-            }
-            Verdict::Done { .. } => Settled::Lost,
         }
     }
 
@@ -339,19 +405,34 @@ impl Queue {
         if until <= before {
             return Some(before);
         }
-        let is_run = self.live_lease(id).is_none();
         let LeaseId { group, position, .. } = id;
-        let partition = position.partition;
-        let lane = self.group_mut(group)?.lanes.get_mut(partition as usize)?;
-        let timer = if is_run {
-            lane.run.as_mut()?.lease.until = Some(until);
-            Timer::Run { group, partition }
-        } else {
-            lane.lease_mut(position.offset)?.until = Some(until);
-            Timer::Lease { group, position }
-        };
+        if self.live_lease(id).is_none() {
+            return self.extend_run(group, position.partition, until);
+        }
+        let lane = self.group_mut(group)?.lanes.get_mut(position.partition as usize)?;
+        lane.lease_mut(position.offset)?.until = Some(until);
+        let timer = Timer::Lease { group, position };
         self.timers.clear(before, timer.clone());
         self.timers.set(until, timer);
+        Some(until)
+    }
+
+    /// Prolongs the lease of a partition; none: there is none, it is not timed, or a transaction keeps it.
+    pub(super) fn extend_run(
+        &mut self,
+        group: u32,
+        partition: u32,
+        until: Timestamp,
+    ) -> Option<Timestamp> {
+        let lane = self.group_mut(group)?.lanes.get_mut(partition as usize)?;
+        let lease = &mut lane.run.as_mut().filter(|run| run.lease.pinned.is_none())?.lease;
+        let before = lease.until?;
+        if until <= before {
+            return Some(before);
+        }
+        lease.until = Some(until);
+        self.timers.clear(before, Timer::Run { group, partition });
+        self.timers.set(until, Timer::Run { group, partition });
         Some(until)
     }
 
@@ -414,10 +495,12 @@ impl Queue {
     /// thing to happen.
     pub(super) fn end_overdue(&mut self, leases: &[LeaseId]) {
         for id in leases {
-            let Some(lease) = self.named_lease(*id) else { continue };
-            let (is_orphaned, until) = (lease.orphaned, lease.until);
-            let LeaseId { group, position, .. } = *id;
+            let LeaseId { group, position, generation } = *id;
             let partition = position.partition;
+            let of_run = self.lane_of(group, partition).and_then(|lane| lane.run.as_ref());
+            let of_run = of_run.map(|run| &run.lease).filter(|it| it.generation == generation);
+            let Some(lease) = self.live_lease(*id).or(of_run) else { continue };
+            let (is_orphaned, until) = (lease.orphaned, lease.until);
             let timer = match self.live_lease(*id) {
                 Some(_) if is_orphaned => {
                     self.release(group, position, None);

@@ -5,6 +5,9 @@
 
 pub mod meshagent;
 pub mod native;
+pub mod queen;
+
+use bytes::Bytes;
 
 use crate::{
     error::{Error, ErrorCode},
@@ -12,6 +15,17 @@ use crate::{
     types::{RequestId, Timestamp},
     wire::websocket::{Close, Frames, Message},
 };
+
+/// An answer over HTTP.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Written {
+    /// The HTTP status.
+    pub status: u16,
+    /// What the body is.
+    pub content_type: &'static str,
+    /// JSON; with 204 nothing.
+    pub body: Bytes,
+}
 
 /// What a message from the client turned out to be.
 #[derive(Debug)]

@@ -2,8 +2,10 @@
 
 mod api;
 mod connections;
+mod guard;
 mod listener;
 mod origin;
+mod queen;
 mod resume;
 mod room;
 mod routes;
@@ -11,6 +13,7 @@ mod shutdown;
 mod starting;
 mod switch;
 mod turn;
+mod visit;
 pub mod ws;
 
 use std::{
@@ -46,6 +49,8 @@ pub(crate) struct Context {
     sessions: Arc<Sessions>,
     clock: Arc<dyn Clock>,
     origins: Vec<String>,
+    /// Whether one may ask without a token: in a trial.
+    is_open: bool,
     times: SessionTimes,
 }
 
@@ -127,6 +132,7 @@ async fn serve(
         sessions: Sessions::new(config.resume_timeout, &config.limits),
         clock: Arc::clone(&clock),
         origins: config.origins.clone(),
+        is_open: config.dev,
         times: SessionTimes {
             ping_interval: config.ping_interval,
             pong_timeout: config.pong_timeout,

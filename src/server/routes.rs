@@ -11,7 +11,7 @@ use actix_web::{
 use serde_json::json;
 
 use super::{
-    Context, api, origin,
+    Context, api, origin, queen,
     room::{Entry, RoomConversation},
     ws,
 };
@@ -42,6 +42,7 @@ pub(super) fn configure(context: &Arc<Context>, config: &mut ServiceConfig) {
         .route("/accounts/projects/{project}/rooms/{room}/connect", web::post().to(connect))
         .route("/rooms/{room}", web::get().to(room));
     api::configure(config);
+    queen::configure(config);
 }
 
 async fn landing_page() -> HttpResponse {

@@ -7,16 +7,45 @@ use bytes::Bytes;
 pub use crate::engine::{
     Action, Ageing, Attributes, Backoff, BackoffKind, CatchUp, Command, Counts, DedupKey,
     Delivered, Durability, Encryption, Event, Explanation, FOREVER, Filter, GroupView, Happened,
-    Inspection, Item, LeaseId, Message, MessageOrder, NewMessage, Notice, OnDuplicate, Options,
-    Outcome as QueueOutcome, Overflow, ParentFailed, Park, Participant, PartitionView, Permit,
-    Position, QueueSettings, Rate, Receipt, ScheduleSpec, ScheduleView, SeekTo, Select,
-    SettingsPatch, Settled, Start, State, States, Status, Take, Term, Timing, Totals, Transaction,
-    Unit, Verdict, Why, Window,
+    Inspection, Item, LeaseId, Message, MessageOrder, Name, NamedSettled, NewMessage, Notice,
+    OnDuplicate, Options, Outcome as QueueOutcome, Overflow, ParentFailed, Park, Participant,
+    PartitionView, Permit, Position, QueueSettings, Rate, Receipt, ScheduleSpec, ScheduleView,
+    SeekTo, Select, SettingsPatch, SettleNamed, Settled, SettledPart, Span, Start, State, States,
+    Status, StreamSpec, Take, Term, Timing, Totals, Transaction, Unit, Verdict, Why, Window,
 };
 use crate::{
     error::Error,
-    types::{Payload, QueueName, RequestId, Timestamp},
+    types::{GroupName, Payload, QueueName, RequestId, StreamName, Timestamp},
 };
+
+/// Whether a queue that is not there may be made for what is asked.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Create {
+    /// It must be there.
+    #[default]
+    No,
+    /// With the defaults.
+    Yes,
+    /// With these settings.
+    With(Arc<QueueSettings>),
+}
+
+impl From<bool> for Create {
+    fn from(create: bool) -> Self {
+        if create { Self::Yes } else { Self::No }
+    }
+}
+
+impl Create {
+    /// What a queue is made with, if not with the defaults.
+    #[must_use]
+    pub fn settings(&self) -> Option<&Arc<QueueSettings>> {
+        match self {
+            Self::With(settings) => Some(settings),
+            Self::No | Self::Yes => None,
+        }
+    }
+}
 
 /// One thing that a participant asks of its room.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,10 +53,22 @@ use crate::{
 pub enum Operation {
     /// All queues of the room and their sizes.
     ListQueues,
-    /// Something of one queue. Without `create` the queue must exist.
-    Queue { queue: QueueName, create: bool, command: Command },
+    /// Something of one queue.
+    Queue { queue: QueueName, create: Create, command: Command },
     /// Changes of several queues, together or not at all.
     Transact { parts: Vec<(QueueName, Transaction)> },
+    /// Keeps a note about messages of a queue, beside it; its partition is not looked at.
+    Note { about: QueueName, note: NewMessage },
+    /// Notes with all these labels, about one queue or all, by position; those after one.
+    Notes { about: Option<QueueName>, labels: Vec<(Arc<str>, Arc<str>)>, after: Option<Position> },
+    /// Defines windows over the messages of some queues; one that was defined otherwise begins anew.
+    DefineStream { stream: StreamName, spec: StreamSpec },
+    /// What a stream is.
+    FindStream { stream: StreamName },
+    /// A take, settle or extend of windows; `spec` is what the stream is.
+    Stream { stream: StreamName, spec: Arc<StreamSpec>, command: Command },
+    /// Moves a group to the first window of each key that begins at a time or later.
+    SeekStream { stream: StreamName, spec: Arc<StreamSpec>, group: GroupName, at: Timestamp },
     /// Tells this session what happens in a queue, or in all queues of the room, from now on.
     Watch { queue: Option<QueueName> },
     /// Tells it no more.
@@ -51,14 +92,14 @@ pub enum Operation {
 impl Operation {
     /// A message at the end of a queue.
     #[must_use]
-    pub const fn send(queue: QueueName, message: NewMessage, create: bool) -> Self {
+    pub const fn send(queue: QueueName, message: NewMessage, create: Create) -> Self {
         Self::Queue { queue, create, command: Command::Send { message } }
     }
 
     /// Whether its answer may wait for something to happen, for as long as it takes.
     #[must_use]
     pub const fn parks(&self) -> bool {
-        matches!(self, Self::Queue { command, .. } if command.parks())
+        matches!(self, Self::Queue { command, .. } | Self::Stream { command, .. } if command.parks())
     }
 }
 
@@ -87,6 +128,11 @@ pub enum Outcome {
     Transacted {
         /// By part.
         parts: Vec<(QueueName, QueueOutcome)>,
+    },
+    /// What a stream is; none: there is none of this name.
+    Stream {
+        /// By its definition.
+        spec: Option<Arc<StreamSpec>>,
     },
     /// Who is in the room.
     Participants {

@@ -116,6 +116,24 @@ impl Seat {
                 name(queue)?;
                 ensure_transaction(grants, queue, part)
             }),
+            Operation::Note { about, .. } => {
+                name(about)?;
+                grants.ensure_receive(about)
+            }
+            Operation::Notes { about: Some(about), .. } => {
+                name(about)?;
+                grants.ensure_receive(about).or_else(|_| grants.ensure_manage(about))
+            }
+            Operation::Notes { about: None, .. } => grants.ensure_receive_everywhere(),
+            Operation::DefineStream { spec, .. } => spec.sources.iter().try_for_each(|source| {
+                name(source)?;
+                grants.ensure_manage(source)
+            }),
+            // Says no more than what the asker must have said itself to use it.
+            Operation::FindStream { .. } => grants.ensure_queues(),
+            Operation::Stream { spec, .. } | Operation::SeekStream { spec, .. } => {
+                spec.sources.iter().try_for_each(|source| grants.ensure_receive(source))
+            }
             Operation::Watch { queue: Some(queue) } => {
                 name(queue)?;
                 grants.ensure_list()
@@ -149,9 +167,11 @@ fn ensure_command(grants: &Grants, queue: &QueueName, command: &Command) -> Resu
         Command::Open { settings: None, .. } => grants.ensure_open(queue),
         Command::Close => grants.ensure_close(queue),
         Command::Send { .. } | Command::SendBatch { .. } => grants.ensure_send(queue),
-        Command::Take(_) | Command::Settle { .. } | Command::Extend { .. } => {
-            grants.ensure_receive(queue)
-        }
+        Command::Take(_)
+        | Command::Settle { .. }
+        | Command::SettleNamed { .. }
+        | Command::Extend { .. }
+        | Command::ExtendTake { .. } => grants.ensure_receive(queue),
         Command::Await { .. } => {
             grants.ensure_send(queue).or_else(|_| grants.ensure_receive(queue))
         }

@@ -177,7 +177,7 @@ impl DurableStore {
                 .for_each(|queue| due.set((room.clone(), queue.clone()), Some(Timestamp(0))));
         }
         let forgotten = state.forget_deleted(retired, |room, queue| {
-            let (room, queue) = (room.parse::<RoomName>(), queue.parse::<QueueName>());
+            let (room, queue) = (room.parse::<RoomName>(), QueueName::stored(queue));
             room.is_ok_and(|room| queue.is_ok_and(|queue| is_in_journal(&(room, queue))))
         });
         match forgotten {
@@ -330,6 +330,7 @@ impl Core {
             if self.files.is_full() {
                 // A save needs room, too.
                 self.reserve.give_up();
+                self.files.give_up_spares();
                 state.make_room();
             }
             if is_closing {

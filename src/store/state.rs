@@ -179,7 +179,10 @@ impl State {
             sum = i64::wrapping_add(sum, Row::read(row, 2)?.fingerprint(&room, &queue));
             let wrong =
                 || OpenError::State(format!("the name of a queue is damaged: {room} {queue}"));
-            let key = (room.parse().map_err(|_| wrong())?, queue.parse().map_err(|_| wrong())?);
+            let key = (
+                room.parse().map_err(|_| wrong())?,
+                QueueName::stored(&queue).map_err(|_| wrong())?,
+            );
             let due: Option<i64> = row.get(4)?;
             queues.push((key, row.get(3)?, due.map(|at| Timestamp(at.cast_unsigned()))));
         }
@@ -233,7 +236,7 @@ impl State {
             rows.collect()
         };
         let names = read().map_err(failed)?;
-        let names = names.iter().map(|name| name.parse());
+        let names = names.iter().map(|name| QueueName::stored(name));
         names
             .collect::<Result<_, _>>()
             .map_err(|_| StoreError::Failed("state store: a damaged name".into()))

@@ -7,6 +7,9 @@ mod json;
 mod kept;
 pub mod meshagent;
 pub mod native;
+pub mod queen;
 pub mod websocket;
+mod writer;
 
 pub use kept::Kept;
+pub use writer::Writer;

@@ -89,17 +89,17 @@ fn queue() -> QueueName {
 }
 
 fn ask(command: Command) -> Operation {
-    Operation::Queue { queue: queue(), create: true, command }
+    Operation::Queue { queue: queue(), create: true.into(), command }
 }
 
 fn send(text: &'static str) -> Operation {
-    Operation::send(queue(), NewMessage::from(Payload::from(text)), true)
+    Operation::send(queue(), NewMessage::from(Payload::from(text)), true.into())
 }
 
 /// A message to each of two queues.
 fn both(first: &'static str, second: &'static str) -> Operation {
     let sends = |text| vec![NewMessage::from(Payload::from(text))];
-    let part = |text| Transaction { settles: Vec::new(), sends: sends(text) };
+    let part = |text| Transaction { sends: sends(text), ..Transaction::default() };
     let other = "other".parse().unwrap();
     Operation::Transact { parts: vec![(queue(), part(first)), (other, part(second))] }
 }
@@ -269,7 +269,7 @@ fn a_transaction_of_several_queues_is_one_entry_and_waits_for_it() {
         for (name, text) in [("q", "1"), ("other", "2")] {
             let take = Command::Take(Box::new(Take::one(Park::No)));
             let queue = name.parse().unwrap();
-            member.ask(1, Operation::Queue { queue, create: true, command: take });
+            member.ask(1, Operation::Queue { queue, create: true.into(), command: take });
             assert_eq!(delivered(member.reply().await, 1).message.body, Payload::from(text));
         }
         store.stall();
@@ -296,7 +296,7 @@ fn a_part_that_cannot_be_done_leaves_all_others_undone() {
         let settles = vec![(lease, Verdict::Done { result: None })];
         let part = |sends: &[&'static str], settles: &[(LeaseId, Verdict)]| {
             let sends = sends.iter().map(|text| NewMessage::from(Payload::from(*text))).collect();
-            Transaction { settles: settles.to_vec(), sends }
+            Transaction { settles: settles.to_vec(), sends, ..Transaction::default() }
         };
         let other: QueueName = "other".parse().unwrap();
         let parts = vec![(queue(), part(&[], &settles)), (other.clone(), part(&["2"], &[]))];
@@ -305,7 +305,10 @@ fn a_part_that_cannot_be_done_leaves_all_others_undone() {
         // The lease is used up: nothing is sent either.
         member.ask(4, Operation::Transact { parts });
         assert_eq!(member.reply().await.1.unwrap_err().code, ErrorCode::LeaseLost);
-        member.ask(5, Operation::Queue { queue: other, create: false, command: Command::Inspect });
+        member.ask(
+            5,
+            Operation::Queue { queue: other, create: false.into(), command: Command::Inspect },
+        );
         let (_, inspected) = member.reply().await;
         let Ok(Outcome::Queue { outcome: QueueOutcome::Inspected(view), .. }) = inspected else {
             panic!("{inspected:?}")

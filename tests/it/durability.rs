@@ -5,6 +5,7 @@ mod daemon;
 mod deep;
 mod full;
 mod golden;
+mod internal;
 mod kept;
 mod killed;
 mod lying;

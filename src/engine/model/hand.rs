@@ -112,6 +112,7 @@ impl Model {
         };
         filter.states.contains(self.state(group, sequence))
             && filter.partition.as_ref().is_none_or(|key| self.key_of(kept.partition()) == *key)
+            && filter.sent_from.is_none_or(|time| message.sent_at >= time)
             && filter.sent_before.is_none_or(|time| message.sent_at < time)
             && filter.kind.as_ref().is_none_or(|wanted| kind == Some(wanted))
             && Options::has_labels(message.options.as_deref(), &filter.labels)
@@ -278,6 +279,7 @@ impl Model {
                 SeekTo::Start => false,
                 SeekTo::End => true,
                 SeekTo::Time(time) => kept.message.sent_at < time,
+                SeekTo::Offset(offset) => kept.message.position.offset < offset,
             };
             if !is_meant(kept.partition()) {
                 continue;
@@ -294,6 +296,7 @@ impl Model {
         let all: Vec<_> = self.partitions.iter().map(|partition| partition.number).collect();
         all.into_iter().filter(|number| is_meant(*number)).for_each(|partition| {
             self.charge(group, partition, 0);
+            self.forget_run(group, partition);
         });
         self.sweep();
         Ok(Outcome::Done)

@@ -209,7 +209,7 @@ impl Model {
         window.unwrap_or(self.settings.dedup_window).0 > 0
     }
 
-    fn key(&self, partition: &PartitionKey, text: &str) -> Option<&Key> {
+    pub(super) fn key(&self, partition: &PartitionKey, text: &str) -> Option<&Key> {
         let partition = self.partition(partition)?;
         let is_known = |key: &&Key| {
             key.partition == partition
@@ -534,7 +534,7 @@ impl Model {
     pub(super) fn check_sends(&self, messages: &[NewMessage]) -> Result<(), ErrorCode> {
         let plans = self.plan(messages)?;
         self.check_partitions(&added(messages, &plans))?;
-        if plans.iter().any(|plan| !matches!(plan, Plan::Add)) {
+        if plans.iter().any(|plan| !matches!(plan, Plan::Add | Plan::Again(_))) {
             return Err(ErrorCode::Duplicate);
         }
         self.check_server_limits(messages)?;

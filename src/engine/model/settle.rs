@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use super::{Answer, Lease, Model, Outcome, Payload, SessionId, Stand, Status, Transaction, WORK};
 use crate::{
-    engine::{LeaseId, ParentFailed, Settled, Verdict},
+    engine::{
+        LeaseId, Name, NamedSettled, ParentFailed, SettleNamed, Settled, SettledPart, Verdict,
+    },
     error::ErrorCode,
     types::{Millis, Timestamp},
 };
@@ -302,51 +304,280 @@ impl Model {
             };
             self.done(group, *sequence, result);
         }
-        let of_head = head.map(|(_, place, verdict)| {
-            self.end_run(group, partition, &run[done..], run[place], verdict)
-        });
-        if head.is_none() && done == run.len() {
-            self.charge(group, partition, 0);
+        for (at, _, _) in own.iter().filter(|(_, place, _)| *place < done) {
+            answers[*at] = Some(Settled::Done);
         }
-        for (at, place, _) in own {
-            answers[at] = Some(match of_head {
-                Some(answer) if place == end => answer,
-                Some(_) if place > end => Settled::Back { at: None },
-                _ => Settled::Done,
-            });
+        let is_over = match head {
+            None => done == run.len(),
+            Some((_, head, _)) => self.end_run((group, partition), &run, done, head, &own, answers),
+        };
+        if is_over {
+            if head.is_none() {
+                self.charge(group, partition, 0);
+            }
+            self.note_run(group, partition, first.generation);
         }
     }
 
-    /// The lease ends with the verdict on its head; the rest is ready again.
+    /// The lease ends by its head; from `done` on, message by message. Whether none is ready again.
     fn end_run(
         &mut self,
-        group: u32,
-        partition: u32,
-        rest: &[u64],
-        head: u64,
-        verdict: &Verdict,
-    ) -> Settled {
-        for sequence in rest.iter().filter(|sequence| **sequence != head) {
-            self.put(group, *sequence, Stand::Ready);
-        }
+        (group, partition): (u32, u32),
+        run: &[u64],
+        done: usize,
+        head: usize,
+        own: &[RunItem<'_>],
+        answers: &mut [Option<Settled>],
+    ) -> bool {
         let charged = self.charged(group, partition);
-        match verdict {
-            Verdict::Retry { delay, reason } => {
-                let failures = charged + 1;
-                if self.is_too_many(head, failures) {
-                    self.charge(group, partition, 0);
-                    return self.give_up(group, head, reason.as_deref().unwrap_or("failed"));
+        let last_done = own.iter().filter(|item| matches!(item.2, Verdict::Done { .. }));
+        let last_done = last_done.map(|item| item.1).max().unwrap_or(0);
+        // What the partition has failed when nothing is settled any more.
+        let mut stopped: Option<u32> = None;
+        let mut is_over = true;
+        for (place, sequence) in run.iter().copied().enumerate().skip(done) {
+            let item = own.iter().find(|item| item.1 == place);
+            let goes_on = place >= head && stopped.is_none();
+            let verdict = item.map(|item| item.2).filter(|_| goes_on);
+            let is_too_many = self.is_too_many(sequence, charged + 1);
+            let settled = match verdict {
+                Some(Verdict::Done { .. } | Verdict::Dead { .. } | Verdict::Cancel) => {
+                    self.settle_message(group, sequence, verdict.unwrap())
                 }
-                self.charge(group, partition, failures);
-                let wait = delay.unwrap_or_else(|| self.back_off(head, failures));
-                self.put_back(group, head, wait)
-            }
-            Verdict::Release { .. } => self.settle_message(group, head, verdict),
-            Verdict::Dead { .. } | Verdict::Cancel | Verdict::Done { .. } => {
-                self.charge(group, partition, 0);
-                self.settle_message(group, head, verdict)
+                Some(Verdict::Retry { reason, .. }) if is_too_many => {
+                    self.give_up(group, sequence, reason.as_deref().unwrap_or("failed"))
+                }
+                Some(Verdict::Retry { delay, .. }) if place == head => {
+                    stopped = Some(charged + 1);
+                    let wait = delay.unwrap_or_else(|| self.back_off(sequence, charged + 1));
+                    self.put_back(group, sequence, wait)
+                }
+                Some(Verdict::Release { .. }) if place == head => {
+                    stopped = Some(charged);
+                    self.settle_message(group, sequence, verdict.unwrap())
+                }
+                None if goes_on && place < last_done => {
+                    self.done(group, sequence, None);
+                    Settled::Done
+                }
+                other => {
+                    if goes_on {
+                        let is_retry = matches!(other, Some(Verdict::Retry { .. }));
+                        stopped = Some(if is_retry { charged } else { 0 });
+                    }
+                    self.put(group, sequence, Stand::Ready);
+                    Settled::Back { at: None }
+                }
+            };
+            is_over &= !matches!(settled, Settled::Back { .. });
+            if let Some((at, _, _)) = item {
+                answers[*at] = Some(settled);
             }
         }
+        self.charge(group, partition, stopped.unwrap_or(0));
+        is_over
+    }
+
+    /// A partition lease was settled to its end.
+    fn note_run(&mut self, group: u32, partition: u32, generation: u64) {
+        self.forget_run(group, partition);
+        let group = self.groups.iter_mut().find(|it| it.number == group).unwrap();
+        group.settled_runs.push((partition, generation));
+    }
+
+    pub(super) fn forget_run(&mut self, group: u32, partition: u32) {
+        let group = self.groups.iter_mut().find(|it| it.number == group).unwrap();
+        group.settled_runs.retain(|(number, _)| *number != partition);
+    }
+
+    /// Group and partition of a part, its lease if there is one, and the messages that its items mean; or what is
+    /// answered to all its items. `Again` stands for those of them that are behind.
+    fn find_named(
+        &self,
+        part: &SettleNamed,
+        ticket: Option<u64>,
+    ) -> Result<(u32, u32, Vec<u64>, bool), NamedSettled> {
+        let lost = NamedSettled::Settled(Settled::Lost);
+        let missing = if part.lease.is_some() { lost } else { NamedSettled::Unknown };
+        let group = self.group(part.group.as_ref()).map_err(|_| missing)?;
+        let partition = self.partition(&part.partition).ok_or(missing)?;
+        let run = self.run(group, partition);
+        let lease = run.first().map(|first| self.lease(group, *first));
+        match (lease, part.lease) {
+            (Some(lease), asked) => {
+                let is_free = lease.ticket.is_none_or(|it| Some(it) == ticket);
+                if is_free && asked.is_none_or(|asked| asked == lease.generation) {
+                    return Ok((group, partition, run, true));
+                }
+            }
+            (None, None) => {
+                let in_it = |kept: &&super::Kept| {
+                    kept.partition() == partition && kept.place(group).stand == Stand::Ready
+                };
+                let mut ready: Vec<u64> =
+                    self.messages.iter().filter(in_it).map(super::Kept::sequence).collect();
+                ready.sort_by_key(|sequence| self.rank(*sequence));
+                return Ok((group, partition, ready, false));
+            }
+            (None, Some(_)) => {}
+        }
+        let of_group = self.groups.iter().find(|it| it.number == group).unwrap();
+        let is_again = |asked| of_group.settled_runs.contains(&(partition, asked));
+        Err(if part.lease.is_some_and(is_again) { NamedSettled::Again } else { lost })
+    }
+
+    /// The first one with the key, else the one at the position.
+    fn named(&self, name: &Name, partition: u32, among: &[u64]) -> Option<usize> {
+        let key = |sequence: &u64| {
+            let options = self.kept(*sequence).message.options.as_ref()?;
+            options.key.as_ref().map(|key| Arc::clone(&key.text))
+        };
+        let by_key = among.iter().position(|it| key(it).is_some_and(|key| key == name.key));
+        by_key.or_else(|| {
+            let at = name.position.filter(|position| position.partition == partition)?;
+            among.iter().position(|sequence| self.kept(*sequence).message.position == at)
+        })
+    }
+
+    fn is_behind(&self, part: &SettleNamed, name: &Name) -> bool {
+        let (Ok(group), Some(partition)) =
+            (self.group(part.group.as_ref()), self.partition(&part.partition))
+        else {
+            return false;
+        };
+        let known = self.key(&part.partition, &name.key).map(|key| key.position);
+        let Some(at) = known.or(name.position).filter(|at| at.partition == partition) else {
+            return false;
+        };
+        match self.messages.iter().find(|kept| kept.message.position == at) {
+            Some(kept) => kept.place(group).stand.has_ended(),
+            None => self.partitions.iter().any(|it| it.number == partition && at.offset < it.end),
+        }
+    }
+
+    pub(super) fn settle_named(&mut self, part: &SettleNamed, ticket: Option<u64>) -> SettledPart {
+        let behind: Vec<bool> =
+            part.items.iter().map(|(name, _)| self.is_behind(part, name)).collect();
+        let (group, partition, among, is_run) = match self.find_named(part, ticket) {
+            Ok(found) => found,
+            Err(all) => {
+                let lost = NamedSettled::Settled(Settled::Lost);
+                let one = |behind: bool| match all {
+                    NamedSettled::Again if !behind => lost,
+                    all => all,
+                };
+                let items = behind.into_iter().map(one).collect();
+                return SettledPart { released: all == NamedSettled::Again, items };
+            }
+        };
+        let places: Vec<Option<usize>> =
+            part.items.iter().map(|(name, _)| self.named(name, partition, &among)).collect();
+        // For each message the strongest of what is said of it; the first one of several that are.
+        let mut chosen: Vec<(usize, &Verdict)> = Vec::new();
+        for (place, (_, verdict)) in places.iter().zip(&part.items) {
+            let Some(place) = place else { continue };
+            match chosen.iter_mut().find(|(other, _)| other == place) {
+                None => chosen.push((*place, verdict)),
+                Some((_, other)) if strength(verdict) > strength(other) => *other = verdict,
+                Some(_) => {}
+            }
+        }
+        let settled = if is_run {
+            let lease = self.lease(group, among[0]);
+            let (generation, of_ticket) = (lease.generation, lease.ticket);
+            let id = |place: usize| LeaseId {
+                group,
+                position: self.kept(among[place]).message.position,
+                generation,
+            };
+            let items: Vec<(LeaseId, Verdict)> =
+                chosen.iter().map(|(place, verdict)| (id(*place), (*verdict).clone())).collect();
+            self.settle(&items, of_ticket)
+        } else {
+            self.settle_ready(group, &among, &chosen)
+        };
+        let answer = |(place, behind): (&Option<usize>, bool)| match place {
+            Some(place) => {
+                let at = chosen.iter().position(|(other, _)| other == place).unwrap();
+                NamedSettled::Settled(settled[at])
+            }
+            None if behind => NamedSettled::Before,
+            None => NamedSettled::Unknown,
+        };
+        let items = places.iter().zip(behind).map(answer).collect();
+        self.sweep();
+        let released = is_run && self.run(group, partition).is_empty();
+        SettledPart { released, items }
+    }
+
+    /// Nobody has the partition: only what is done counts, before the first that is not.
+    fn settle_ready(
+        &mut self,
+        group: u32,
+        ready: &[u64],
+        chosen: &[(usize, &Verdict)],
+    ) -> Vec<Settled> {
+        let is_done = |item: &&(usize, &Verdict)| matches!(item.1, Verdict::Done { .. });
+        let head = chosen.iter().filter(|item| !is_done(item)).map(|item| item.0).min();
+        let done = chosen.iter().filter(is_done).map(|item| item.0 + 1);
+        let end = done.filter(|it| head.is_none_or(|head| *it <= head)).max().unwrap_or(0);
+        for (place, sequence) in ready.iter().enumerate().take(end) {
+            let result = match chosen.iter().find(|item| item.0 == place) {
+                Some((_, Verdict::Done { result })) => result.clone(),
+                _ => None,
+            };
+            self.done(group, *sequence, result);
+        }
+        let settled = chosen.iter().map(|(place, _)| match *place < end {
+            true => Settled::Done,
+            false => Settled::Back { at: None },
+        });
+        settled.collect()
+    }
+
+    /// Each can be found, or is done already; each partition once, and in no lease that is settled besides.
+    fn check_named(&self, transaction: &Transaction) -> Result<(), ErrorCode> {
+        let mut seen: Vec<(u32, u32)> =
+            transaction.settles.iter().map(|(id, _)| (id.group, id.position.partition)).collect();
+        for part in &transaction.named {
+            let (group, partition, among, _) = match self.find_named(part, None) {
+                Ok(found) => found,
+                Err(NamedSettled::Unknown) => return Err(ErrorCode::MessageNotFound),
+                Err(_) => return Err(ErrorCode::LeaseLost),
+            };
+            let is_fine = |(name, verdict): &(Name, Verdict)| {
+                self.named(name, partition, &among).is_some()
+                    || (matches!(verdict, Verdict::Done { .. }) && self.is_behind(part, name))
+            };
+            if !part.items.iter().all(is_fine) {
+                return Err(ErrorCode::MessageNotFound);
+            }
+            if seen.contains(&(group, partition)) {
+                return Err(ErrorCode::LeaseLost);
+            }
+            seen.push((group, partition));
+        }
+        Ok(())
+    }
+
+    pub(super) fn extend_take(&mut self, generation: u64, by: Millis) -> Vec<Option<Timestamp>> {
+        let until = self.now.after(by);
+        let mut ends = Vec::new();
+        let groups: Vec<u32> = self.groups.iter().map(|group| group.number).collect();
+        for group in groups {
+            let mut numbers: Vec<u32> = self.partitions.iter().map(|it| it.number).collect();
+            numbers.sort_unstable();
+            for partition in numbers {
+                let run = self.run(group, partition);
+                let Some(first) = run.first() else { continue };
+                let lease = self.lease(group, *first);
+                if lease.generation == generation {
+                    let position = self.kept(*first).message.position;
+                    ends.push(self.extend_one(LeaseId { group, position, generation }, until));
+                }
+            }
+        }
+        ends
     }
 
     pub(super) fn lease_runs_out(&mut self, group: u32, sequence: u64) {
@@ -421,8 +652,9 @@ impl Model {
     pub(super) fn transact(&mut self, transaction: Transaction) -> Answer {
         self.check_transaction(&transaction)?;
         let settled = self.settle(&transaction.settles, None);
+        let named = transaction.named.iter().map(|part| self.settle_named(part, None)).collect();
         let sent = self.send_checked(transaction.sends);
-        Ok(Outcome::Transacted { settled, sent })
+        Ok(Outcome::Transacted { settled, named, sent })
     }
 
     fn check_transaction(&self, transaction: &Transaction) -> Result<(), ErrorCode> {
@@ -430,6 +662,7 @@ impl Model {
             return Err(ErrorCode::QueueClosed);
         }
         self.check_settles(&transaction.settles)?;
+        self.check_named(transaction)?;
         self.check_sends(&transaction.sends)
     }
 
@@ -451,7 +684,7 @@ impl Model {
         if all.iter().all(run_is_whole) { Ok(()) } else { Err(ErrorCode::LeaseLost) }
     }
 
-    pub(super) fn prepare(&mut self, ticket: u64, transaction: Transaction) -> Answer {
+    pub(super) fn prepare(&mut self, ticket: u64, mut transaction: Transaction) -> Answer {
         if self.tickets.iter().any(|(known, _)| *known == ticket) {
             return Err(ErrorCode::InvalidRequest);
         }
@@ -459,6 +692,13 @@ impl Model {
         for (id, _) in &transaction.settles {
             let sequence = self.live(*id, None).unwrap();
             self.change_lease(id.group, sequence, |lease| lease.ticket = Some(ticket));
+        }
+        for part in &mut transaction.named {
+            let Ok((group, _, run, true)) = self.find_named(part, None) else { continue };
+            part.lease = Some(self.lease(group, run[0]).generation);
+            for sequence in run {
+                self.change_lease(group, sequence, |lease| lease.ticket = Some(ticket));
+            }
         }
         self.tickets.push((ticket, transaction));
         Ok(Outcome::Prepared)
@@ -472,10 +712,12 @@ impl Model {
     pub(super) fn commit(&mut self, ticket: u64) -> Answer {
         let transaction = self.remove_ticket(ticket)?;
         let settled = self.settle(&transaction.settles, Some(ticket));
+        let named = transaction.named.iter();
+        let named = named.map(|part| self.settle_named(part, Some(ticket))).collect();
         // A run that lost a message by hand meanwhile may have kept others.
         self.give_back(ticket);
         let sent = self.send_checked(transaction.sends);
-        Ok(Outcome::Transacted { settled, sent })
+        Ok(Outcome::Transacted { settled, named, sent })
     }
 
     pub(super) fn abort(&mut self, ticket: u64) -> Answer {
@@ -502,6 +744,18 @@ impl Model {
             }
         }
         self.groups[0].failures.clear();
+        self.groups[0].settled_runs.clear();
         self.sweep();
+    }
+}
+
+/// Giving up is stronger than failing, that than giving back, and that than being done.
+const fn strength(verdict: &Verdict) -> u8 {
+    match verdict {
+        Verdict::Done { .. } => 0,
+        Verdict::Release { .. } => 1,
+        Verdict::Retry { .. } => 2,
+        Verdict::Dead { .. } => 3,
+        Verdict::Cancel => 4,
     }
 }

@@ -405,7 +405,7 @@ impl Model {
         }
         self.groups_made += 1;
         let number = self.groups_made;
-        self.groups.push(super::Group { number, name: Some(name), failures: Vec::new() });
+        self.groups.push(super::Group::new(number, Some(name)));
         for sequence in self.sequences() {
             let kept = self.kept(sequence);
             let is_before = match start {

@@ -6,9 +6,9 @@ use super::Known;
 use crate::{
     engine::{
         Action, Ageing, Backoff, BackoffKind, CatchUp, Command, DedupKey, Durability, Encryption,
-        Filter, LeaseId, MessageOrder, NewMessage, OnDuplicate, Options, Overflow, ParentFailed,
-        Park, Position, Rate, ScheduleSpec, SeekTo, Select, SettingsPatch, Start, State, States,
-        Take, Term, Timing, Transaction, Unit, Verdict, Window,
+        Filter, LeaseId, MessageOrder, Name, NewMessage, OnDuplicate, Options, Overflow,
+        ParentFailed, Park, Position, Rate, ScheduleSpec, SeekTo, Select, SettingsPatch,
+        SettleNamed, Start, State, States, Take, Term, Timing, Transaction, Unit, Verdict, Window,
     },
     types::{GroupName, Millis, PartitionKey, Payload, ScheduleName, Timestamp},
 };
@@ -232,13 +232,49 @@ impl Random {
         self.leases(known).into_iter().map(|lease| (lease, self.verdict())).collect()
     }
 
+    /// Parts that settle by name: mostly of what somebody has.
+    fn named(&mut self, known: &Known) -> Vec<SettleNamed> {
+        let count = 1 + self.below(2);
+        (0..count).map(|_| self.named_part(known)).collect()
+    }
+
+    fn named_part(&mut self, known: &Known) -> SettleNamed {
+        let lately = &known.leases[known.leases.len().saturating_sub(12)..];
+        let pool = if known.live.is_empty() || self.chance(25) { lately } else { &known.live };
+        let lease = if pool.is_empty() { None } else { Some(self.pick(pool)) };
+        let items = 1 + self.below(3);
+        let items = (0..items).map(|_| {
+            let same = known.leases.iter().rev().take(40);
+            let same: Vec<LeaseId> = same
+                .filter(|other| lease.is_some_and(|it| it.generation == other.generation))
+                .copied()
+                .collect();
+            let position = if same.is_empty() || self.chance(20) {
+                self.maybe(50, |random| Position { partition: 0, offset: random.below(20) })
+            } else {
+                Some(self.pick(&same).position)
+            };
+            (Name { key: self.text(&["k", "l", "m", "none", "none"]), position }, self.verdict())
+        });
+        SettleNamed {
+            items: items.collect(),
+            group: self.group(),
+            partition: self.partition().unwrap_or_default(),
+            lease: lease.filter(|_| self.chance(65)).map(|lease| lease.generation),
+        }
+    }
+
     fn transaction(&mut self, now: Timestamp, known: &Known) -> Transaction {
         let mut settles = self.settles(known);
         if self.chance(80) {
             settles.dedup_by_key(|(lease, _)| *lease);
         }
         let sends = if self.chance(60) { self.messages(now, known, 2) } else { Vec::new() };
-        Transaction { settles, sends }
+        let named = if self.chance(25) { self.named(known) } else { Vec::new() };
+        if !named.is_empty() && self.chance(80) {
+            settles.clear();
+        }
+        Transaction { settles, named, sends }
     }
 
     fn states(&mut self) -> States {
@@ -252,6 +288,7 @@ impl Random {
         Filter {
             states: self.states(),
             partition: if self.chance(20) { self.partition() } else { None },
+            sent_from: self.maybe(20, |random| random.around(now)),
             sent_before: self.maybe(20, |random| random.around(now)),
             kind: self.maybe(10, |random| random.text(&["one", "other"])),
             labels: if self.chance(10) { self.labels() } else { Vec::new() },
@@ -375,8 +412,16 @@ impl Random {
             430..770 if known.live.is_empty() && self.chance(80) => {
                 Command::Take(Box::new(self.take(now)))
             }
-            430..670 => Command::Settle { items: self.settles(known) },
-            670..690 => {
+            430..610 => Command::Settle { items: self.settles(known) },
+            610..670 => Command::SettleNamed { parts: self.named(known) },
+            670..675 => {
+                let (generation, by) = match known.live.last() {
+                    Some(lease) => (lease.generation, Millis(1 + self.below(60))),
+                    None => (self.below(10), Millis(5)),
+                };
+                Command::ExtendTake { generation, by }
+            }
+            675..690 => {
                 let by = self.maybe(70, |random| Millis(1 + random.below(40)));
                 Command::Extend { leases: self.leases(known), by }
             }
@@ -424,14 +469,19 @@ impl Random {
     }
 
     fn group_command(&mut self, now: Timestamp) -> Command {
-        let time = self.around(now);
+        let (time, offset) = (self.around(now), self.below(20));
         match self.below(4) {
             0 => Command::OpenGroup { group: self.group_name(), start: self.start(now) },
             1 => Command::DeleteGroup { group: self.group_name() },
             _ => Command::Seek {
                 group: self.group(),
                 partition: self.partition(),
-                to: self.pick(&[SeekTo::Start, SeekTo::End, SeekTo::Time(time)]),
+                to: self.pick(&[
+                    SeekTo::Start,
+                    SeekTo::End,
+                    SeekTo::Time(time),
+                    SeekTo::Offset(offset),
+                ]),
             },
         }
     }

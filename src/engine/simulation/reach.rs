@@ -36,8 +36,11 @@ const REQUIRED: &str = "
     Cancel: Done ReceiverNotFound
     Settle: Settled
     settled: Done Back Dead Dropped Cancelled Lost
+    SettleNamed: SettledNamed
+    named: Settled Before Again Unknown
+    ExtendTake: Extended
     Extend: Extended
-    Transact: Transacted LeaseLost Duplicate QueueFull
+    Transact: Transacted LeaseLost Duplicate QueueFull MessageNotFound
     Prepare: Prepared LeaseLost InvalidRequest
     Commit: Transacted NotFound
     Abort: Done NotFound
@@ -68,7 +71,7 @@ const REQUIRED: &str = "
     once: saved_ahead cooled warmed fetched
     once: duplicate named_group whole_partition without_lease pushed_again result_came
     once: receiver_gave_up closed_receiver fired_by_time browse_goes_on extended
-    once: settles_and_sends
+    once: settles_and_sends settles_by_name named_released
 ";
 
 /// How often each was reached.
@@ -180,7 +183,18 @@ impl Reach {
             Ok(Outcome::Settled(all)) => {
                 all.iter().for_each(|settled| self.note("settled", &word(settled)));
             }
-            Ok(Outcome::Transacted { settled, sent })
+            Ok(Outcome::SettledNamed(parts)) => {
+                for part in parts {
+                    part.items.iter().for_each(|settled| self.note("named", &word(settled)));
+                    if part.released {
+                        self.once("named_released");
+                    }
+                }
+            }
+            Ok(Outcome::Transacted { named, .. }) if !named.is_empty() => {
+                self.once("settles_by_name");
+            }
+            Ok(Outcome::Transacted { settled, sent, .. })
                 if !settled.is_empty() && !sent.is_empty() =>
             {
                 self.once("settles_and_sends");

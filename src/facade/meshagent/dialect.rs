@@ -112,7 +112,7 @@ impl MeshagentDialect {
             QueueTool::Drain => (false, Command::Purge { group: None, states: States::READY }),
             QueueTool::Close => (false, Command::Close),
         };
-        Ok(Operation::Queue { queue, create, command })
+        Ok(Operation::Queue { queue, create: create.into(), command })
     }
 
     fn reply(id: u64, result: Result<Outcome, Error>, frames: &mut Frames) {
@@ -135,6 +135,7 @@ impl MeshagentDialect {
                 | Outcome::Queue { .. }
                 | Outcome::Transacted { .. }
                 | Outcome::Participants { .. }
+                | Outcome::Stream { .. }
                 | Outcome::Time(_),
             ) => meshagent::empty(frames, id),
             Ok(Outcome::Json(json)) => {

@@ -10,6 +10,7 @@ use super::{
 };
 use crate::{
     error::{Error, ErrorCode},
+    facade::Written,
     service::{Command, Operation, Outcome},
     types::{Millis, Payload, QueueName, Timestamp},
     wire::native::{
@@ -118,21 +119,10 @@ impl HttpRequest {
             false => Payload::binary(self.body.clone(), kind),
         };
         let queue: QueueName = name("queue", queue.unwrap_or_default())?;
-        let create = send.create.unwrap_or(true);
+        let create = send.create.unwrap_or(true).into();
         let message = message_with(&self.body, body, send.into_message())?;
         Ok(Operation::Queue { queue, create, command: Command::Send { message } })
     }
-}
-
-/// An answer.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Written {
-    /// The HTTP status.
-    pub status: u16,
-    /// What the body is.
-    pub content_type: &'static str,
-    /// JSON.
-    pub body: Bytes,
 }
 
 impl From<Result<Outcome, Error>> for Written {

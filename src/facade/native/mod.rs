@@ -13,4 +13,4 @@ mod settings;
 mod tests;
 
 pub use dialect::{NativeDialect, Welcome};
-pub use http::{HttpRequest, WAIT_MAX, Written, problem};
+pub use http::{HttpRequest, WAIT_MAX, problem};

@@ -100,8 +100,8 @@ impl Reader<'_> {
         queue: Option<QueueName>,
         request: Request<'_>,
     ) -> Result<Operation, Error> {
-        let asks = |create, command| match queue.clone() {
-            Some(queue) => Ok(Operation::Queue { queue, create, command }),
+        let asks = |create: bool, command| match queue.clone() {
+            Some(queue) => Ok(Operation::Queue { queue, create: create.into(), command }),
             None => Err(invalid("missing field `queue`")),
         };
         match request {
@@ -414,7 +414,7 @@ impl Reader<'_> {
             if !part.send.is_empty() {
                 sends = self.messages(&format!("parts[{at}].send"), part.send)?;
             }
-            parts.push((queue, Transaction { settles, sends }));
+            parts.push((queue, Transaction { settles, named: Vec::new(), sends }));
         }
         Ok(Operation::Transact { parts })
     }
@@ -539,6 +539,7 @@ fn filter(filter: request::Filter<'_>) -> Result<Filter, Error> {
     Ok(Filter {
         states: states.map_or(States::ALL, |states| states.into_iter().map(state).collect()),
         partition: maybe_name("partition", partition)?,
+        sent_from: None,
         sent_before: sent_before.map(Timestamp),
         kind: kind.map(|kind| text("type", &kind)).transpose()?,
         labels: maybe_labels("labels", labels)?,

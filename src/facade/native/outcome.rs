@@ -20,7 +20,8 @@ use crate::{
 /// What stands in `ok`.
 pub(super) fn write_outcome(out: &mut Writer, outcome: &Outcome) {
     match outcome {
-        Outcome::Done => out.put("{}"),
+        // Nobody asks for streams in this protocol.
+        Outcome::Done | Outcome::Stream { .. } => out.put("{}"),
         Outcome::Json(json) => out.put(json),
         Outcome::Time(Timestamp(time)) => out.value(&answer::Time { time: *time }),
         Outcome::Queue { queue, outcome } => write_queue_outcome(out, queue, outcome),
@@ -45,7 +46,7 @@ pub(super) fn write_outcome(out: &mut Writer, outcome: &Outcome) {
             write_list(out, parts, |out, (queue, outcome)| {
                 out.put("{\"queue\":");
                 out.text(queue.as_str());
-                if let QueueOutcome::Transacted { settled, sent } = outcome {
+                if let QueueOutcome::Transacted { settled, sent, .. } = outcome {
                     out.name("settled");
                     write_list(out, settled, |out, settled| write_settled(out, *settled));
                     out.name("sent");
@@ -60,7 +61,10 @@ pub(super) fn write_outcome(out: &mut Writer, outcome: &Outcome) {
 
 fn write_queue_outcome(out: &mut Writer, queue: &QueueName, outcome: &QueueOutcome) {
     match outcome {
-        QueueOutcome::Done | QueueOutcome::Prepared => out.put("{}"),
+        // Nobody settles by name in this protocol.
+        QueueOutcome::Done | QueueOutcome::Prepared | QueueOutcome::SettledNamed(_) => {
+            out.put("{}");
+        }
         QueueOutcome::Configured(settings) => {
             out.put("{\"settings\":");
             out.value(&settings::show(settings));
@@ -88,7 +92,7 @@ fn write_queue_outcome(out: &mut Writer, queue: &QueueName, outcome: &QueueOutco
             write_list(out, until, |out, until| out.number_or_null(until.map(|at| at.0)));
             out.put("}");
         }
-        QueueOutcome::Transacted { settled, sent } => {
+        QueueOutcome::Transacted { settled, sent, .. } => {
             out.put("{\"settled\":");
             write_list(out, settled, |out, settled| write_settled(out, *settled));
             out.name("sent");

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use actix_web::{HttpResponse, http::header, web::Payload};
 use uuid::Uuid;
 
-use super::exchange::{At, identify, query, refusal};
+use super::exchange::{At, identify, refusal};
+use crate::server::visit::query;
 use crate::{
     error::{Error, ErrorCode},
     facade::native::{NativeDialect, Welcome},

@@ -129,14 +129,13 @@ pub mod request;
 mod sending;
 pub mod settings;
 mod value;
-mod writer;
 
+pub use super::writer::Writer;
 pub use frame::{Call, Frame, Hello, HelloLimits, ID_MAX, OPS, Request, Said, Taken, read_frames};
 pub use message::{Labels, NewMessage, ParentFailed, Receipt, Received, SendRequest, State, View};
 pub use read::{read, read_query};
 pub use sending::Sending;
 pub use value::{Begin, Json, Keep, SeekTo, Text};
-pub use writer::Writer;
 
 /// The name of the protocol, as a WebSocket subprotocol.
 pub const PROTOCOL: &str = "anteroom.v1";

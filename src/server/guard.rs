@@ -14,13 +14,10 @@ use actix_web::{
 };
 use futures_util::future::Either;
 
-use super::exchange::refusal;
-use crate::{
-    error::ErrorCode,
-    server::{Context, origin},
-};
+use super::{Context, origin, visit::answer};
+use crate::{error::ErrorCode, facade::native::problem};
 
-/// Stands before every handler below `/v1`.
+/// Stands before every handler of an interface over HTTP.
 pub(super) fn guard<S>(
     request: ServiceRequest,
     service: &S,
@@ -33,7 +30,7 @@ where
         .app_data::<Data<Context>>()
         .is_some_and(|context| origin::is_allowed(request.request(), &context.origins));
     if !is_allowed {
-        let answer = refusal(&ErrorCode::OriginNotAllowed.into());
+        let answer = answer(problem(&ErrorCode::OriginNotAllowed.into()));
         return Either::Left(ready(Ok(request.into_response(answer))));
     }
     let asks_first = request.method() == Method::OPTIONS

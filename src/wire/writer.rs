@@ -75,9 +75,9 @@ impl Writer {
     }
 
     /// A text that needs no escapes.
-    pub fn plain(&mut self, text: &str) {
+    pub fn plain(&mut self, text: impl AsRef<str>) {
         self.text.push(b'"');
-        self.put(text);
+        self.put(text.as_ref());
         self.text.push(b'"');
     }
 

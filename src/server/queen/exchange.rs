@@ -1,0 +1,131 @@
+//! One request: whose it is, its body, what the room says to it.
+
+use actix_web::{
+    Error as ActixError, FromRequest, HttpRequest, HttpResponse, dev,
+    web::{Data, Path, Payload},
+};
+use serde::Deserialize;
+
+use crate::{
+    auth::{self, Grants, Identity},
+    error::{Error, ErrorCode},
+    facade::{
+        Written,
+        queen::{self, Call},
+    },
+    server::{
+        Context,
+        visit::{Refused, Visit, answer, bearer, closing, query, read_body, switch_of},
+    },
+    types::RoomName,
+    wire::queen::Query,
+};
+
+/// A body has at most so many bytes: as many as their own servers take.
+const BODY_BYTES_MAX: usize = 64 << 20;
+
+/// The room of those who name none.
+const ROOM: &str = "queen";
+
+/// Where a request was made.
+pub(super) struct At {
+    request: HttpRequest,
+    context: Data<Context>,
+    pub(super) parts: Parts,
+}
+
+/// What stands in the path, decoded.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Parts {
+    room: Option<String>,
+    pub(super) queue: String,
+    pub(super) partition: Option<String>,
+    pub(super) lease: String,
+    pub(super) name: String,
+    pub(super) message: String,
+}
+
+impl FromRequest for At {
+    type Error = ActixError;
+    type Future = std::future::Ready<Result<Self, ActixError>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut dev::Payload) -> Self::Future {
+        let parts = Path::<Parts>::from_request(request, payload).into_inner();
+        let context = Data::<Context>::from_request(request, payload).into_inner();
+        std::future::ready(parts.and_then(|parts| {
+            Ok(Self { request: request.clone(), context: context?, parts: parts.into_inner() })
+        }))
+    }
+}
+
+/// A path that cannot be read.
+pub(super) fn unknown() -> HttpResponse {
+    let error = Error::new(ErrorCode::InvalidName, "the path is not UTF-8");
+    answer(queen::refusal(&error))
+}
+
+impl At {
+    /// Who asks, and in which room.
+    fn identify(&self) -> Result<(Identity, bool), Error> {
+        let context = &self.context;
+        let room: Option<RoomName> = match &self.parts.room {
+            Some(room) => Some(room.parse().map_err(|_| ErrorCode::InvalidName)?),
+            None => None,
+        };
+        let token = bearer(&self.request)?;
+        if let Some(token) = token {
+            let identity = auth::verify(&context.keys, token, context.clock.now())?;
+            if let Some(room) = &room {
+                identity.ensure_room(room)?;
+            }
+            return Ok((identity, true));
+        }
+        if !context.is_open {
+            return Err(ErrorCode::TokenMissing.into());
+        }
+        let identity = Identity {
+            name: ROOM.parse().map_err(|_| ErrorCode::Internal)?,
+            role: auth::DEFAULT_ROLE.to_owned(),
+            room: room.map_or_else(|| ROOM.parse(), Ok).map_err(|_| ErrorCode::Internal)?,
+            grants: Grants::full(),
+            expires_at: None,
+        };
+        Ok((identity, false))
+    }
+
+    /// Does the work of a request.
+    pub(super) async fn serve(
+        &self,
+        body: Payload,
+        work: impl AsyncFnOnce(&Self, &Call, &mut Visit) -> Result<Written, Error>,
+    ) -> HttpResponse {
+        match self.work(body, work).await {
+            Ok(written) => answer(written),
+            Err(Refused { error, ends }) => {
+                let ends = ends || error.code == ErrorCode::ServerClosing;
+                closing(answer(queen::refusal(&error)), ends)
+            }
+        }
+    }
+
+    async fn work(
+        &self,
+        body: Payload,
+        work: impl AsyncFnOnce(&Self, &Call, &mut Visit) -> Result<Written, Error>,
+    ) -> Result<Written, Refused> {
+        let (context, clock) = (&self.context, self.context.clock.as_ref());
+        let (identity, has_token) = self.identify()?;
+        let switch = switch_of(&self.request);
+        let body = read_body(body, BODY_BYTES_MAX, &switch, clock).await?;
+        let call = Call {
+            now: clock.now(),
+            items_max: context.service.limits().items_per_request,
+            body,
+            query: Query(query(&self.request)),
+            producer: has_token.then(|| identity.name.clone()),
+        };
+        let mut visit = Visit::begin(context, identity, switch)?;
+        Ok(work(self, &call, &mut visit).await?)
+    }
+}
