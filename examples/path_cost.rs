@@ -51,6 +51,7 @@ impl Path {
             schedules_max: 1,
             open_is_idempotent: false,
             first_generation: 1,
+            encrypts: false,
         });
         let text = |text: &str| text.to_owned();
         let welcome = Welcome {

@@ -7,6 +7,7 @@ use super::{
     effect::{Item, Outcome},
     group::Group,
     lane::Hold,
+    log::Seen,
     message::Position,
     queue::{Awaiting, Queue, WORK},
     timers::Timer,
@@ -30,7 +31,7 @@ impl Queue {
             Ok(position) => position,
             Err(()) => self.known.position(id)?,
         };
-        self.message(position).map(|_| position)
+        self.seen(position).map(|_| position)
     }
 
     /// A message as a group sees it. A group that is not there is done with everything.
@@ -55,14 +56,14 @@ impl Queue {
             Some(Hold::Ready | Hold::Blocked | Hold::Done) | None => {}
         }
         if state == State::Done
-            && let Some(ended) = &slot.settled
+            && let Some(ended) = slot.settled()
         {
-            ended_at = Some(ended.at).filter(|_| slot.open == 0 && slot.dead == 0);
+            ended_at = Some(ended.at).filter(|_| slot.open() == 0 && slot.dead() == 0);
             if group == WORK {
                 result.clone_from(&ended.result);
             }
         }
-        let (message, partition) = (Arc::clone(&slot.message), part.key.clone());
+        let (message, partition) = (slot.message(), part.key.clone());
         Some(Item {
             message,
             partition,
@@ -167,7 +168,7 @@ impl Queue {
         let oldest = group.into_iter().flat_map(|group| &group.lanes).zip(&self.partitions);
         let sent_at = oldest.filter_map(|(lane, part)| {
             let (_, offset) = lane.first_ready()?;
-            part.log.get(offset).map(|slot| slot.message.sent_at)
+            part.log.get(offset).map(Seen::sent_at)
         });
         GroupView {
             name: self.name_of(number),

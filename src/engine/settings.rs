@@ -95,6 +95,24 @@ pub enum Overflow {
     DeadLetter,
 }
 
+/// What an answer waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Durability {
+    /// Until what it rests on is durable.
+    Durable,
+    /// Nothing: what was answered, sent or done last may be undone by a crash.
+    Relaxed,
+}
+
+/// Whether a queue may be on a server that does not encrypt what it stores.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Encryption {
+    /// It may.
+    Optional,
+    /// It may not.
+    Required,
+}
+
 /// At most `count` messages are handed out within any `per`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Rate {
@@ -187,6 +205,10 @@ settings! {
     concurrency: Option<u32> = None;
     /// Whether there is a work group: takes that name no group.
     work_group: bool = true;
+    /// Whether answers wait until what they rest on is durable.
+    durability: Durability = Durability::Durable;
+    /// Whether what is stored of it must be encrypted.
+    encryption: Encryption = Encryption::Optional;
 }
 
 /// A lease is at least so long,

@@ -164,7 +164,7 @@ impl Queue {
         max: usize,
     ) -> Vec<Position> {
         let has_labels = |position: &Position| {
-            self.message(*position).is_some_and(|message| message.has_labels(labels))
+            self.seen(*position).is_some_and(|message| message.has_labels(labels))
         };
         let ready = self.takeable(group, partition).take(SCAN_MAX);
         ready.filter(has_labels).take(max).collect()
@@ -216,7 +216,7 @@ impl Queue {
 
     /// Leases one ready message.
     fn lease(&mut self, group: u32, position: Position, receiver: &Receiver) -> Option<Delivered> {
-        let message = Arc::clone(self.message(position)?);
+        let message = self.message(position)?;
         let partition = self.partitions.get(position.partition as usize)?.key.clone();
         self.count_delivery();
         self.notify(Happened::Delivered, Some(position), group, 1);
@@ -281,7 +281,7 @@ impl Queue {
                 self.place(group, position, counts, Hold::InRun);
                 self.count_delivery();
                 self.notify(Happened::Delivered, Some(position), group, 1);
-                if let Some(message) = self.message(position).cloned() {
+                if let Some(message) = self.message(position) {
                     let lease = Some(LeaseId { group, position, generation });
                     let partition = key.clone();
                     delivered.push(Delivered {
@@ -422,7 +422,7 @@ impl Queue {
     fn push(&mut self, group: u32, receiver: Receiver, delivered: Delivered) {
         let is_leased = delivered.lease.is_some();
         self.record_settled();
-        let rests_on = if is_leased { delivered.message.sent_in } else { self.last_record };
+        let rests_on = self.rest(self.delivery_rests_on(&delivered));
         self.effects.push(Effect::Push { to: receiver.to, delivered, rests_on });
         let key = (receiver.to.session, receiver.to.request);
         let Some(members) = self.group_mut(group) else { return };
@@ -661,7 +661,7 @@ fn next_of<I: Iterator<Item = (i64, u64)>>(
     (partition, log, mut ready): OpenLane<'_, I>,
 ) -> Option<Next<'_, I>> {
     let (class, offset) = ready.next()?;
-    let place = (class, log.get(offset)?.message.sequence);
+    let place = (class, log.get(offset)?.sequence());
     Some((place, (Position { partition, offset }, (partition, log, ready))))
 }
 
