@@ -7,7 +7,7 @@
 //!
 //! When more come than can be saved, answers wait for the store: so those who send wait, too.
 //!
-//! While something is wanted no image is handed to the store: what it no longer needs would be removed there.
+//! The store keeps what is wanted even if the image that is saved no longer needs it.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -22,7 +22,7 @@ use bytes::Bytes;
 
 use super::queue::QueueActor;
 use crate::{
-    engine::{BodyRange, Message, Outcome, Queue},
+    engine::{BLOCK, BodyRange, Message, Outcome, Queue},
     store::{Bodies as Fetched, StoreError},
 };
 
@@ -41,7 +41,8 @@ pub(super) struct Bodies {
     wanted: Vec<BodyRange>,
     /// Of messages that somebody will ask for; by partition.
     next: BTreeMap<u32, BodyRange>,
-    is_fetching: bool,
+    /// Those that are being fetched, for whom ever.
+    fetching: Vec<BodyRange>,
     /// Bytes in memory, over all queues of the server.
     total: Arc<AtomicUsize>,
     /// This queue's part in it.
@@ -61,16 +62,17 @@ impl Bodies {
         Self {
             wanted: Vec::new(),
             next: BTreeMap::new(),
-            is_fetching: false,
+            fetching: Vec::new(),
             total,
             counted: 0,
             looked_at: 0,
         }
     }
 
-    /// Somebody is waiting for what is not here.
-    pub(super) const fn is_wanting(&self) -> bool {
-        self.is_fetching || !self.wanted.is_empty()
+    /// The blocks in which bodies are that somebody is waiting for, though their messages may be gone: by partition.
+    pub(super) fn blocks_wanted(&self) -> Vec<(u32, u64, u64)> {
+        let ranges = self.wanted.iter().chain(&self.fetching);
+        ranges.map(|it| (it.partition, it.first / BLOCK, it.last / BLOCK)).collect()
     }
 
     /// Notes which bodies of an answer are missing; whether some are.
@@ -203,13 +205,13 @@ impl QueueActor {
     /// Fetches what is wanted, one fetch at a time.
     pub(super) fn fetch(&mut self, ctx: &mut Context<Self>) {
         let bodies = &mut self.bodies;
-        if bodies.is_fetching || (bodies.wanted.is_empty() && bodies.next.is_empty()) {
+        if !bodies.fetching.is_empty() || (bodies.wanted.is_empty() && bodies.next.is_empty()) {
             return;
         }
-        bodies.is_fetching = true;
         let wanted = std::mem::take(&mut bodies.wanted).into_iter().map(|range| (range, false));
         let next = std::mem::take(&mut bodies.next).into_values().map(|range| (range, true));
         let ranges: Vec<_> = wanted.chain(next).collect();
+        bodies.fetching = ranges.iter().map(|(range, _)| *range).collect();
         let (store, room, queue) =
             (self.shared.store.clone(), self.room.clone(), self.name.clone());
         let fetching = tokio::task::spawn_blocking(move || {
@@ -223,7 +225,7 @@ impl QueueActor {
             Ok(found)
         });
         ctx.spawn(fetching.into_actor(self).map(|found, queue, ctx| {
-            queue.bodies.is_fetching = false;
+            queue.bodies.fetching.clear();
             let panicked = |_| StoreError::Failed("bodies could not be read".into());
             match found.map_err(panicked).and_then(|found| found) {
                 Ok(found) => queue.fetched(found),

@@ -168,7 +168,7 @@ impl QueueActor {
             return;
         }
         let is_ahead_wanted = self.limit_bodies();
-        if self.saving.is_still() && !self.joint_is_open && !self.bodies.is_wanting() {
+        if self.saving.is_still() && !self.joint_is_open {
             if self.saving.is_wanted {
                 let image = (self.engine.last_record(), self.engine.next_deadline());
                 if self.saving.saved == Some(image) {
@@ -211,6 +211,7 @@ impl QueueActor {
             applied: self.engine.last_record(),
             blocks,
             image: is_last.then(|| self.engine.image()),
+            wanted: self.bodies.blocks_wanted(),
             exists: self.engine.exists(),
             due: self.engine.next_deadline(),
         }

@@ -81,6 +81,8 @@ pub struct Save {
     pub image: Option<Image>,
     /// Messages that are not saved yet. With an image there are no others.
     pub blocks: Vec<BlockImage>,
+    /// Blocks that are kept though the image may not need them: number of the partition, first and last block.
+    pub wanted: Vec<(u32, u64, u64)>,
     /// Whether there is such a queue; it may have been deleted.
     pub exists: bool,
     /// When it wants to be woken.
@@ -210,7 +212,9 @@ impl State {
                     (row.get(0)?, row.get(1)?, row.get(2)?);
                 if !is_in_journal(&room, &queue) {
                     sum = i64::wrapping_sub(sum, Row::read(row, 3)?.fingerprint(&room, &queue));
-                    transaction.execute("DELETE FROM queue WHERE id = ?", [id])?;
+                    for table in ["part WHERE queue", "body WHERE queue", "queue WHERE id"] {
+                        transaction.execute(&format!("DELETE FROM {table} = ?"), [id])?;
+                    }
                 }
             }
             add_to_sum(&transaction, sum)
@@ -313,10 +317,14 @@ fn write(
         blocks::write(transaction, (id, &key), one, keys)?;
     }
     match &save.image {
-        Some(image) => blocks::remove_unneeded(transaction, id, &image.needed_blocks()),
+        Some(image) => {
+            let mut needed = image.needed_blocks();
+            needed.extend(&save.wanted);
+            needed.sort_unstable();
+            blocks::remove_unneeded(transaction, id, &needed).map_err(failed)
+        }
         None => Ok(()),
     }
-    .map_err(failed)
 }
 
 fn write_image(

@@ -164,7 +164,7 @@ fn missing(part: u32, offset: u64) -> StoreError {
     StoreError::Failed(format!("state store: the body of message {part}-{offset} is missing"))
 }
 
-/// Removes what lies between the blocks that are needed: number of the partition, first and last block.
+/// Removes what lies between the blocks that are needed: number of the partition, first and last block, in order.
 pub(super) fn remove_unneeded(
     transaction: &Transaction<'_>,
     id: i64,
@@ -185,7 +185,7 @@ pub(super) fn remove_unneeded(
     for (part, first, last) in needed {
         let part = i64::from(*part);
         remove(from, (part, *first))?;
-        from = (part, last + 1);
+        from = from.max((part, last + 1));
     }
     remove(from, (i64::MAX, 0))?;
     Ok(())
