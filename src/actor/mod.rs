@@ -15,6 +15,7 @@ mod resting;
 mod room;
 mod saving;
 mod session;
+mod several;
 mod transaction;
 
 pub(crate) use messages::{Join, Leave, Quiesce, Submit};

@@ -512,6 +512,10 @@ fn without_numbers(output: Output) -> Output {
                 Outcome::Delivered(all) => {
                     Outcome::Delivered(all.into_iter().map(delivery).collect())
                 }
+                Outcome::Looked(seen) => {
+                    let seen = seen.into_iter().map(|(group, seen)| (group, item(seen)));
+                    Outcome::Looked(seen.collect())
+                }
                 Outcome::Found(found) => Outcome::Found(Box::new(item(*found))),
                 Outcome::Browsed { items, next } => {
                     Outcome::Browsed { items: items.into_iter().map(item).collect(), next }

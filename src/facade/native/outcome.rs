@@ -60,8 +60,12 @@ pub(super) fn write_outcome(out: &mut Writer, outcome: &Outcome) {
 
 fn write_queue_outcome(out: &mut Writer, queue: &QueueName, outcome: &QueueOutcome) {
     match outcome {
-        // Nobody settles by name in this protocol.
-        QueueOutcome::Done | QueueOutcome::Prepared | QueueOutcome::SettledNamed(_) => {
+        // Nobody settles or looks by name, or wants to be told, in this protocol.
+        QueueOutcome::Done
+        | QueueOutcome::Prepared
+        | QueueOutcome::SettledNamed(_)
+        | QueueOutcome::Looked(_)
+        | QueueOutcome::Takeable => {
             out.put("{}");
         }
         QueueOutcome::Configured(settings) => {

@@ -10,5 +10,5 @@ pub mod query;
 pub mod request;
 pub mod time;
 
-pub use ids::{LeaseName, MessageName, PartitionName};
+pub use ids::{DeadName, LeaseName, MessageName, PartitionName};
 pub use query::Query;
