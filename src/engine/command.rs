@@ -531,6 +531,17 @@ pub enum Command {
     },
     /// Shows the queue: settings, groups, counts, schedules.
     Inspect,
+    /// Shows partitions, by number.
+    Survey {
+        /// As this group sees them; none is the work group.
+        group: Option<GroupName>,
+        /// Only this one.
+        partition: Option<PartitionKey>,
+        /// Only those with a higher number.
+        after: Option<u32>,
+        /// At most so many.
+        limit: u32,
+    },
     /// Says why nothing moves.
     Explain {
         /// In which group; none is the work group.

@@ -7,7 +7,7 @@ use super::{
     message::{Message, Position},
     record::{Record, RecordNumber},
     settings::QueueSettings,
-    view::{Explanation, Inspection},
+    view::{Explanation, Inspection, PartitionSurvey},
 };
 use crate::{
     error::ErrorCode,
@@ -175,6 +175,8 @@ pub enum Outcome {
     Found(Box<Item>),
     /// The schedule's next occurrence; none: there is no more.
     Scheduled { next: Option<Timestamp> },
+    /// Partitions by number, and the number to go on after.
+    Surveyed { partitions: Vec<PartitionSurvey>, next: Option<u32> },
     /// The queue.
     Inspected(Box<Inspection>),
     /// Why nothing moves.

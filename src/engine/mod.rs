@@ -195,6 +195,7 @@ mod settle;
 #[cfg(test)]
 mod simulation;
 mod stream;
+mod survey;
 mod take;
 mod timers;
 mod transact;
@@ -225,5 +226,6 @@ pub use settings::{
 };
 pub use stream::{EMPTY_MAX, KEEP, Moments, Span, StreamSpec};
 pub use view::{
-    Counts, Explanation, GroupView, Inspection, PartitionView, ScheduleView, Status, Totals, Why,
+    Counts, Explanation, GroupView, Inspection, PartitionSurvey, PartitionView, ScheduleView,
+    Status, Totals, Why,
 };

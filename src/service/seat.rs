@@ -182,7 +182,7 @@ fn ensure_command(grants: &Grants, queue: &QueueName, command: &Command) -> Resu
         Command::Browse { .. } | Command::Find { .. } => {
             grants.ensure_receive(queue).or_else(|_| grants.ensure_manage(queue))
         }
-        Command::Inspect | Command::Explain { .. } => grants.ensure_list(),
+        Command::Inspect | Command::Survey { .. } | Command::Explain { .. } => grants.ensure_list(),
         // What the session made it may change.
         Command::Credit { .. }
         | Command::Cancel { .. }

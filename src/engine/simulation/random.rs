@@ -240,7 +240,7 @@ impl Random {
 
     fn named_part(&mut self, known: &Known) -> SettleNamed {
         let lately = &known.leases[known.leases.len().saturating_sub(12)..];
-        let pool = if known.live.is_empty() || self.chance(25) { lately } else { &known.live };
+        let pool = if known.live.is_empty() || self.chance(40) { lately } else { &known.live };
         let lease = if pool.is_empty() { None } else { Some(self.pick(pool)) };
         let items = 1 + self.below(3);
         let items = (0..items).map(|_| {
@@ -270,7 +270,7 @@ impl Random {
             settles.dedup_by_key(|(lease, _)| *lease);
         }
         let sends = if self.chance(60) { self.messages(now, known, 2) } else { Vec::new() };
-        let named = if self.chance(25) { self.named(known) } else { Vec::new() };
+        let named = if self.chance(50) { self.named(known) } else { Vec::new() };
         if !named.is_empty() && self.chance(80) {
             settles.clear();
         }
@@ -435,7 +435,7 @@ impl Random {
 
     fn look(&mut self, now: Timestamp, known: &Known) -> Command {
         let group = self.group();
-        match self.below(6) {
+        match self.below(7) {
             0 => {
                 let after = self.maybe(30, |random| Position {
                     partition: random.below(3) as u32,
@@ -456,6 +456,12 @@ impl Random {
                 Command::Await { id, until }
             }
             3 => Command::Inspect,
+            4 => Command::Survey {
+                group,
+                partition: self.partition(),
+                after: self.maybe(20, |random| random.below(3) as u32),
+                limit: self.below(4) as u32,
+            },
             _ => Command::Explain { group },
         }
     }

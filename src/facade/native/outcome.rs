@@ -61,8 +61,11 @@ pub(super) fn write_outcome(out: &mut Writer, outcome: &Outcome) {
 
 fn write_queue_outcome(out: &mut Writer, queue: &QueueName, outcome: &QueueOutcome) {
     match outcome {
-        // Nobody settles by name in this protocol.
-        QueueOutcome::Done | QueueOutcome::Prepared | QueueOutcome::SettledNamed(_) => {
+        // Nobody settles by name or surveys partitions in this protocol.
+        QueueOutcome::Done
+        | QueueOutcome::Prepared
+        | QueueOutcome::SettledNamed(_)
+        | QueueOutcome::Surveyed { .. } => {
             out.put("{}");
         }
         QueueOutcome::Configured(settings) => {
