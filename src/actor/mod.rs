@@ -22,6 +22,6 @@ mod transaction;
 pub(crate) use messages::{Join, Leave, Quiesce, Submit};
 pub use pump::{Pump, Pumped};
 pub use queue::QueueActor;
-pub(crate) use resting::SaveQueue;
+pub(crate) use resting::Rouse;
 pub use room::RoomActor;
 pub use session::{Session, SessionTimes, Verdict};

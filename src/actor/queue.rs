@@ -196,7 +196,7 @@ impl QueueActor {
             waiting: Vec::new(),
             watchers: Vec::new(),
             joint_is_open: false,
-            saving: Saving::default(),
+            saving: Saving::new(!is_stored),
             for_room: None,
             timer: None,
             armed_for: None,
@@ -214,6 +214,7 @@ impl QueueActor {
     pub(super) fn loaded(&mut self, engine: Queue) {
         self.durable = engine.last_record();
         self.engine = engine;
+        self.saving.is_loaded = true;
     }
 
     fn apply(&mut self, commands: Vec<Asked>) {
@@ -320,7 +321,9 @@ impl QueueActor {
     }
 
     pub(super) fn end_turn(&mut self, ctx: &mut Context<Self>) {
-        self.gauge.publish(&self.engine, self.batches);
+        if self.saving.is_loaded {
+            self.gauge.publish(&self.engine, self.batches);
+        }
         self.write(ctx.address());
         self.release();
         self.save(ctx);
@@ -495,10 +498,13 @@ impl Handler<JointAppended> for QueueActor {
 }
 
 impl Handler<Measure> for QueueActor {
-    type Result = Option<usize>;
+    type Result = Result<Option<usize>, StoreError>;
 
-    fn handle(&mut self, Measure: Measure, _: &mut Self::Context) -> Option<usize> {
-        measure(&self.engine)
+    fn handle(&mut self, Measure: Measure, _: &mut Self::Context) -> Self::Result {
+        match &self.failed {
+            Some(error) if !self.saving.is_loaded => Err(error.clone()),
+            _ => Ok(measure(&self.engine)),
+        }
     }
 }
 

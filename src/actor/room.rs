@@ -433,7 +433,11 @@ impl RoomActor {
             let mut gone = BTreeSet::new();
             for (at, size) in at.into_iter().zip(sizes) {
                 match (queues.get_mut(at), size) {
-                    (Some(queue), Ok(Some(size))) => queue.size = size,
+                    (Some(queue), Ok(Ok(Some(size)))) => queue.size = size,
+                    // A list without it would say that it is not there.
+                    (Some(QueueSize { queue, .. }), Ok(Err(_))) => {
+                        return refuse_list(&link, to, queue, booked);
+                    }
                     _ => drop(gone.insert(at)),
                 }
             }
@@ -478,6 +482,11 @@ type Measuring = actix::prelude::Request<QueueActor, Measure>;
 fn weight<'a>(queues: impl Iterator<Item = &'a QueueName>) -> usize {
     const BASE: usize = 64;
     queues.map(|queue| BASE + queue.as_str().len()).sum()
+}
+
+fn refuse_list(link: &Link, to: ReplyTo, queue: &QueueName, booked: usize) {
+    link.written(booked);
+    reply(link, to, Err(about(queue, ErrorCode::StoreFailed)));
 }
 
 pub(super) fn reply(link: &Link, to: ReplyTo, result: Result<Outcome, Error>) {

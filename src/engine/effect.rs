@@ -28,6 +28,15 @@ pub struct LeaseId {
     pub generation: u64,
 }
 
+impl LeaseId {
+    /// The numbers of its text, which dashes separate.
+    #[must_use]
+    pub const fn parts(self) -> [u64; 4] {
+        let [partition, offset] = self.position.parts();
+        [self.group as u64, partition, offset, self.generation]
+    }
+}
+
 impl fmt::Display for LeaseId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}-{}-{}", self.group, self.position, self.generation)

@@ -46,6 +46,7 @@ const ONLY_IN: &[(&str, &[&str], &str)] = &[
             "store/disk.rs",
             "store/admin.rs",
             "store/reserve.rs",
+            "store/durable/tests.rs",
             "cli/remote/verify.rs",
         ],
         "files are opened by the store and the configuration",

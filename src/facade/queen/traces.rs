@@ -320,7 +320,7 @@ impl NamedTraces {
         }
         out.put("]");
         out.name("total");
-        out.bare(self.total);
+        out.number(self.total);
         out.put("}");
         json(200, out)
     }
