@@ -145,9 +145,11 @@ impl RoomActor {
             }
             Operation::DefineStream { stream, spec } => self.define_stream(stream, spec, to, ctx),
             Operation::FindStream { stream } => self.find_stream(stream, to, ctx),
-            Operation::Stream { stream, command, .. } => self.of_stream(stream, command, to, ctx),
-            Operation::SeekStream { stream, group, at, .. } => {
-                self.seek_stream(stream, group, at, to, ctx);
+            Operation::Stream { stream, spec, command } => {
+                self.of_stream(stream, spec, command, to, ctx);
+            }
+            Operation::SeekStream { stream, spec, group, at } => {
+                self.seek_stream(stream, spec, (group, at), to, ctx);
             }
             Operation::Watch { queue } => return self.watch(queue, to),
             Operation::Unwatch { watch } => return Ok(self.unwatch(watch, to)),
