@@ -122,7 +122,7 @@ impl Writer {
     /// Bytes in base64, in quotes.
     pub fn base64(&mut self, bytes: &[u8]) {
         if bytes.len() < SHARE_FROM {
-            return self.plain(&BASE64_STANDARD.encode(bytes));
+            return self.plain(BASE64_STANDARD.encode(bytes));
         }
         self.text.push(b'"');
         self.json(&BASE64_STANDARD.encode(bytes).into());

@@ -173,7 +173,7 @@ impl Report {
             "{size} bytes, {senders} senders, {receivers} receivers, window {window}; {lost} lost, {twice} twice, {changed} changed"
         ));
         let rows = self.phases.iter().map(|phase| {
-            let time = |micros: Option<u64>| micros.map_or("-".to_owned(), milliseconds);
+            let time = |micros: Option<u64>| micros.map_or_else(|| "-".to_owned(), milliseconds);
             [
                 phase.phase.to_owned(),
                 phase.messages.to_string(),

@@ -12,7 +12,7 @@ use futures_util::{
 };
 use indicatif::ProgressBar;
 
-use super::tally::{Measured, Tally, body};
+use super::tally::{Measured, Tally, body, stopwatch};
 use crate::{
     cli::Failure,
     client::{Client, Error, Item, Message, Outcome, Queue, Receive, Received, Settings},
@@ -162,7 +162,7 @@ impl Plan {
 
     pub(super) async fn send(&self) -> Result<Measured, Failure> {
         let (tally, next) = (self.begin("send", self.messages), Cell::new(0));
-        let begun = Instant::now();
+        let begun = stopwatch();
         let all = self.senders.iter();
         try_join_all(all.map(|client| self.send_from(client, &next, begun, Some(&tally)))).await?;
         Ok(tally.into_inner().finish(false))
@@ -177,7 +177,7 @@ impl Plan {
 
     pub(super) async fn both(&self) -> Result<Measured, Failure> {
         let (tally, next) = (self.begin("both", self.messages), Cell::new(0));
-        let begun = Instant::now();
+        let begun = stopwatch();
         let senders = self.senders.iter();
         let receivers = self.receivers.iter();
         tokio::try_join!(
@@ -193,7 +193,7 @@ impl Plan {
         let Some(receiver) = self.receivers.first().map(|client| self.queue(client)) else {
             return Err(Failure::Usage("no receivers".to_owned()));
         };
-        let begun = Instant::now();
+        let begun = stopwatch();
         for number in 0..messages {
             let wait = receiver.receive();
             let send = async {
