@@ -131,7 +131,7 @@ impl Handler<Do> for QueueActor {
     type Result = MessageResult<Do>;
 
     fn handle(&mut self, Do { command, create }: Do, _: &mut Self::Context) -> Self::Result {
-        MessageResult(self.ask(command, create))
+        MessageResult(self.ask(create, command))
     }
 }
 
@@ -211,8 +211,8 @@ impl RoomActor {
             let spec = room.streams.known(&stream, &allowed)?;
             let awaited = match &command {
                 Command::Take(take) => match take.park {
-                    Park::Until(Some(until)) => Some(until),
-                    Park::No | Park::Until(None) | Park::Standing { .. } => {
+                    Park::Until(Some(until)) | Park::Told(Some(until)) => Some(until),
+                    Park::No | Park::Until(None) | Park::Told(None) | Park::Standing { .. } => {
                         Some(room.shared.clock.now())
                     }
                 },

@@ -16,6 +16,8 @@ use crate::types::{GroupName, RequestId, SessionId};
 pub(super) struct Group {
     /// None: the work group.
     pub(super) name: Option<GroupName>,
+    /// The first message for it, when it began.
+    pub(super) from: Sequence,
     /// By number of the partition.
     pub(super) lanes: Vec<Lane>,
     /// Partitions with messages that can be taken, by the first of them. Not kept for a single partition.
@@ -35,6 +37,7 @@ impl Group {
     pub(super) fn new(name: Option<GroupName>, lanes: Vec<Lane>) -> Self {
         Self {
             name,
+            from: Sequence(0),
             lanes,
             heads: BTreeSet::new(),
             runs: BTreeSet::new(),

@@ -81,8 +81,8 @@ struct Place {
 #[derive(Debug, Clone)]
 struct Kept {
     message: Arc<Message>,
-    /// Its own time; in the past if it has none.
-    ready_at: Timestamp,
+    /// Its own time; none: as the queue says.
+    ready_at: Option<Timestamp>,
     /// The parents that are not done: positions, or ids that no message had yet.
     waits_for: Vec<Arc<str>>,
     /// One for each group.
@@ -111,6 +111,8 @@ struct Gathering {
 struct Group {
     number: u32,
     name: Option<GroupName>,
+    /// The first message for it, when it began.
+    from: u64,
     /// Partition and failures; who is not listed has none.
     failures: Vec<(u32, u32)>,
     /// Partition, and generation of the last lease of it that was settled to its end.
@@ -119,7 +121,7 @@ struct Group {
 
 impl Group {
     const fn new(number: u32, name: Option<GroupName>) -> Self {
-        Self { number, name, failures: Vec::new(), settled_runs: Vec::new() }
+        Self { number, name, from: 0, failures: Vec::new(), settled_runs: Vec::new() }
     }
 }
 
@@ -352,8 +354,15 @@ impl Model {
             Command::Browse { group, filter, after, limit } => {
                 self.browse(group.as_ref(), &filter, after, limit)
             }
+            Command::Look { partition, name } => self.look(&partition, &name),
             Command::Find { group, id } => self.find(group.as_ref(), &id),
             Command::OpenGroup { group, start } => self.open_group(group, start),
+            Command::SetStart { group, start } => {
+                let number = self.group(Some(&group))?;
+                let from = self.first_of(start);
+                self.groups.iter_mut().find(|it| it.number == number).unwrap().from = from;
+                Ok(Outcome::Done)
+            }
             Command::DeleteGroup { group } => self.delete_group(&group),
             Command::Seek { group, partition, to } => {
                 self.seek(group.as_ref(), partition.as_ref(), to)
@@ -401,7 +410,11 @@ impl Model {
             self.end_receivers(|receiver| receiver.group == WORK, ErrorCode::GroupRequired);
             self.end_work_group();
         }
+        let is_other_delay = settings.delay != self.settings.delay;
         self.settings = settings;
+        if is_other_delay {
+            self.delay_anew();
+        }
         Ok(())
     }
 

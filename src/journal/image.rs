@@ -16,11 +16,17 @@ use crate::engine::{
 /// The version of what follows.
 const FORMAT: u8 = 1;
 
+/// An image with groups that did not begin with the oldest message: they come last.
+const WITH_STARTS: u8 = 2;
+
 /// An image's bytes.
 #[must_use]
 pub fn encode_image(image: &Image) -> Vec<u8> {
-    let mut out = vec![FORMAT];
+    let mut out = vec![if image.starts.is_empty() { FORMAT } else { WITH_STARTS }];
     image.put(&mut out);
+    if !image.starts.is_empty() {
+        image.starts.put(&mut out);
+    }
     out
 }
 
@@ -28,8 +34,17 @@ pub fn encode_image(image: &Image) -> Vec<u8> {
 ///
 /// # Errors
 /// [`NotARecord`].
-pub fn decode_image(bytes: Bytes) -> Result<Image, NotARecord> {
-    whole(bytes)
+pub fn decode_image(mut bytes: Bytes) -> Result<Image, NotARecord> {
+    if bytes.first() != Some(&WITH_STARTS) {
+        return whole(bytes);
+    }
+    let mut reader = Reader { bytes: &mut bytes, number: RecordNumber(0) };
+    reader.byte()?;
+    let image = Image::get(&mut reader)?;
+    let starts: Vec<_> = Written::get(&mut reader)?;
+    // There is one way of writing it.
+    let is_one = bytes.is_empty() && !starts.is_empty();
+    if is_one { Ok(Image { starts, ..image }) } else { Err(NotARecord) }
 }
 
 /// A block's bytes, without its numbers.
@@ -75,7 +90,7 @@ fields!(Image {
     schedules,
     settled,
     deliveries
-});
+} without { starts });
 
 fields!(PartitionImage { key, is_there, end, live, gathering });
 
@@ -264,7 +279,7 @@ mod tests {
             let cut = Bytes::copy_from_slice(&block[..length]);
             assert!(decode_block(0, 0, cut).is_err(), "{length}");
         }
-        for (bytes, change) in [(&whole, 2), (&block, 0)] {
+        for (bytes, change) in [(&whole, 3), (&block, 0)] {
             let mut other = bytes.clone();
             other[0] = change;
             assert!(decode_image(other.clone().into()).is_err());

@@ -28,6 +28,9 @@ tagged!(QueueSettings all {
     20 rate
     21 concurrency
     22 work_group
+} set {
+    23 labels
+    24 priority
 });
 
 kinds!(MessageOrder { 1 Fifo 2 Priority 3 Deadline });

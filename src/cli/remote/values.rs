@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// The settings of a queue, as the wire names them.
-const SETTINGS: [&str; 22] = [
+const SETTINGS: [&str; 24] = [
     "ordering",
     "ageing",
     "lease_ms",
@@ -34,6 +34,8 @@ const SETTINGS: [&str; 22] = [
     "rate",
     "concurrency",
     "work_group",
+    "labels",
+    "priority",
 ];
 
 /// Address of a server.

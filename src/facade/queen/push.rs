@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Call, configure::pushed_settings, json, name};
+use super::{Call, json, name, options::pushed_settings};
 use crate::{
     error::{Error, ErrorCode},
     facade::Written,
@@ -103,7 +103,7 @@ impl Push {
 }
 
 /// The message of one item, and where it goes.
-fn message(
+pub(super) fn message(
     call: &Call,
     item: &PushItem<'_>,
 ) -> Result<(QueueName, PartitionKey, NewMessage), Error> {
