@@ -85,8 +85,14 @@ impl Push {
     }
 
     /// The answer.
-    #[must_use]
-    pub fn write(&self, results: &[Result<Outcome, Error>]) -> Written {
+    ///
+    /// # Errors
+    /// That the token does not allow it is no matter of one message.
+    pub fn write(&self, results: &[Result<Outcome, Error>]) -> Result<Written, Error> {
+        let is_denied = |error: &&Error| error.code == ErrorCode::PermissionDenied;
+        if let Some(error) = results.iter().filter_map(|it| it.as_ref().err()).find(is_denied) {
+            return Err(error.clone());
+        }
         let mut out = Writer::default();
         out.put("[");
         for (index, item) in self.items.iter().enumerate() {
@@ -98,7 +104,7 @@ impl Push {
             out.put("}");
         }
         out.put("]");
-        json(201, out)
+        Ok(json(201, out))
     }
 }
 

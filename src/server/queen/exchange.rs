@@ -2,6 +2,7 @@
 
 use actix_web::{
     Error as ActixError, FromRequest, HttpRequest, HttpResponse, dev,
+    http::Method,
     web::{Data, Path, Payload},
 };
 use serde::Deserialize;
@@ -87,7 +88,7 @@ impl At {
         };
         let token = bearer(&self.request)?;
         if let Some(token) = token {
-            let identity = auth::verify(&context.keys, token, context.clock.now())?;
+            let identity = auth::verify_with_roles(&context.keys, token, context.clock.now())?;
             if let Some(room) = &room {
                 identity.ensure_room(room)?;
             }
@@ -145,6 +146,11 @@ impl At {
     ) -> Result<Written, Refused> {
         let (context, clock) = (&self.context, self.context.clock.as_ref());
         let (identity, has_token) = self.identify()?;
+        // Of their roles one alone may delete queues and groups.
+        if identity.role == auth::roles::READ_WRITE && self.request.method() == Method::DELETE {
+            let error = Error::new(ErrorCode::PermissionDenied, "Insufficient permissions");
+            return Err(error.into());
+        }
         let switch = switch_of(&self.request);
         let body = read_body(body, BODY_BYTES_MAX, &switch, clock).await?;
         let call = Call {

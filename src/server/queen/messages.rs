@@ -14,7 +14,7 @@ pub(super) async fn push(at: At, body: Payload) -> HttpResponse {
     at.serve(body, async |_, call, visit| {
         let mut push = Push::read(call)?;
         let results = visit.ask_all(push.operations(), NO_WAIT).await?;
-        Ok(push.write(&results))
+        push.write(&results)
     })
     .await
 }
