@@ -161,7 +161,7 @@ const render = (api) => {
   const nav = document.getElementById("nav"), main = document.getElementById("main");
   document.getElementById("title").textContent = `${api.info.title} (${api.info.version})`;
   main.replaceChildren(make("div", { id: "about" }, ...markdown(api.info.description)));
-  nav.append(make("a", { href: "#about" }, "About"));
+  nav.append(make("a", { href: "#about" }, "About"), make("a", { href: "/v1/docs/queen" }, "Coming from Queen MQ"));
   const all = Object.entries(api.paths).flatMap(([path, item]) =>
     Object.entries(item).filter(([, operation]) => operation.responses).map(([method, operation]) => ({ method, path, operation })));
   for (const tag of api.tags) {
@@ -181,6 +181,16 @@ const render = (api) => {
   }
 };
 
-fetch("/v1/openapi.json").then((answer) => answer.json()).then(render).catch((error) => {
+// A page that is a text: /v1/docs/NAME shows /v1/docs/NAME.md.
+const renderText = (title) => (text) => {
+  document.title = document.getElementById("title").textContent = title;
+  document.getElementById("main").replaceChildren(make("div", { id: "about" }, ...markdown(text)));
+  document.getElementById("nav").append(make("a", { href: "/v1/docs" }, "anteroom.v1"), make("a", { href: "/v1/docs/queen" }, "Coming from Queen MQ"));
+};
+
+const load = (path, read, show) => fetch(path).then((answer) => answer[read]()).then(show).catch((error) => {
   document.getElementById("main").textContent = "The document could not be loaded: " + error;
 });
+
+if (location.pathname.endsWith("/queen")) load("/v1/docs/queen.md", "text", renderText("Coming from Queen MQ"));
+else load("/v1/openapi.json", "json", render);

@@ -67,7 +67,7 @@ pub(super) struct Watch {
 
 /// To a queue: how many messages are ready when everything before this is done? None: it is not there.
 #[derive(Message)]
-#[rtype(result = "Option<usize>")]
+#[rtype(result = "Result<Option<usize>, StoreError>")]
 pub(super) struct Measure;
 
 /// To a queue: its records up to and including this one are durable, or will never be.

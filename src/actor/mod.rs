@@ -8,6 +8,7 @@
 //! Knows no protocol, no HTTP, no JSON of any client.
 
 mod messages;
+mod notes;
 mod pump;
 mod queue;
 mod receipts;
@@ -16,11 +17,12 @@ mod room;
 mod saving;
 mod session;
 mod several;
+mod streams;
 mod transaction;
 
 pub(crate) use messages::{Join, Leave, Quiesce, Submit};
 pub use pump::{Pump, Pumped};
 pub use queue::QueueActor;
-pub(crate) use resting::SaveQueue;
+pub(crate) use resting::Rouse;
 pub use room::RoomActor;
 pub use session::{Session, SessionTimes, Verdict};

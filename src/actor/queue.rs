@@ -37,6 +37,7 @@ pub(super) struct Gauge {
     /// Ready messages and 1; 0: the queue is not there.
     size: AtomicUsize,
     batches: AtomicU64,
+    records: AtomicU64,
     /// It was deleted, and the store knows.
     gone: AtomicBool,
 }
@@ -47,7 +48,13 @@ impl Gauge {
         if engine.exists() {
             self.gone.store(false, Ordering::Relaxed);
         }
+        self.records.store(engine.last_record().0, Ordering::Relaxed);
         self.batches.store(batches, Ordering::Release);
+    }
+
+    /// Records that were written.
+    pub(super) fn records(&self) -> u64 {
+        self.records.load(Ordering::Relaxed)
     }
 
     /// Whether the queue has done all of the `batches` that were sent to it.
@@ -189,7 +196,7 @@ impl QueueActor {
             waiting: Vec::new(),
             watchers: Vec::new(),
             joint_is_open: false,
-            saving: Saving::default(),
+            saving: Saving::new(!is_stored),
             for_room: None,
             timer: None,
             armed_for: None,
@@ -207,6 +214,7 @@ impl QueueActor {
     pub(super) fn loaded(&mut self, engine: Queue) {
         self.durable = engine.last_record();
         self.engine = engine;
+        self.saving.is_loaded = true;
     }
 
     fn apply(&mut self, commands: Vec<Asked>) {
@@ -314,7 +322,9 @@ impl QueueActor {
     }
 
     pub(super) fn end_turn(&mut self, ctx: &mut Context<Self>) {
-        self.gauge.publish(&self.engine, self.batches);
+        if self.saving.is_loaded {
+            self.gauge.publish(&self.engine, self.batches);
+        }
         self.write(ctx.address());
         self.release();
         self.save(ctx);
@@ -489,10 +499,13 @@ impl Handler<JointAppended> for QueueActor {
 }
 
 impl Handler<Measure> for QueueActor {
-    type Result = Option<usize>;
+    type Result = Result<Option<usize>, StoreError>;
 
-    fn handle(&mut self, Measure: Measure, _: &mut Self::Context) -> Option<usize> {
-        measure(&self.engine)
+    fn handle(&mut self, Measure: Measure, _: &mut Self::Context) -> Self::Result {
+        match &self.failed {
+            Some(error) if !self.saving.is_loaded => Err(error.clone()),
+            _ => Ok(measure(&self.engine)),
+        }
     }
 }
 

@@ -9,10 +9,13 @@ use super::{
 };
 use crate::types::QueueName;
 
-/// To a room: have this queue saved.
+/// To a room, with a seat in it that is given back: something is due here.
 #[derive(Message)]
 #[rtype(result = "()")]
-pub(crate) struct SaveQueue(pub(crate) QueueName);
+pub(crate) struct Rouse {
+    /// A queue that is to be saved.
+    pub(crate) save: Option<QueueName>,
+}
 
 impl RoomActor {
     /// Looks after a while whether the room is still of no use to anybody.
@@ -43,7 +46,8 @@ impl RoomActor {
             return;
         }
         if self.slots.is_empty() {
-            return self.retire(ctx);
+            self.retire(ctx);
+            return;
         }
         if !self.shared.store.lasts() {
             return;
@@ -53,30 +57,38 @@ impl RoomActor {
         let asked = join_all(self.slots.iter().map(|slot| slot.address.send(Rest)));
         ctx.spawn(asked.into_actor(self).map(move |answers, room, ctx| {
             let all_rest = answers.into_iter().all(|answer| answer == Ok(true));
-            if all_rest && room.version == version && room.is_resting && room.is_idle() {
-                room.retire(ctx);
+            let may_retire =
+                all_rest && room.version == version && room.is_resting && room.is_idle();
+            if !may_retire || !room.retire(ctx) {
+                // Somebody has just come, or a queue is needed.
+                room.rest_no_more(ctx);
+                room.rest_later(ctx);
             }
-            // Still here: somebody has just come, or a queue is needed.
-            room.rest_no_more(ctx);
-            room.rest_later(ctx);
         }));
     }
 
-    fn retire(&self, ctx: &mut Context<Self>) {
-        if self.shared.directory.retire(&self.name) {
+    /// Whether it could.
+    fn retire(&self, ctx: &mut Context<Self>) -> bool {
+        let has_retired = self.shared.directory.retire(&self.name);
+        if has_retired {
             tracing::debug!(room = %self.name, "the room rests");
             self.slots.iter().for_each(|slot| slot.post(Retire));
             ctx.stop();
         }
+        has_retired
     }
 }
 
-impl Handler<SaveQueue> for RoomActor {
+impl Handler<Rouse> for RoomActor {
     type Result = ();
 
-    fn handle(&mut self, SaveQueue(queue): SaveQueue, _: &mut Self::Context) {
-        if let Some(slot) = self.queues.get(&queue).and_then(|at| self.slots.get(*at)) {
+    fn handle(&mut self, Rouse { save }: Rouse, ctx: &mut Self::Context) {
+        self.rest_no_more(ctx);
+        let slot = save.and_then(|queue| self.slots.get(*self.queues.get(&queue)?));
+        if let Some(slot) = slot {
             slot.post(SaveNow);
         }
+        self.shared.directory.give_back_seat(&self.name);
+        self.rest_later(ctx);
     }
 }

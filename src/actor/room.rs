@@ -22,6 +22,7 @@ use super::{
     queue::{Gauge, QueueActor},
     saving::Retire,
     several::Severals,
+    streams::Streams,
     transaction::{PreparedTransaction, about},
 };
 use crate::{
@@ -61,6 +62,7 @@ pub struct RoomActor {
     pub(super) idle_check: Option<SpawnHandle>,
     /// Its queues are asked to rest, or do.
     pub(super) is_resting: bool,
+    pub(super) streams: Streams,
     /// The last list and the version it shows.
     list: Option<(u64, Arc<[QueueSize]>)>,
     /// Takes from whichever queue has something.
@@ -119,6 +121,7 @@ impl RoomActor {
             version: 0,
             idle_check: None,
             is_resting: false,
+            streams: Streams::default(),
             list: None,
             severals: Severals::default(),
         }
@@ -146,6 +149,18 @@ impl RoomActor {
                 self.take_any(to, labels, only, *take, ctx)?;
             }
             Operation::Transact { parts } => return self.transact(parts, to, ctx),
+            Operation::Note { about, note } => return self.note(&about, note, to),
+            Operation::Notes { about, labels, after } => {
+                return self.notes(about.as_ref(), labels, after, to);
+            }
+            Operation::DefineStream { stream, spec } => self.define_stream(stream, spec, to, ctx),
+            Operation::FindStream { stream } => self.find_stream(stream, to, ctx),
+            Operation::Stream { stream, spec, command } => {
+                self.of_stream(stream, spec, command, to, ctx);
+            }
+            Operation::SeekStream { stream, spec, group, at } => {
+                self.seek_stream(stream, spec, (group, at), to, ctx);
+            }
             Operation::Watch { queue } => return self.watch(queue, to),
             Operation::Unwatch { watch } => return Ok(self.unwatch(watch, to)),
             Operation::Unpark => self.tell_touched(to, &Command::Unpark),
@@ -175,7 +190,7 @@ impl RoomActor {
     }
 
     /// Stages a command; one that may park takes a place among the room's receivers first.
-    fn ask(
+    pub(super) fn ask(
         &mut self,
         queue: &QueueName,
         create: Create,
@@ -299,7 +314,13 @@ impl RoomActor {
                 }
             }
             None => {
-                self.slots.iter_mut().for_each(|slot| slot.watch(&told, true));
+                for at in
+                    self.queues.iter().filter(|(name, _)| !name.is_internal()).map(|(_, at)| at)
+                {
+                    if let Some(slot) = self.slots.get_mut(*at) {
+                        slot.watch(&told, true);
+                    }
+                }
                 self.watchers.push(told);
             }
         }
@@ -355,7 +376,9 @@ impl RoomActor {
         let (parked, shown) = (Arc::clone(&self.parked), Arc::clone(&gauge));
         let address = QueueActor::begin(room, queue.clone(), shared, parked, shown, is_stored);
         let mut slot = QueueSlot { address, gauge, batches: 0, staged: Vec::new() };
-        self.watchers.iter().for_each(|watcher| slot.watch(watcher, true));
+        if !queue.is_internal() {
+            self.watchers.iter().for_each(|watcher| slot.watch(watcher, true));
+        }
         slot
     }
 
@@ -432,7 +455,11 @@ impl RoomActor {
             let mut gone = BTreeSet::new();
             for (at, size) in at.into_iter().zip(sizes) {
                 match (queues.get_mut(at), size) {
-                    (Some(queue), Ok(Some(size))) => queue.size = size,
+                    (Some(queue), Ok(Ok(Some(size)))) => queue.size = size,
+                    // A list without it would say that it is not there.
+                    (Some(QueueSize { queue, .. }), Ok(Err(_))) => {
+                        return refuse_list(&link, to, queue, booked);
+                    }
                     _ => drop(gone.insert(at)),
                 }
             }
@@ -447,7 +474,7 @@ impl RoomActor {
     fn measure(&self) -> (Vec<QueueSize>, Vec<(usize, Measuring)>) {
         let mut queues = Vec::with_capacity(self.queues.len());
         let mut behind = Vec::new();
-        for (queue, at) in &self.queues {
+        for (queue, at) in self.queues.iter().filter(|(queue, _)| !queue.is_internal()) {
             let Some(slot) = self.slots.get(*at) else { continue };
             if !slot.gauge.has_done(slot.batches) {
                 behind.push((queues.len(), slot.address.send(Measure)));
@@ -479,6 +506,11 @@ fn weight<'a>(queues: impl Iterator<Item = &'a QueueName>) -> usize {
     queues.map(|queue| BASE + queue.as_str().len()).sum()
 }
 
+fn refuse_list(link: &Link, to: ReplyTo, queue: &QueueName, booked: usize) {
+    link.written(booked);
+    reply(link, to, Err(about(queue, ErrorCode::StoreFailed)));
+}
+
 pub(super) fn reply(link: &Link, to: ReplyTo, result: Result<Outcome, Error>) {
     let reply = Reply { id: to.request, permit: to.permit, result };
     link.send(vec![ToSession::Reply(reply)]);
@@ -491,6 +523,11 @@ impl QueueSlot {
             reason = "one per watch and queue; carries no message"
         )]
         self.address.do_send(Watch { link: Arc::clone(link), watch: *watch, on });
+    }
+
+    /// Records that it has written.
+    pub(super) fn records(&self) -> u64 {
+        self.gauge.records()
     }
 
     /// Whether nothing is lost with it.

@@ -17,23 +17,38 @@ use super::queue::QueueActor;
 use crate::{
     engine::{Queue, QueueConfig, RecordNumber},
     store::{Save, Store, StoreError, Stored},
-    types::{QueueName, RoomName},
+    types::{QueueName, RoomName, Timestamp},
 };
 
 /// How a queue stands to the store.
 #[derive(Default)]
 pub(super) struct Saving {
+    /// What is stored of it is in memory.
+    pub(super) is_loaded: bool,
     /// It is to be saved.
     is_wanted: bool,
     /// Waits until it is durable.
     made: Option<Save>,
     is_under_way: bool,
-    /// The last record that is in a saved image.
-    saved: RecordNumber,
+    /// The last record that is in a saved image, and when that wants to be woken.
+    saved: Option<(RecordNumber, Option<Timestamp>)>,
     /// Who waits for this queue to be at rest.
     resting: Vec<oneshot::Sender<bool>>,
     /// Nothing happens here until somebody asks for something: what time does is done when it is loaded again.
     pub(super) is_at_rest: bool,
+}
+
+impl Saving {
+    pub(super) fn new(is_loaded: bool) -> Self {
+        Self { is_loaded, ..Self::default() }
+    }
+
+    /// Tells who waits whether the queue is at rest.
+    fn answer(&mut self, is_at_rest: bool) {
+        for waiting in self.resting.drain(..) {
+            let _ = waiting.send(is_at_rest);
+        }
+    }
 }
 
 /// To a queue: be saved, so that the journal need not keep its records.
@@ -61,6 +76,7 @@ pub(super) struct Retire;
 #[rtype(result = "()")]
 struct ImageSaved {
     through: RecordNumber,
+    due: Option<Timestamp>,
     result: Result<(), StoreError>,
 }
 
@@ -102,6 +118,11 @@ impl QueueActor {
 
     /// Makes an image if one is wanted, and hands it over as soon as it is durable.
     pub(super) fn save(&mut self, ctx: &mut Context<Self>) {
+        if self.failed.is_some() {
+            // What it has in memory is not what is stored.
+            self.saving.answer(false);
+            return;
+        }
         if !self.engine.exists() && !self.gauge.says_gone() {
             self.saving.is_wanted = true;
         }
@@ -115,8 +136,9 @@ impl QueueActor {
         let Saving { is_wanted, made, is_under_way, .. } = &self.saving;
         if *is_wanted && made.is_none() && !is_under_way && !self.joint_is_open {
             self.saving.is_wanted = false;
-            if self.saving.saved == self.engine.last_record() {
-                return self.image_is_saved(self.saving.saved, &Ok(()));
+            let (last, due) = (self.engine.last_record(), self.engine.next_deadline());
+            if self.saving.saved == Some((last, due)) {
+                return self.image_is_saved(last, due, &Ok(()));
             }
             self.saving.made = Some(self.image());
         }
@@ -125,10 +147,10 @@ impl QueueActor {
             && let Some(save) = self.saving.made.take()
         {
             self.saving.is_under_way = true;
-            let (through, address) = (save.applied, ctx.address());
+            let (through, due, address) = (save.applied, save.due, ctx.address());
             let done = move |result| {
                 #[expect(clippy::disallowed_methods, reason = "one per image; carries no message")]
-                address.do_send(ImageSaved { through, result });
+                address.do_send(ImageSaved { through, due, result });
             };
             self.shared.store.save(save, Box::new(done));
         }
@@ -146,11 +168,17 @@ impl QueueActor {
         }
     }
 
-    fn image_is_saved(&mut self, through: RecordNumber, result: &Result<(), StoreError>) {
+    fn image_is_saved(
+        &mut self,
+        through: RecordNumber,
+        due: Option<Timestamp>,
+        result: &Result<(), StoreError>,
+    ) {
         match result {
-            Ok(()) => self.saving.saved = through,
+            Ok(()) => self.saving.saved = Some((through, due)),
             Err(error) => {
                 tracing::warn!(room = %self.room, queue = %self.name, %error, "not saved");
+                self.saving.saved = None;
                 self.engine.forget_saved();
             }
         }
@@ -161,9 +189,7 @@ impl QueueActor {
         if result.is_ok() && !self.engine.exists() && through == self.engine.last_record() {
             self.gauge.is_gone();
         }
-        for waiting in self.saving.resting.drain(..) {
-            let _ = waiting.send(may_rest);
-        }
+        self.saving.answer(may_rest);
     }
 
     /// Nobody waits for it or has anything of it.
@@ -217,8 +243,8 @@ impl Handler<Retire> for QueueActor {
 impl Handler<ImageSaved> for QueueActor {
     type Result = ();
 
-    fn handle(&mut self, ImageSaved { through, result }: ImageSaved, _: &mut Self::Context) {
+    fn handle(&mut self, ImageSaved { through, due, result }: ImageSaved, _: &mut Self::Context) {
         self.saving.is_under_way = false;
-        self.image_is_saved(through, &result);
+        self.image_is_saved(through, due, &result);
     }
 }

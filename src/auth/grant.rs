@@ -166,6 +166,23 @@ impl Grants {
         if self.may_manage(queue) { Ok(()) } else { Err(denied_on("manage", queue)) }
     }
 
+    /// May it receive from every queue of the room?
+    ///
+    /// # Errors
+    /// [`ErrorCode::PermissionDenied`].
+    pub fn ensure_receive_everywhere(&self) -> Result<(), Error> {
+        let allowed = self.queues.as_ref().is_some_and(|queues| queues.receive.is_all());
+        if allowed { Ok(()) } else { Err(denied("receive on every queue")) }
+    }
+
+    /// May it do anything with queues?
+    ///
+    /// # Errors
+    /// [`ErrorCode::PermissionDenied`].
+    pub fn ensure_queues(&self) -> Result<(), Error> {
+        if self.queues.is_some() { Ok(()) } else { Err(denied("queues")) }
+    }
+
     /// May it open `queue`? Who may send, receive or manage there may.
     ///
     /// # Errors

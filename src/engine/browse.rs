@@ -117,6 +117,7 @@ impl Queue {
         let partitions = partitions.filter(move |(_, part)| is_meant(&part.key));
         partitions.flat_map(move |(partition, part)| {
             let from = if partition == first.0 { first.1 } else { 0 };
+            let from = filter.sent_from.map_or(from, |at| from.max(part.log.first_sent(at)));
             let few = self.lane_of(group, partition).filter(|_| are_few);
             let few = few.into_iter().flat_map(move |lane| lane.exceptions_from(from));
             let all = (!are_few).then(|| part.log.from(from)).into_iter().flatten();

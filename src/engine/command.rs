@@ -252,6 +252,8 @@ pub struct Filter {
     pub states: States,
     /// In this partition.
     pub partition: Option<PartitionKey>,
+    /// Sent at this time or later.
+    pub sent_from: Option<Timestamp>,
     /// Sent before this time.
     pub sent_before: Option<Timestamp>,
     /// Of this kind.
@@ -269,6 +271,7 @@ impl Filter {
         Self {
             states,
             partition: None,
+            sent_from: None,
             sent_before: None,
             kind: None,
             labels: Vec::new(),
@@ -336,6 +339,8 @@ pub enum SeekTo {
     Time(Timestamp),
     /// Where the group began.
     Origin,
+    /// The first message with this offset or a later one, in each partition that is meant.
+    Offset(u64),
 }
 
 /// Several changes of one queue that happen together or not at all.
@@ -547,6 +552,17 @@ pub enum Command {
     },
     /// Shows the queue: settings, groups, counts, schedules.
     Inspect,
+    /// Shows partitions, by number.
+    Survey {
+        /// As this group sees them; none is the work group.
+        group: Option<GroupName>,
+        /// Only this one.
+        partition: Option<PartitionKey>,
+        /// Only those with a higher number.
+        after: Option<u32>,
+        /// At most so many.
+        limit: u32,
+    },
     /// Says why nothing moves.
     Explain {
         /// In which group; none is the work group.

@@ -7,7 +7,7 @@ use super::{
     message::{Message, Position},
     record::{Record, RecordNumber},
     settings::QueueSettings,
-    view::{Explanation, Inspection},
+    view::{Explanation, Inspection, PartitionSurvey},
 };
 use crate::{
     error::ErrorCode,
@@ -26,6 +26,15 @@ pub struct LeaseId {
     pub position: Position,
     /// Grows with every take of the queue, and over restarts.
     pub generation: u64,
+}
+
+impl LeaseId {
+    /// The numbers of its text, which dashes separate.
+    #[must_use]
+    pub const fn parts(self) -> [u64; 4] {
+        let [partition, offset] = self.position.parts();
+        [self.group as u64, partition, offset, self.generation]
+    }
 }
 
 impl fmt::Display for LeaseId {
@@ -179,6 +188,8 @@ pub enum Outcome {
     Looked(Vec<(Option<GroupName>, Item)>),
     /// The schedule's next occurrence; none: there is no more.
     Scheduled { next: Option<Timestamp> },
+    /// Partitions by number, and the number to go on after.
+    Surveyed { partitions: Vec<PartitionSurvey>, next: Option<u32> },
     /// The queue.
     Inspected(Box<Inspection>),
     /// Why nothing moves.

@@ -59,7 +59,7 @@ impl Queue {
             Start::New => next,
             Start::From(time) => {
                 let first = self.partitions.iter().filter_map(|part| {
-                    let at = part.log.first_where(|message| message.sent_at >= time);
+                    let at = part.log.first_sent(time);
                     part.log.get(at).map(|slot| slot.message.sequence)
                 });
                 first.min().unwrap_or(next)
@@ -207,7 +207,8 @@ impl Queue {
                     let from = self.group(group).map_or(Sequence(0), |group| group.from);
                     part.log.first_where(|message| message.sequence >= from)
                 }
-                SeekTo::Time(time) => part.log.first_where(|message| message.sent_at >= time),
+                SeekTo::Time(time) => part.log.first_sent(time),
+                SeekTo::Offset(offset) => offset.min(part.log.end()),
             };
             let at = self.now;
             self.append(Record::Sought { group, partition, offset, at });

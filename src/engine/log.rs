@@ -164,6 +164,14 @@ impl Log {
         None
     }
 
+    /// The last kept message.
+    pub(super) fn last(&self) -> Option<u64> {
+        let last = |block: &Block| block.slots.iter().rposition(Option::is_some);
+        let mut blocks = self.blocks.iter().enumerate().rev();
+        let (block, at) = blocks.find_map(|(block, slots)| Some((block, last(slots)?)))?;
+        Some(self.base + (block * BLOCK + at) as u64)
+    }
+
     /// Kept messages from `offset` on, in order.
     pub(super) fn from(&self, offset: u64) -> impl Iterator<Item = (u64, &Slot)> {
         let mut next = self.next_at(offset);
@@ -178,6 +186,17 @@ impl Log {
     pub(super) fn first_where(&self, is_late: impl Fn(&Message) -> bool) -> u64 {
         let found = self.from(self.base).find(|(_, slot)| is_late(&slot.message));
         found.map_or_else(|| self.end(), |(at, _)| at)
+    }
+
+    /// Offset of the first message sent at this time or later; [`Self::end`] if there is none. Looks at the blocks
+    /// from the back, because the late times are those that are asked for.
+    pub(super) fn first_sent(&self, at: Timestamp) -> u64 {
+        let is_early = |slot: &Option<Slot>| slot.as_ref().map(|slot| slot.message.sent_at < at);
+        let begins_early = |block: &Block| block.slots.iter().find_map(is_early) == Some(true);
+        let block = self.blocks.iter().rposition(begins_early).unwrap_or(0);
+        let from = self.base + (block * BLOCK) as u64;
+        let found = self.from(from).find(|(_, slot)| slot.message.sent_at >= at);
+        found.map_or_else(|| self.end(), |(offset, _)| offset)
     }
 }
 
@@ -232,6 +251,33 @@ mod tests {
         assert_eq!(log.len() as u64, block + 5);
         assert_eq!(offsets(&log), (2 * block..3 * block + 5).collect::<Vec<_>>());
         assert_eq!(log.end(), 3 * block + 5);
+    }
+
+    #[test]
+    fn the_first_of_a_time_and_the_last_are_found_over_holes() {
+        let mut log = Log::default();
+        let block = BLOCK as u64;
+        for offset in 0..4 * block {
+            let mut slot = slot(offset);
+            Arc::get_mut(&mut slot.message).unwrap().sent_at = Timestamp(offset / 10);
+            log.push(slot);
+        }
+        assert_eq!(log.last(), Some(4 * block - 1));
+        (block..3 * block).for_each(|offset| drop(log.remove(offset)));
+        for (at, first) in [
+            (0, 0),
+            (1, 10),
+            (50, 500),
+            (103, 3 * block),
+            (310, 3100),
+            (409, 4090),
+            (410, 4 * block),
+        ] {
+            assert_eq!(log.first_sent(Timestamp(at)), first, "{at}");
+        }
+        (3 * block..4 * block).for_each(|offset| drop(log.remove(offset)));
+        assert_eq!(log.last(), Some(block - 1));
+        assert_eq!(Log::default().last(), None);
     }
 
     #[test]

@@ -348,6 +348,7 @@ impl Queue {
         });
         filter.states.contains(lane.state(position.offset))
             && filter.partition.as_ref().is_none_or(|partition| key == Some(partition))
+            && filter.sent_from.is_none_or(|from| message.sent_at >= from)
             && filter.sent_before.is_none_or(|before| message.sent_at < before)
             && filter.kind.as_ref().is_none_or(|wanted| kind == Some(wanted))
             && message.has_labels(&filter.labels)

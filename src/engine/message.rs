@@ -20,23 +20,34 @@ pub struct Position {
     pub offset: u64,
 }
 
+impl Position {
+    /// The numbers of its text, which dashes separate.
+    #[must_use]
+    pub const fn parts(self) -> [u64; 2] {
+        [self.partition as u64, self.offset]
+    }
+}
+
 impl fmt::Display for Position {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}-{}", self.partition, self.offset)
     }
 }
 
+/// A number as `Display` writes it: no signs, no leading zeros.
+fn parse_plain<T: FromStr>(digits: &str) -> Result<T, ()> {
+    let is_plain =
+        digits == "0" || digits.bytes().next().is_some_and(|first| matches!(first, b'1'..=b'9'));
+    if is_plain { digits.parse().map_err(|_| ()) } else { Err(()) }
+}
+
 impl FromStr for Position {
     type Err = ();
 
-    /// Only the one way of writing it: no signs, no leading zeros.
+    /// Only the one way of writing it.
     fn from_str(text: &str) -> Result<Self, ()> {
         let (partition, offset) = text.split_once('-').ok_or(())?;
-        let position = Self {
-            partition: partition.parse().map_err(|_| ())?,
-            offset: offset.parse().map_err(|_| ())?,
-        };
-        if position.to_string() == text { Ok(position) } else { Err(()) }
+        Ok(Self { partition: parse_plain(partition)?, offset: parse_plain(offset)? })
     }
 }
 

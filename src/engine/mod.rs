@@ -213,6 +213,8 @@ mod settings;
 mod settle;
 #[cfg(test)]
 mod simulation;
+mod stream;
+mod survey;
 mod take;
 mod timers;
 mod transact;
@@ -241,6 +243,8 @@ pub use settings::{
     Ageing, Backoff, BackoffKind, FOREVER, MessageOrder, Overflow, QueueSettings, Rate,
     SettingsPatch, Window,
 };
+pub use stream::{EMPTY_MAX, KEEP, Moments, Span, StreamSpec};
 pub use view::{
-    Counts, Explanation, GroupView, Inspection, PartitionView, ScheduleView, Status, Totals, Why,
+    Counts, Explanation, GroupView, Inspection, PartitionSurvey, PartitionView, ScheduleView,
+    Status, Totals, Why,
 };

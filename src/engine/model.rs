@@ -372,6 +372,9 @@ impl Model {
             Command::PauseSchedule { name, paused } => self.pause_schedule(&name, paused),
             Command::FireSchedule { name } => self.fire_schedule(&name),
             Command::Inspect => Ok(self.inspect()),
+            Command::Survey { group, partition, after, limit } => {
+                self.survey(group.as_ref(), partition.as_ref(), after, limit)
+            }
             Command::Explain { group } => self.explain(group.as_ref()),
             Command::Take(_) | Command::Await { .. } | Command::Unpark | Command::Abandon => {
                 unreachable!("answered elsewhere")

@@ -304,6 +304,9 @@ impl Queue {
             Command::PauseSchedule { name, paused } => self.pause_schedule(&name, paused).map(Some),
             Command::FireSchedule { name } => self.fire_schedule(&name).map(Some),
             Command::Inspect => Ok(Some(self.inspect())),
+            Command::Survey { group, partition, after, limit } => {
+                self.survey(group.as_ref(), partition.as_ref(), after, limit).map(Some)
+            }
             Command::Explain { group } => self.explain(group.as_ref()).map(Some),
             Command::Unpark => {
                 self.unpark(from.session);

@@ -30,7 +30,7 @@ use random::Random;
 use reach::Reach;
 
 /// Seeds of the default sweep,
-const SEEDS: u64 = 20;
+const SEEDS: u64 = 24;
 /// and steps of each.
 const STEPS: usize = 2000;
 

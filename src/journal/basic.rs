@@ -58,7 +58,17 @@ macro_rules! names {
     };
 }
 
-names!(GroupName PartitionKey QueueName RoomName ScheduleName);
+names!(GroupName PartitionKey RoomName ScheduleName);
+
+impl Written for QueueName {
+    fn put(&self, out: &mut Vec<u8>) {
+        put_text(self.as_str(), out);
+    }
+
+    fn get(reader: &mut Reader<'_>) -> Result<Self, NotARecord> {
+        get_text(reader, |text| Self::stored(text).ok())
+    }
+}
 
 /// Memory of its own: else one small body would keep all that was read with it.
 fn own(bytes: &Bytes) -> Bytes {

@@ -169,7 +169,10 @@ async fn serve(
     }
 }
 
-/// Reads what is stored, while a server for the time being says how far it is.
+/// A start that takes longer says how far it is; who comes before then just waits for his answer.
+const SILENT_START: Duration = Duration::from_millis(500);
+
+/// Reads what is stored; if it takes long, a server for the time being says how far it is.
 async fn open_store(
     config: &Config,
     EncryptionKeys(keys): EncryptionKeys,
@@ -183,12 +186,20 @@ async fn open_store(
         keys: Keys::new(keys),
     };
     let progress = Arc::new(starting::Progress::default());
-    let handle = starting::serve(listener.try_clone()?, &progress, clock)?;
-    let opened = actix_web::rt::task::spawn_blocking(move || {
-        DurableStore::open(options, &|read, total| progress.tell(read, total))
+    let told = Arc::clone(&progress);
+    let mut opening = actix_web::rt::task::spawn_blocking(move || {
+        DurableStore::open(options, &|read, total| told.tell(read, total))
     });
-    let opened = opened.await.map_err(std::io::Error::other)?;
-    handle.stop(false).await;
+    let opened = match actix_web::rt::time::timeout(SILENT_START, &mut opening).await {
+        Ok(opened) => opened,
+        Err(_) => {
+            let handle = starting::serve(listener.try_clone()?, &progress, clock)?;
+            let opened = opening.await;
+            handle.stop(false).await;
+            opened
+        }
+    };
+    let opened = opened.map_err(std::io::Error::other)?;
     let directory = || config.data.display().to_string();
     opened.map(Arc::new).map_err(|source| StartError::Open { directory: directory(), source })
 }

@@ -55,17 +55,6 @@ impl Directory {
         }
     }
 
-    /// A room without taking a seat in it; `begin` makes it if it is not in memory.
-    pub(crate) fn find(
-        &self,
-        name: &RoomName,
-        begin: impl FnOnce() -> Addr<RoomActor>,
-    ) -> Result<Addr<RoomActor>, ErrorCode> {
-        let address = self.take_seat(name, begin)?;
-        self.give_back_seat(name);
-        Ok(address)
-    }
-
     pub(crate) fn give_back_seat(&self, name: &RoomName) {
         if let Some(mut room) = self.rooms.get_mut(name) {
             room.seats = room.seats.saturating_sub(1);

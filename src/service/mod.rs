@@ -25,15 +25,13 @@ pub use seat::Seat;
 
 pub(crate) use directory::Directory;
 
-use actix::Addr;
-
 use crate::{
     actor::RoomActor,
     auth::Identity,
     clock::Clock,
     error::{Error, ErrorCode},
     store::Store,
-    types::{Limits, Millis, RoomName, SessionId},
+    types::{Limits, Millis, QueueName, RoomName, SessionId},
 };
 
 /// What every room of a server shares.
@@ -110,20 +108,22 @@ impl Service {
     /// Must be called on an actix arbiter: that is where a room will live that is woken.
     pub fn look_after_store(&self) {
         for room in self.0.store.due(self.0.clock.now()) {
-            self.find(&room);
+            self.rouse(&room, None);
         }
         for (room, queue) in self.0.store.overdue() {
-            if let Some(address) = self.find(&room) {
-                #[expect(clippy::disallowed_methods, reason = "carries no message")]
-                address.do_send(crate::actor::SaveQueue(queue));
-            }
+            self.rouse(&room, Some(queue));
         }
     }
 
-    /// A room, which is made if it is not in memory.
-    fn find(&self, room: &RoomName) -> Option<Addr<RoomActor>> {
+    /// The room gives the seat back when it has heard: one that is about to rest would miss it.
+    fn rouse(&self, room: &RoomName, save: Option<QueueName>) {
         let begin = || RoomActor::begin(room.clone(), Arc::clone(&self.0));
-        self.0.directory.find(room, begin).ok()
+        match self.0.directory.take_seat(room, begin) {
+            #[expect(clippy::disallowed_methods, reason = "carries no message")]
+            Ok(address) => address.do_send(crate::actor::Rouse { save }),
+            // What is due there waits until there is place for the room.
+            Err(error) => tracing::warn!(%room, error = error.name(), "the room is not woken"),
+        }
     }
 
     /// How the store is.

@@ -8,15 +8,15 @@ pub use crate::engine::{
     Action, Ageing, Attributes, Backoff, BackoffKind, CatchUp, Command, Counts, DedupKey,
     Delivered, Event, Explanation, FOREVER, Filter, GroupView, Happened, Inspection, Item, LeaseId,
     Message, MessageOrder, Name, NamedSettled, NewMessage, Notice, OnDuplicate, Options,
-    Outcome as QueueOutcome, Overflow, ParentFailed, Park, Participant, PartitionView, Permit,
-    Position, QueueSettings, Rate, Receipt, ScheduleSpec, ScheduleView, SeekTo, Select,
-    SettingsPatch, SettleNamed, Settled, SettledPart, Start, State, States, Status, Take, Term,
-    Timing, Totals, Transaction, Unit, Verdict, Why, Window,
+    Outcome as QueueOutcome, Overflow, ParentFailed, Park, Participant, PartitionSurvey,
+    PartitionView, Permit, Position, QueueSettings, Rate, Receipt, ScheduleSpec, ScheduleView,
+    SeekTo, Select, SettingsPatch, SettleNamed, Settled, SettledPart, Span, Start, State, States,
+    Status, StreamSpec, Take, Term, Timing, Totals, Transaction, Unit, Verdict, Why, Window,
 };
 use crate::{
     auth::Names,
     error::Error,
-    types::{Payload, QueueName, RequestId, Timestamp},
+    types::{GroupName, Payload, QueueName, RequestId, StreamName, Timestamp},
 };
 
 /// Whether a queue that is not there may be made for what is asked.
@@ -77,6 +77,18 @@ pub enum Operation {
     },
     /// Changes of several queues, together or not at all.
     Transact { parts: Vec<TransactionPart> },
+    /// Keeps a note about messages of a queue, beside it; its partition is not looked at.
+    Note { about: QueueName, note: NewMessage },
+    /// Notes with all these labels, about one queue or all, by position; those after one.
+    Notes { about: Option<QueueName>, labels: Vec<(Arc<str>, Arc<str>)>, after: Option<Position> },
+    /// Defines windows over the messages of some queues; one that was defined otherwise begins anew.
+    DefineStream { stream: StreamName, spec: StreamSpec },
+    /// What a stream is.
+    FindStream { stream: StreamName },
+    /// A take, settle or extend of windows; `spec` is what the stream is.
+    Stream { stream: StreamName, spec: Arc<StreamSpec>, command: Command },
+    /// Moves a group to the first window of each key that begins at a time or later.
+    SeekStream { stream: StreamName, spec: Arc<StreamSpec>, group: GroupName, at: Timestamp },
     /// Tells this session what happens in a queue, or in all queues of the room, from now on.
     Watch { queue: Option<QueueName> },
     /// Tells it no more.
@@ -108,7 +120,7 @@ impl Operation {
     #[must_use]
     pub const fn parks(&self) -> bool {
         match self {
-            Self::Queue { command, .. } => command.parks(),
+            Self::Queue { command, .. } | Self::Stream { command, .. } => command.parks(),
             Self::TakeAny { take, .. } => !matches!(take.park, Park::No),
             _ => false,
         }
@@ -140,6 +152,11 @@ pub enum Outcome {
     Transacted {
         /// By part.
         parts: Vec<(QueueName, QueueOutcome)>,
+    },
+    /// What a stream is; none: there is none of this name.
+    Stream {
+        /// By its definition.
+        spec: Option<Arc<StreamSpec>>,
     },
     /// Who is in the room.
     Participants {

@@ -120,6 +120,24 @@ impl Seat {
                 name(&part.queue)?;
                 ensure_transaction(grants, &part.queue, &part.transaction)
             }),
+            Operation::Note { about, .. } => {
+                name(about)?;
+                grants.ensure_receive(about)
+            }
+            Operation::Notes { about: Some(about), .. } => {
+                name(about)?;
+                grants.ensure_receive(about).or_else(|_| grants.ensure_manage(about))
+            }
+            Operation::Notes { about: None, .. } => grants.ensure_receive_everywhere(),
+            Operation::DefineStream { spec, .. } => spec.sources.iter().try_for_each(|source| {
+                name(source)?;
+                grants.ensure_manage(source)
+            }),
+            // Says no more than what the asker must have said itself to use it.
+            Operation::FindStream { .. } => grants.ensure_queues(),
+            Operation::Stream { spec, .. } | Operation::SeekStream { spec, .. } => {
+                spec.sources.iter().try_for_each(|source| grants.ensure_receive(source))
+            }
             Operation::Watch { queue: Some(queue) } => {
                 name(queue)?;
                 grants.ensure_list()
@@ -168,7 +186,7 @@ fn ensure_command(grants: &Grants, queue: &QueueName, command: &Command) -> Resu
         Command::Browse { .. } | Command::Find { .. } | Command::Look { .. } => {
             grants.ensure_receive(queue).or_else(|_| grants.ensure_manage(queue))
         }
-        Command::Inspect | Command::Explain { .. } => grants.ensure_list(),
+        Command::Inspect | Command::Survey { .. } | Command::Explain { .. } => grants.ensure_list(),
         // What the session made it may change.
         Command::Credit { .. }
         | Command::Cancel { .. }

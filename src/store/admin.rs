@@ -2,7 +2,9 @@
 
 use std::{
     collections::BTreeMap,
-    fs, io,
+    fs::{self, DirBuilder},
+    io,
+    os::unix::fs::DirBuilderExt,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -61,7 +63,7 @@ struct Place {
 
 impl Place {
     fn of(directory: &Path) -> Result<Self, OpenError> {
-        if !directory.join("state.db").is_file() {
+        if !directory.join("state.db").is_file() || !directory.join("journal").is_dir() {
             return Err(io::Error::new(io::ErrorKind::NotFound, "there is no store here").into());
         }
         let journal: Arc<dyn Disk> = Arc::new(Directory::new(&directory.join("journal"))?);
@@ -92,10 +94,10 @@ pub fn check(directory: &Path, keys: &Keys) -> Result<Report, OpenError> {
 }
 
 fn examine(place: &Place, keys: &Keys) -> Result<Report, OpenError> {
-    let state = State::open(&place.state_path(), 0)?;
+    let state = State::open(&place.state_path())?;
     let found = place.recover(&state, keys)?;
     let is_clean = check_clean_mark(place.journal.as_ref(), &found)?;
-    let sources = Sources::of(&found.segments);
+    let sources = Sources::of(&place.journal, &found.segments);
     let mut report = Report {
         segments: found.segments.len() as u64,
         journal_bytes: found.segments.iter().map(|segment| segment.bytes).sum(),
@@ -156,7 +158,7 @@ fn ensure_whole(image: &Image, blocks: &[crate::journal::BlockImage]) -> Result<
 pub fn repair(directory: &Path, keys: &Keys) -> Result<Option<Loss>, OpenError> {
     let place = Place::of(directory)?;
     let _lock = place.lock()?;
-    let state = State::open(&place.state_path(), 0)?;
+    let state = State::open(&place.state_path())?;
     let (name, offset, number) = match place.recover(&state, keys) {
         Ok(found) => match check_clean_mark(place.journal.as_ref(), &found) {
             Ok(_) => return Ok(None),
@@ -212,7 +214,7 @@ const TRIES: u32 = 5;
 pub fn backup(directory: &Path, target: &Path, keys: &Keys) -> Result<Report, OpenError> {
     let place = Place::of(directory)?;
     for left in (0..TRIES).rev() {
-        fs::create_dir(target)?;
+        DirBuilder::new().mode(0o700).create(target)?;
         match copy(&place, target).and_then(|()| examine(&Place::of(target)?, keys)) {
             Ok(report) => return Ok(report),
             // The server has used a file again that was not copied yet.
@@ -225,9 +227,11 @@ pub fn backup(directory: &Path, target: &Path, keys: &Keys) -> Result<Report, Op
 
 /// State first: the journal must not be older than it.
 fn copy(place: &Place, target: &Path) -> Result<(), OpenError> {
-    State::open(&place.state_path(), 0)?.copy_to(&target.join("state.db"))?;
+    let state = target.join("state.db");
+    State::open(&place.state_path())?.copy_to(&state)?;
+    fs::File::open(&state)?.sync_all()?;
     let journal = target.join("journal");
-    fs::create_dir(&journal)?;
+    Directory::new(&journal)?;
     for (name, _) in place.journal.list()? {
         let is_used = matches!(Named::of(&name), Some(Named::Segment { .. })) || name == CLEAN;
         if is_used {
@@ -256,7 +260,7 @@ pub fn restore(backup: &Path, directory: &Path, keys: &Keys) -> Result<Report, O
             return Err(io::Error::new(io::ErrorKind::AlreadyExists, text).into());
         }
     }
-    fs::create_dir_all(directory)?;
+    Directory::new(directory)?;
     copy(&place, directory)?;
     examine(&Place::of(directory)?, keys)
 }

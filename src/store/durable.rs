@@ -15,6 +15,7 @@ use super::{
     files::{self, Files},
     recovery::{Places, QueueKey, Recovered, Sources, recover},
     reserve::Reserve,
+    segment::Named,
     state::State,
 };
 use crate::types::{QueueName, RoomName, Timestamp};
@@ -120,12 +121,18 @@ impl DurableStore {
     /// # Errors
     /// [`OpenError`]; what was acknowledged is as it was then.
     pub fn open(options: OpenOptions, told: &dyn Fn(u64, u64)) -> Result<Self, OpenError> {
-        let directory = &options.directory;
-        Directory::new(directory)?;
+        let directory = options.directory.clone();
+        let home = Directory::new(&directory)?;
         let lock = Lock::take(&directory.join("lock"))?.ok_or(OpenError::Locked)?;
         let disk = Arc::new(Directory::new(&directory.join("journal"))?);
         let state = directory.join("state.db");
-        Self::open_on(disk, &state, lock, options, told)
+        let store = Self::open_on(disk, &state, lock, options, told)?;
+        // The names of all these survive a power cut, too; nothing is acknowledged yet.
+        home.sync_names()?;
+        if let Some(parent) = directory.canonicalize()?.parent() {
+            Directory::new(parent)?.sync_names()?;
+        }
+        Ok(store)
     }
 
     /// On another disk than the real one; the state store stays on the real one.
@@ -138,7 +145,11 @@ impl DurableStore {
     ) -> Result<Self, OpenError> {
         let mut id = [0; 8];
         getrandom::fill(&mut id).map_err(|error| OpenError::State(error.to_string()))?;
-        let mut state = State::open(state_path, u64::from_le_bytes(id))?;
+        // Without the state store that they belong to, segments say nothing.
+        let mut state = match has_segments(disk.as_ref())? {
+            true => State::open(state_path)?,
+            false => State::open_or_make(state_path, u64::from_le_bytes(id))?,
+        };
         let (store, retired) = (state.store()?, state.retired()?);
         let found = recover(disk.as_ref(), store, retired, &options.keys, told)?;
         if check_clean_mark(disk.as_ref(), &found)? {
@@ -160,7 +171,7 @@ impl DurableStore {
                 .for_each(|queue| due.set((room.clone(), queue.clone()), Some(Timestamp(0))));
         }
         let forgotten = state.forget_deleted(retired, |room, queue| {
-            let (room, queue) = (room.parse::<RoomName>(), queue.parse::<QueueName>());
+            let (room, queue) = (room.parse::<RoomName>(), QueueName::stored(queue));
             room.is_ok_and(|room| queue.is_ok_and(|queue| is_in_journal(&(room, queue))))
         });
         match forgotten {
@@ -168,7 +179,7 @@ impl DurableStore {
             Ok(()) | Err(StoreError::Full) => {}
             Err(error) => return Err(error.into()),
         }
-        let sources = Sources::of(&found.segments);
+        let sources = Sources::of(&disk, &found.segments);
         let files = Arc::new(Files::new(
             Arc::clone(&disk),
             store,
@@ -188,7 +199,7 @@ impl DurableStore {
             journal_bytes: options.journal_bytes,
             sources,
             places: Mutex::new(found.places),
-            reader: Mutex::new(State::open(state_path, store)?),
+            reader: Mutex::new(State::open(state_path)?),
             work: Mutex::default(),
             wake: Condvar::new(),
             due: Mutex::new(due),
@@ -233,6 +244,11 @@ impl Drop for DurableStore {
             tracing::error!(%error, "the store was not closed in order");
         }
     }
+}
+
+fn has_segments(disk: &dyn Disk) -> Result<bool, OpenError> {
+    let is_segment = |name: &str| matches!(Named::of(name), Some(Named::Segment { .. }));
+    Ok(disk.list()?.iter().any(|(name, _)| is_segment(name)))
 }
 
 fn thread<T: Send + 'static>(

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use super::{
     OpenError, StoreError,
     cipher::Keys,
-    disk::{Disk, DiskFile},
+    disk::Disk,
     frame::{self, Frame, HEADER, Kin},
     segment::{self, Named},
 };
@@ -46,7 +46,6 @@ pub(super) struct Found {
     /// The last frame in it; one before the first if there is none.
     pub(super) last: u64,
     pub(super) bytes: u64,
-    pub(super) file: Arc<dyn DiskFile>,
     /// The last record in it of each queue.
     pub(super) queues: HashMap<QueueKey, RecordNumber>,
 }
@@ -137,8 +136,7 @@ impl Recovered {
         length: u64,
         keys: &Keys,
     ) -> Result<(), OpenError> {
-        let file: Arc<dyn DiskFile> = disk.open(&name)?.into();
-        let bytes = Bytes::from(file.read_at(0, length as usize)?);
+        let bytes = Bytes::from(disk.open(&name)?.read_at(0, length as usize)?);
         let scan =
             segment::scan(&bytes, kin, first, next).map_err(|damage| OpenError::Damaged {
                 name: name.clone(),
@@ -157,7 +155,7 @@ impl Recovered {
         }
         self.last = scan.frames.last().map_or(first - 1, |frame| frame.number);
         self.end = (name.clone(), scan.end as u64);
-        self.segments.push(Found { name, kin, last: self.last, bytes: length, file, queues });
+        self.segments.push(Found { name, kin, last: self.last, bytes: length, queues });
         Ok(())
     }
 
@@ -191,11 +189,18 @@ impl Recovered {
 }
 
 /// Where the entries are that were found.
-pub(super) struct Sources(Vec<(Kin, Arc<dyn DiskFile>)>);
+///
+/// Files are opened when they are read: one that is held open gives no room back when it is removed. A file that an
+/// entry is still to be read from keeps its name.
+pub(super) struct Sources {
+    disk: Arc<dyn Disk>,
+    segments: Vec<(Kin, String)>,
+}
 
 impl Sources {
-    pub(super) fn of(segments: &[Found]) -> Self {
-        Self(segments.iter().map(|one| (one.kin, Arc::clone(&one.file))).collect())
+    pub(super) fn of(disk: &Arc<dyn Disk>, segments: &[Found]) -> Self {
+        let segments = segments.iter().map(|one| (one.kin, one.name.clone())).collect();
+        Self { disk: Arc::clone(disk), segments }
     }
 
     /// The records of a queue after `applied`, in order and without a gap.
@@ -233,9 +238,10 @@ impl Sources {
     }
 
     fn body(&self, place: &Place, keys: &Keys) -> Result<Bytes, StoreError> {
-        let (kin, file) = self.0.get(place.segment).ok_or_else(|| damaged(place))?;
+        let (kin, name) = self.segments.get(place.segment).ok_or_else(|| damaged(place))?;
+        let file = self.disk.open(name);
         let bytes = file
-            .read_at(place.frame as u64, HEADER + place.body)
+            .and_then(|file| file.read_at(place.frame as u64, HEADER + place.body))
             .map_err(|error| StoreError::Failed(format!("journal: {error}")))?;
         let bytes = Bytes::from(bytes);
         let frame = frame::read(&bytes, 0, *kin).ok_or_else(|| damaged(place))?;

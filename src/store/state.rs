@@ -81,8 +81,35 @@ fn failed(error: rusqlite::Error) -> StoreError {
 }
 
 impl State {
-    /// Opens it, or makes it.
-    pub(super) fn open(path: &Path, fresh_id: u64) -> Result<Self, OpenError> {
+    /// Opens one that is there.
+    pub(super) fn open(path: &Path) -> Result<Self, OpenError> {
+        if !path.is_file() {
+            return Err(OpenError::State("it is missing".to_owned()));
+        }
+        let state = Self::connect(path)?;
+        match state.must("format")?.cast_signed() {
+            FORMAT => Ok(state),
+            other => Err(OpenError::Format(other)),
+        }
+    }
+
+    /// Opens it, or makes it with all that a new one needs: half of it could never be opened again.
+    pub(super) fn open_or_make(path: &Path, fresh_id: u64) -> Result<Self, OpenError> {
+        let mut state = Self::connect(path)?;
+        if state.number("format")?.is_none() {
+            let transaction = state.connection.transaction()?;
+            let store = fresh_id.cast_signed();
+            for (name, value) in [("format", FORMAT), ("store", store), ("retired", 0), ("sum", 0)]
+            {
+                transaction.execute("INSERT INTO meta VALUES (?, ?)", params![name, value])?;
+            }
+            transaction.commit()?;
+        }
+        drop(state);
+        Self::open(path)
+    }
+
+    fn connect(path: &Path) -> Result<Self, rusqlite::Error> {
         let connection = Connection::open(path)?;
         // Saying it once more would write, for which there may be no room.
         if connection.pragma_query_value(None, "auto_vacuum", |row| row.get::<_, i64>(0))? == 0 {
@@ -92,25 +119,7 @@ impl State {
         connection.pragma_update(None, "synchronous", "FULL")?;
         connection.pragma_update(None, "cell_size_check", true)?;
         connection.execute_batch(SCHEMA)?;
-        let state = Self { connection };
-        match state.number("format")? {
-            Some(FORMAT) => {}
-            Some(other) => return Err(OpenError::Format(other)),
-            None => {
-                for (name, value) in [
-                    ("format", FORMAT),
-                    ("store", fresh_id.cast_signed()),
-                    ("retired", 0),
-                    ("sum", 0),
-                ] {
-                    state.connection.execute(
-                        "INSERT OR IGNORE INTO meta VALUES (?, ?)",
-                        params![name, value],
-                    )?;
-                }
-            }
-        }
-        Ok(state)
+        Ok(Self { connection })
     }
 
     fn number(&self, name: &str) -> Result<Option<i64>, rusqlite::Error> {
@@ -150,7 +159,10 @@ impl State {
             sum = i64::wrapping_add(sum, Row::read(row, 2)?.fingerprint(&room, &queue));
             let wrong =
                 || OpenError::State(format!("the name of a queue is damaged: {room} {queue}"));
-            let key = (room.parse().map_err(|_| wrong())?, queue.parse().map_err(|_| wrong())?);
+            let key = (
+                room.parse().map_err(|_| wrong())?,
+                QueueName::stored(&queue).map_err(|_| wrong())?,
+            );
             let due: Option<i64> = row.get(4)?;
             queues.push((key, row.get(3)?, due.map(|at| Timestamp(at.cast_unsigned()))));
         }
@@ -204,7 +216,7 @@ impl State {
             rows.collect()
         };
         let names = read().map_err(failed)?;
-        let names = names.iter().map(|name| name.parse());
+        let names = names.iter().map(|name| QueueName::stored(name));
         names
             .collect::<Result<_, _>>()
             .map_err(|_| StoreError::Failed("state store: a damaged name".into()))

@@ -13,6 +13,7 @@ pub use id::{RequestId, SessionId};
 pub use limits::{LimitInfo, Limits, parse_quantity};
 pub use name::{
     GroupName, NameError, ParticipantName, PartitionKey, QueueName, RoomName, ScheduleName,
+    StreamName,
 };
 pub(crate) use nearest::nearest;
 pub use payload::{Payload, keep};

@@ -97,9 +97,48 @@ name!(
     ScheduleName
 );
 name!(
+    /// Name of a stream: windows over the messages of some queues.
+    StreamName
+);
+name!(
     /// Name of a participant, from the token. Several participants may share one.
     ParticipantName
 );
+
+/// What the name of an internal queue begins with: no client can say it.
+const INTERNAL: char = '\u{1}';
+
+impl QueueName {
+    /// Name of a queue that the server keeps for itself, in a room beside the others: in no list, in no
+    /// client's reach. `text` must be a legal name.
+    ///
+    /// # Errors
+    /// As for other names; an internal one is a byte longer.
+    pub fn internal(text: &str) -> Result<Self, NameError> {
+        let text = parse(text)?;
+        match text.len() < NAME_BYTES_MAX {
+            true => Ok(Self(format!("{INTERNAL}{text}").into())),
+            false => Err(NameError::TooLong),
+        }
+    }
+
+    /// Whether it is an internal queue's.
+    #[must_use]
+    pub fn is_internal(&self) -> bool {
+        self.0.starts_with(INTERNAL)
+    }
+
+    /// A name as it was written by the server itself, perhaps an internal one.
+    ///
+    /// # Errors
+    /// As for other names.
+    pub fn stored(text: &str) -> Result<Self, NameError> {
+        match text.strip_prefix(INTERNAL) {
+            Some(text) => Self::internal(text),
+            None => text.parse(),
+        }
+    }
+}
 
 impl Default for PartitionKey {
     /// Where a message goes whose sender names no partition. Queen MQ's clients know it by this name.
@@ -129,6 +168,21 @@ mod tests {
         ] {
             assert_eq!(bad.parse::<QueueName>(), Err(why), "{bad:?}");
         }
+    }
+
+    #[test]
+    fn internal_names_are_told_apart_and_cannot_be_said() {
+        let internal = QueueName::internal("notes").unwrap();
+        assert!(internal.is_internal());
+        assert!(!"notes".parse::<QueueName>().unwrap().is_internal());
+        assert_eq!(internal.as_str().parse::<QueueName>(), Err(NameError::Control));
+        assert_eq!(QueueName::stored(internal.as_str()), Ok(internal));
+        assert_eq!(QueueName::stored("notes"), "notes".parse());
+        assert_eq!(QueueName::stored("\u{2}notes"), Err(NameError::Control));
+        assert_eq!(QueueName::stored("\u{1}\u{1}notes"), Err(NameError::Control));
+        assert!(QueueName::internal(&"x".repeat(254)).is_ok());
+        assert_eq!(QueueName::internal(&"x".repeat(255)), Err(NameError::TooLong));
+        assert_eq!(QueueName::internal(""), Err(NameError::Empty));
     }
 
     #[test]

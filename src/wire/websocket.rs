@@ -380,7 +380,8 @@ impl Frames {
             kept.count_text();
         }
         if self.tail.capacity() == 0 {
-            self.tail.reserve(self.last_chunk.clamp(64, 64 * 1024));
+            let about = self.last_chunk + self.last_chunk / 8;
+            self.tail.reserve(about.clamp(64, 80 * 1024));
         }
         let before = self.tail.len();
         self.tail.put_u8(0x80 | opcode);

@@ -1,10 +1,10 @@
 //! JSON text, written piece by piece: what is large is shared, not copied.
 
-use std::fmt::Display;
-use std::io::Write;
+use std::cell::Cell;
 
-use base64::{Engine, display::Base64Display, prelude::BASE64_STANDARD};
+use base64::{Engine, prelude::BASE64_STANDARD};
 use bytes::{Bytes, BytesMut};
+use itoa::Integer;
 use serde::Serialize;
 
 use crate::wire::websocket::Frames;
@@ -12,8 +12,13 @@ use crate::wire::websocket::Frames;
 /// Pieces at least this long are shared.
 const SHARE_FROM: usize = 4096;
 
-/// A writer at rest keeps no more memory than this.
-const KEEP: usize = 1024;
+/// The spare buffer of a thread is no larger than this.
+const KEEP: usize = 256 * 1024;
+
+thread_local! {
+    /// Connections write one after the other: one buffer serves all of a thread.
+    static SPARE: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+}
 
 /// See the module. Members of an object are separated by the writer itself.
 #[derive(Debug, Default)]
@@ -69,22 +74,40 @@ impl Writer {
         let _ = serde_json::to_writer(&mut self.text, text);
     }
 
-    /// Something whose text needs no escapes, in quotes.
-    pub fn plain(&mut self, shown: impl Display) {
-        let _ = write!(self.text, "\"{shown}\"");
+    /// A text that needs no escapes.
+    pub fn plain(&mut self, text: impl AsRef<str>) {
+        self.text.push(b'"');
+        self.put(text.as_ref());
+        self.text.push(b'"');
     }
 
-    /// A number, `true` or `false`.
-    pub fn bare(&mut self, shown: impl Display) {
-        let _ = write!(self.text, "{shown}");
+    /// Numbers with dashes between them, in quotes: an id of ours.
+    pub fn dashed<const N: usize>(&mut self, parts: [u64; N]) {
+        let mut before = b'"';
+        for part in parts {
+            self.text.push(before);
+            self.number(part);
+            before = b'-';
+        }
+        self.text.push(b'"');
     }
 
-    /// Something that may not be there.
-    pub fn bare_or_null(&mut self, shown: Option<impl Display>) {
-        match shown {
-            Some(shown) => self.bare(shown),
+    /// A number.
+    pub fn number(&mut self, number: impl Integer) {
+        self.put(itoa::Buffer::new().format(number));
+    }
+
+    /// A number that may not be there.
+    pub fn number_or_null(&mut self, number: Option<impl Integer>) {
+        match number {
+            Some(number) => self.number(number),
             None => self.put("null"),
         }
+    }
+
+    /// `true` or `false`.
+    pub fn flag(&mut self, flag: bool) {
+        self.put(if flag { "true" } else { "false" });
     }
 
     /// A JSON value as its sender wrote it.
@@ -99,7 +122,7 @@ impl Writer {
     /// Bytes in base64, in quotes.
     pub fn base64(&mut self, bytes: &[u8]) {
         if bytes.len() < SHARE_FROM {
-            return self.plain(Base64Display::new(bytes, &BASE64_STANDARD));
+            return self.plain(BASE64_STANDARD.encode(bytes));
         }
         self.text.push(b'"');
         self.json(&BASE64_STANDARD.encode(bytes).into());
@@ -126,10 +149,20 @@ impl Writer {
         self.text.clear();
     }
 
-    /// Gives back memory that a connection at rest need not hold.
+    /// Takes the thread's buffer if it has none of its own.
+    pub fn wake(&mut self) {
+        if self.text.capacity() == 0 {
+            self.text = SPARE.take();
+        }
+    }
+
+    /// Gives the buffer back: a connection at rest holds none. Nothing may be left in it.
     pub fn rest(&mut self) {
-        self.text.shrink_to(KEEP);
         self.shared.shrink_to(0);
+        let text = std::mem::take(&mut self.text);
+        if (1..=KEEP).contains(&text.capacity()) {
+            SPARE.set(text);
+        }
     }
 
     /// All of it in one piece.

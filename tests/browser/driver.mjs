@@ -90,6 +90,10 @@ const docs = async (open) => {
   assert.deepEqual(said, []);
   assert.match(await trial("inspect", { room: ROOM, queue: "none" }), /^404 .*\n\{.*"code":"queue_not_found"/);
 
+  await tab.goto(`${ANTEROOM_URL}/v1/docs/queen`);
+  await tab.locator("main h3", { hasText: "What is different" }).waitFor();
+  assert.ok((await tab.locator("main td").count()) > 10);
+
   const outside = asked.filter((url) => !url.startsWith(`${ANTEROOM_URL}/v1/`));
   assert.deepEqual(outside, []);
 };

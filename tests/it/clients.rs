@@ -1,4 +1,4 @@
-//! The published MeshAgent clients, unmodified, against the real server: see `tests/clients/meshagent/`.
+//! The published MeshAgent and Queen MQ clients, unmodified, against the real server: see `tests/clients/`.
 //!
 //! The environments are made on first use, under `target/tmp/clients`.
 
@@ -20,8 +20,10 @@ use crate::support::{SECRET, Server, skip};
 /// Scenarios that run at once, per client.
 const AT_ONCE: usize = 3;
 
-fn drivers() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/clients/meshagent")
+/// The folder of the system that this client belongs to.
+fn drivers(client: &str) -> PathBuf {
+    let system = if client.starts_with("queen-") { "queen" } else { "meshagent" };
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/clients").join(system)
 }
 
 /// Makes the environment of a client, or says why this machine cannot.
@@ -31,7 +33,7 @@ pub fn environment(name: &str) -> Result<PathBuf, String> {
     let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join("clients").join(name);
     std::fs::create_dir_all(directory.parent().unwrap()).unwrap();
     let setup = Command::new("sh")
-        .arg(drivers().join("setup.sh"))
+        .arg(drivers(name).join("setup.sh"))
         .arg(name)
         .arg(&directory)
         .output()
@@ -130,7 +132,7 @@ fn scenarios_pass(client: &str, script: &str, others: &[(&'static str, &str)]) {
     if script.ends_with(".mjs") {
         variables.push(("ANTEROOM_JS_ENV", environments[0].display().to_string()));
     }
-    Driver { program, script: drivers().join(script), server, variables }.run_all();
+    Driver { program, script: drivers(client).join(script), server, variables }.run_all();
 }
 
 const JAVASCRIPT: (&str, &str) = ("ANTEROOM_JS_ENV", "javascript-0.39.9");

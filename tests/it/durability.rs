@@ -3,6 +3,7 @@
 mod checker;
 mod daemon;
 mod full;
+mod internal;
 mod kept;
 mod killed;
 mod lying;

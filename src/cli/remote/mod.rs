@@ -3,6 +3,7 @@
 //! Each has a long form in the shape of the MeshAgent tool (`anteroom room queue send --room demo --queue jobs
 //! --json BODY`) and a short one (`anteroom send demo/jobs BODY`); they are the same command.
 
+mod bench;
 mod connect;
 mod consume;
 mod dead;
@@ -110,6 +111,8 @@ pub(super) enum Shortcut {
     Top(top::Top),
     /// Try whether a server keeps what it promises, even if it is killed meanwhile
     Verify(Box<verify::Verify>),
+    /// Measure how fast a server is, as a client sees it
+    Bench(Box<bench::Bench>),
 }
 
 impl QueueCommand {
@@ -163,6 +166,7 @@ pub(super) fn run_shortcut(command: Shortcut) -> Result<(), Failure> {
             Shortcut::Explain(arguments) => arguments.run().await,
             Shortcut::Top(arguments) => arguments.run().await,
             Shortcut::Verify(arguments) => arguments.run().await,
+            Shortcut::Bench(arguments) => arguments.run().await,
         }
     };
     in_runtime(Box::pin(command), hears_signals)

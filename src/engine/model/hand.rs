@@ -8,8 +8,8 @@ use super::{
 };
 use crate::{
     engine::{
-        Counts, Explanation, Filter, GroupView, Inspection, Item, Name, PartitionView, SeekTo,
-        Select, Start, State, States, Totals, Why,
+        Counts, Explanation, Filter, GroupView, Inspection, Item, Name, PartitionSurvey,
+        PartitionView, SeekTo, Select, Start, State, States, Totals, Why,
     },
     error::ErrorCode,
     types::{Millis, Timestamp},
@@ -112,6 +112,7 @@ impl Model {
         };
         filter.states.contains(self.state(group, sequence))
             && filter.partition.as_ref().is_none_or(|key| self.key_of(kept.partition()) == *key)
+            && filter.sent_from.is_none_or(|time| message.sent_at >= time)
             && filter.sent_before.is_none_or(|time| message.sent_at < time)
             && filter.kind.as_ref().is_none_or(|wanted| kind == Some(wanted))
             && message.has_labels(&filter.labels)
@@ -309,6 +310,7 @@ impl Model {
                     sequence < of_group.from
                 }
                 SeekTo::Time(time) => kept.message.sent_at < time,
+                SeekTo::Offset(offset) => kept.message.position.offset < offset,
             };
             if !is_meant(kept.partition()) {
                 continue;
@@ -360,6 +362,58 @@ impl Model {
 
     fn receivers_of(&self, group: u32) -> u64 {
         self.receivers.iter().filter(|receiver| receiver.group == group).count() as u64
+    }
+
+    pub(super) fn survey(
+        &self,
+        group: Option<&GroupName>,
+        only: Option<&PartitionKey>,
+        after: Option<u32>,
+        limit: u32,
+    ) -> Answer {
+        let group = self.group(group)?;
+        let mut shown: Vec<_> = (self.partitions.iter())
+            .filter(|it| only.is_none_or(|key| it.key == *key))
+            .filter(|it| after.is_none_or(|after| it.number > after))
+            .collect();
+        shown.sort_by_key(|it| it.number);
+        let all = shown.len();
+        shown.truncate(limit as usize);
+        let next = shown.last().map(|it| it.number).filter(|_| shown.len() < all);
+        let partitions = shown.into_iter().map(|it| {
+            let mut kept: Vec<_> =
+                self.messages.iter().filter(|kept| kept.partition() == it.number).collect();
+            kept.sort_by_key(|kept| kept.message.position.offset);
+            let mut counts = Counts::default();
+            let mut oldest_open = None;
+            for one in &kept {
+                let state = self.state(group, one.sequence());
+                match state {
+                    State::Blocked => counts.blocked += 1,
+                    State::Delayed => counts.delayed += 1,
+                    State::Ready => counts.ready += 1,
+                    State::Leased => counts.leased += 1,
+                    State::Dead => counts.dead += 1,
+                    State::Done => counts.done += 1,
+                }
+                if !matches!(state, State::Dead | State::Done) {
+                    oldest_open.get_or_insert(one.message.sent_at);
+                }
+            }
+            PartitionSurvey {
+                key: it.key.clone(),
+                number: it.number,
+                start: kept.first().map_or(it.end, |one| one.message.position.offset),
+                end: it.end,
+                counts,
+                oldest_open,
+                newest: kept.last().map(|one| one.message.sent_at),
+                leased_until: (kept.iter().filter_map(|one| one.lease(group)))
+                    .find(|lease| lease.place.is_some())
+                    .and_then(|lease| lease.until),
+            }
+        });
+        Ok(Outcome::Surveyed { partitions: partitions.collect(), next })
     }
 
     /// Totals are not the model's business.

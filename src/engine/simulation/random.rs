@@ -241,7 +241,7 @@ impl Random {
 
     fn named_part(&mut self, known: &Known) -> SettleNamed {
         let lately = &known.leases[known.leases.len().saturating_sub(12)..];
-        let pool = if known.live.is_empty() || self.chance(25) { lately } else { &known.live };
+        let pool = if known.live.is_empty() || self.chance(40) { lately } else { &known.live };
         let lease = if pool.is_empty() { None } else { Some(self.pick(pool)) };
         let items = 1 + self.below(3);
         let items = (0..items).map(|_| {
@@ -271,7 +271,7 @@ impl Random {
             settles.dedup_by_key(|(lease, _)| *lease);
         }
         let sends = if self.chance(60) { self.messages(now, known, 2) } else { Vec::new() };
-        let named = if self.chance(25) { self.named(known) } else { Vec::new() };
+        let named = if self.chance(50) { self.named(known) } else { Vec::new() };
         if !named.is_empty() && self.chance(80) {
             settles.clear();
         }
@@ -289,6 +289,7 @@ impl Random {
         Filter {
             states: self.states(),
             partition: if self.chance(20) { self.partition() } else { None },
+            sent_from: self.maybe(20, |random| random.around(now)),
             sent_before: self.maybe(20, |random| random.around(now)),
             kind: self.maybe(10, |random| random.text(&["one", "other"])),
             labels: if self.chance(10) { self.labels() } else { Vec::new() },
@@ -300,14 +301,20 @@ impl Random {
         let reason = self.maybe(50, |random| random.text(&["by hand"]));
         let per_second = self.maybe(40, |random| 1 + random.below(500) as u32);
         let redrive = Action::Redrive { per_second };
-        let actions =
-            [Action::Cancel, Action::Promote, redrive, Action::Discard, Action::Bury { reason }];
+        let actions = [
+            Action::Cancel,
+            Action::Promote,
+            Action::Promote,
+            redrive,
+            Action::Discard,
+            Action::Bury { reason },
+        ];
         let action = self.pick(&actions);
         let select = if self.chance(50) {
             Select::Ids((0..=self.below(3)).map(|_| self.id(known)).collect())
         } else {
             let mut filter = self.filter(now);
-            if self.chance(50) {
+            if self.chance(75) {
                 filter.states = State::ALL.into_iter().filter(|it| action.fits(*it)).collect();
             }
             Select::Matching { filter, limit: 1 + self.below(4) as u32 }
@@ -465,12 +472,18 @@ impl Random {
                 Command::Await { id, until }
             }
             3 => Command::Inspect,
+            4 => Command::Survey {
+                group,
+                partition: self.partition(),
+                after: self.maybe(20, |random| random.below(3) as u32),
+                limit: self.below(4) as u32,
+            },
             _ => Command::Explain { group },
         }
     }
 
     fn group_command(&mut self, now: Timestamp) -> Command {
-        let time = self.around(now);
+        let (time, offset) = (self.around(now), self.below(20));
         match self.below(5) {
             4 => Command::SetStart { group: self.group_name(), start: self.start(now) },
             0 => Command::OpenGroup { group: self.group_name(), start: self.start(now) },
@@ -478,7 +491,13 @@ impl Random {
             _ => Command::Seek {
                 group: self.group(),
                 partition: self.partition(),
-                to: self.pick(&[SeekTo::Start, SeekTo::End, SeekTo::Time(time), SeekTo::Origin]),
+                to: self.pick(&[
+                    SeekTo::Start,
+                    SeekTo::End,
+                    SeekTo::Time(time),
+                    SeekTo::Origin,
+                    SeekTo::Offset(offset),
+                ]),
             },
         }
     }

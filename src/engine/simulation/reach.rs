@@ -61,6 +61,7 @@ const REQUIRED: &str = "
     PauseSchedule: Scheduled
     FireSchedule: Sent
     Inspect: Inspected
+    Survey: Surveyed
     code: QueueNotFound
     Explain: Explained
     why: Closed Paused Empty ConcurrencyFull RateLimited NoReceivers NothingMatches

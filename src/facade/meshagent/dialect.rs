@@ -135,6 +135,7 @@ impl MeshagentDialect {
                 | Outcome::Queue { .. }
                 | Outcome::Transacted { .. }
                 | Outcome::Participants { .. }
+                | Outcome::Stream { .. }
                 | Outcome::Time(_),
             ) => meshagent::empty(frames, id),
             Ok(Outcome::Json(json)) => {

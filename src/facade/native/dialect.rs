@@ -156,7 +156,7 @@ impl NativeDialect {
         }
         let out = &mut self.out;
         out.put("{\"id\":");
-        out.bare_or_null(Some(id.0).filter(|_| id != NO_ID));
+        out.number_or_null(Some(id.0).filter(|_| id != NO_ID));
         match result {
             Ok(_) if was_standing => out.put(",\"ok\":{}"),
             Ok(outcome) => {
@@ -184,7 +184,7 @@ impl NativeDialect {
         if !goes_on {
             self.end_push(frames);
             self.out.put("{\"receiver\":");
-            self.out.bare(receiver.0);
+            self.out.number(receiver.0);
             self.out.name("queue");
             self.out.text(queue.as_str());
             self.out.name("messages");
@@ -235,6 +235,7 @@ impl Dialect for NativeDialect {
     }
 
     fn write(&mut self, outgoing: Outgoing, frames: &mut Frames) {
+        self.out.wake();
         if let Outgoing::Push(receiver, queue, delivered) = outgoing {
             return self.push(receiver, queue, &delivered, frames);
         }
@@ -246,9 +247,9 @@ impl Dialect for NativeDialect {
             }
             Outgoing::Missed(RequestId(watch), count) => {
                 self.out.put("{\"watch\":");
-                self.out.bare(watch);
+                self.out.number(watch);
                 self.out.name("missed");
-                self.out.bare(count);
+                self.out.number(count);
                 self.out.put("}");
             }
             Outgoing::Notice(notice) => write_notice(&mut self.out, &notice),

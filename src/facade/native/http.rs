@@ -13,7 +13,9 @@ use crate::{
     facade::Written,
     service::{Command, Operation, Outcome},
     types::{Millis, Payload, QueueName, Timestamp},
-    wire::native::{Json, Request, SendRequest, Text, Writer, answer::Problem, read, read_query},
+    wire::native::{
+        Json, Request, SendRequest, Sending, Text, Writer, answer::Problem, read, read_query,
+    },
 };
 
 /// No request waits longer for an answer than this.
@@ -80,7 +82,7 @@ impl HttpRequest {
                 }
             }
         }
-        self.operation(queue, Request::Send(Box::new(send)))
+        self.operation(queue, Request::Send(Sending::Full(Box::new(send))))
     }
 
     /// A send of the body as it is; what else is said of the message stands in the query.

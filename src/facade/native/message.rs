@@ -141,15 +141,12 @@ fn object(buffer: &Bytes, json: Json<'_>) -> Result<Payload, Error> {
 
 /// What became of a message that was sent.
 pub(super) fn write_receipt(out: &mut Writer, receipt: &Receipt) {
-    out.put("{");
-    out.name("id");
+    out.put("{\"id\":");
     match &receipt.id {
         Some(id) => out.text(id),
-        None => out.plain(receipt.position),
+        None => out.dashed(receipt.position.parts()),
     }
-    out.name("duplicate");
-    out.bare(receipt.duplicate);
-    out.put("}");
+    out.put(if receipt.duplicate { ",\"duplicate\":true}" } else { ",\"duplicate\":false}" });
 }
 
 /// What became of a lease.
@@ -166,7 +163,7 @@ pub(super) fn write_settled(out: &mut Writer, settled: Settled) {
     out.plain(status);
     if let Some(Timestamp(at)) = at {
         out.name("at");
-        out.bare(at);
+        out.number(at);
     }
     out.put("}");
 }
@@ -189,21 +186,21 @@ fn write_id(out: &mut Writer, message: &Message) {
     out.name("id");
     match message.options.as_ref().and_then(|options| options.id.as_ref()) {
         Some(id) => out.text(id),
-        None => out.plain(message.position),
+        None => out.dashed(message.position.parts()),
     }
 }
 
 /// What a message is, wherever it stands.
 fn write_content(out: &mut Writer, message: &Message, partition: &PartitionKey) {
-    out.name("position");
-    out.plain(message.position);
-    out.name("partition");
+    out.put(",\"position\":");
+    out.dashed(message.position.parts());
+    out.put(",\"partition\":");
     out.text(partition.as_str());
-    out.name("sent_at");
-    out.bare(message.sent_at.0);
+    out.put(",\"sent_at\":");
+    out.number(message.sent_at.0);
     match message.body.content_type() {
         None => {
-            out.name("body");
+            out.put(",\"body\":");
             out.json(message.body.bytes());
         }
         Some(kind) => {
@@ -218,7 +215,7 @@ fn write_content(out: &mut Writer, message: &Message, partition: &PartitionKey) 
     }
     if let Some(Timestamp(at)) = message.expires_at {
         out.name("expires_at");
-        out.bare(at);
+        out.number(at);
     }
 }
 
@@ -237,7 +234,7 @@ fn write_options(out: &mut Writer, options: &Options) {
     }
     if options.priority != 0 {
         out.name("priority");
-        out.bare(options.priority);
+        out.number(options.priority);
     }
     if let Some(key) = &options.key {
         out.name("key");
@@ -245,7 +242,7 @@ fn write_options(out: &mut Writer, options: &Options) {
     }
     if let Some(Timestamp(at)) = options.deadline {
         out.name("deadline");
-        out.bare(at);
+        out.number(at);
     }
 }
 
@@ -265,15 +262,15 @@ pub(super) fn write_delivered(out: &mut Writer, delivered: &Delivered) {
     let Delivered { message, partition, lease, attempt, until } = delivered;
     out.put("{");
     write_id(out, message);
-    out.name("lease");
+    out.put(",\"lease\":");
     match lease {
-        Some(lease) => out.plain(lease),
+        Some(lease) => out.dashed(lease.parts()),
         None => out.put("null"),
     }
-    out.name("attempt");
-    out.bare(attempt);
-    out.name("until");
-    out.bare_or_null(until.map(|at| at.0));
+    out.put(",\"attempt\":");
+    out.number(*attempt);
+    out.put(",\"until\":");
+    out.number_or_null(until.map(|at| at.0));
     write_content(out, message, partition);
     out.put("}");
 }
@@ -286,11 +283,11 @@ pub(super) fn write_item(out: &mut Writer, item: &Item) {
     out.plain(item.state.name());
     for (name, number) in [("attempts", item.attempts), ("failures", item.failures)] {
         out.name(name);
-        out.bare(number);
+        out.number(number);
     }
     for (name, at) in [("until", item.until), ("ended_at", item.ended_at)] {
         out.name(name);
-        out.bare_or_null(at.map(|at| at.0));
+        out.number_or_null(at.map(|at| at.0));
     }
     out.name("reason");
     match &item.reason {
@@ -358,7 +355,7 @@ fn write_all_options(out: &mut Writer, options: &Options) {
     ] {
         if let Some(number) = number {
             out.name(name);
-            out.bare(number);
+            out.number(number);
         }
     }
     if let Some(backoff) = options.backoff {

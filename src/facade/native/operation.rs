@@ -16,7 +16,7 @@ use crate::{
         Transaction, TransactionPart, Unit, Verdict,
     },
     types::{Millis, NameError, Payload, QueueName, RequestId, Timestamp},
-    wire::native::{self as wire, Json, Labels, Request, Text, request},
+    wire::native::{self as wire, Json, Labels, Request, Sending, Text, request},
 };
 
 /// Longest text of a sender's own: an id, a key, a type, the name or the value of a label.
@@ -127,7 +127,11 @@ impl Reader<'_> {
                 asks(false, Command::Purge { group: maybe_name("group", group)?, states })
             }
             Request::Delete(_) => asks(false, Command::Delete),
-            Request::Send(mut send) => {
+            Request::Send(Sending::Body(body)) => {
+                let message = Payload::from_slice_of(self.buffer, body.get()).into();
+                asks(true, Command::Send { message })
+            }
+            Request::Send(Sending::Full(mut send)) => {
                 let (create, several) = (send.create.unwrap_or(true), send.messages.take());
                 let alone = send.into_message();
                 let Some(several) = several else {
@@ -536,6 +540,7 @@ fn filter(filter: request::Filter<'_>) -> Result<Filter, Error> {
     Ok(Filter {
         states: states.map_or(States::ALL, |states| states.into_iter().map(state).collect()),
         partition: maybe_name("partition", partition)?,
+        sent_from: None,
         sent_before: sent_before.map(Timestamp),
         kind: kind.map(|kind| text("type", &kind)).transpose()?,
         labels: maybe_labels("labels", labels)?,

@@ -20,7 +20,8 @@ use crate::{
 /// What stands in `ok`.
 pub(super) fn write_outcome(out: &mut Writer, outcome: &Outcome) {
     match outcome {
-        Outcome::Done => out.put("{}"),
+        // Nobody asks for streams in this protocol.
+        Outcome::Done | Outcome::Stream { .. } => out.put("{}"),
         Outcome::Json(json) => out.put(json),
         Outcome::Time(Timestamp(time)) => out.value(&answer::Time { time: *time }),
         Outcome::Queue { queue, outcome } => write_queue_outcome(out, queue, outcome),
@@ -30,7 +31,7 @@ pub(super) fn write_outcome(out: &mut Writer, outcome: &Outcome) {
                 out.put("{\"name\":");
                 out.text(queue.queue.as_str());
                 out.name("size");
-                out.bare(queue.size);
+                out.number(queue.size);
                 out.put("}");
             });
             out.put("}");
@@ -60,11 +61,12 @@ pub(super) fn write_outcome(out: &mut Writer, outcome: &Outcome) {
 
 fn write_queue_outcome(out: &mut Writer, queue: &QueueName, outcome: &QueueOutcome) {
     match outcome {
-        // Nobody settles or looks by name, or wants to be told, in this protocol.
+        // Nobody settles or looks by name, surveys partitions, or wants to be told, in this protocol.
         QueueOutcome::Done
         | QueueOutcome::Prepared
         | QueueOutcome::SettledNamed(_)
         | QueueOutcome::Looked(_)
+        | QueueOutcome::Surveyed { .. }
         | QueueOutcome::Takeable => {
             out.put("{}");
         }
@@ -92,7 +94,7 @@ fn write_queue_outcome(out: &mut Writer, queue: &QueueName, outcome: &QueueOutco
         }
         QueueOutcome::Extended(until) => {
             out.put("{\"until\":");
-            write_list(out, until, |out, until| out.bare_or_null(until.map(|at| at.0)));
+            write_list(out, until, |out, until| out.number_or_null(until.map(|at| at.0)));
             out.put("}");
         }
         QueueOutcome::Transacted { settled, sent, .. } => {
@@ -105,9 +107,9 @@ fn write_queue_outcome(out: &mut Writer, queue: &QueueName, outcome: &QueueOutco
         QueueOutcome::Purged { count } => out.value(&answer::Count { count: *count }),
         QueueOutcome::Changed { count, positions } => {
             out.put("{\"count\":");
-            out.bare(count);
+            out.number(*count);
             out.name("ids");
-            write_list(out, positions, |out, position| out.plain(position));
+            write_list(out, positions, |out, position| out.dashed(position.parts()));
             out.put("}");
         }
         QueueOutcome::Browsed { items, next } => {
@@ -115,7 +117,7 @@ fn write_queue_outcome(out: &mut Writer, queue: &QueueName, outcome: &QueueOutco
             write_list(out, items, write_item);
             out.name("next");
             match next {
-                Some(next) => out.plain(next),
+                Some(next) => out.dashed(next.parts()),
                 None => out.put("null"),
             }
             out.put("}");
@@ -153,12 +155,12 @@ fn write_inspection(out: &mut Writer, queue: &QueueName, inspection: &Inspection
         Status::Closed | Status::Absent => "closed",
     });
     out.name("paused");
-    out.bare(paused);
+    out.flag(*paused);
     out.name("settings");
     out.value(&settings::show(&inspection.settings));
     for (name, number) in [("messages", messages), ("bytes", bytes)] {
         out.name(name);
-        out.bare(number);
+        out.number(*number);
     }
     out.name("groups");
     write_list(out, &inspection.groups, |out, group| {
@@ -205,11 +207,11 @@ fn write_schedule(out: &mut Writer, schedule: &ScheduleView) {
     match &spec.timing {
         Timing::Every(every) => {
             out.name("every_ms");
-            out.bare(every.0);
+            out.number(every.0);
         }
         Timing::At(at) => {
             out.name("at");
-            out.bare(at.0);
+            out.number(at.0);
         }
         Timing::Cron { expression, zone } => {
             out.name("cron");
@@ -224,9 +226,9 @@ fn write_schedule(out: &mut Writer, schedule: &ScheduleView) {
         CatchUp::Once => "once",
     });
     out.name("paused");
-    out.bare(spec.paused);
+    out.flag(spec.paused);
     out.name("next_at");
-    out.bare_or_null(schedule.next.map(|at| at.0));
+    out.number_or_null(schedule.next.map(|at| at.0));
     out.name("message");
     write_new(out, &spec.message);
     out.put("}");
@@ -270,18 +272,18 @@ pub(super) fn write_refusal(out: &mut Writer, error: &Error) {
 pub(super) fn write_event(out: &mut Writer, watch: RequestId, queue: &QueueName, event: &Event) {
     let Event { at, what, message, group, count } = event;
     out.put("{\"watch\":");
-    out.bare(watch.0);
+    out.number(watch.0);
     out.name("queue");
     out.text(queue.as_str());
     out.name("event");
     out.plain(word(*what));
     out.name("at");
-    out.bare(at.0);
+    out.number(at.0);
     out.name("message");
     match message {
         Some(message) => match message.options.as_ref().and_then(|options| options.id.as_ref()) {
             Some(id) => out.text(id),
-            None => out.plain(message.position),
+            None => out.dashed(message.position.parts()),
         },
         None => out.put("null"),
     }
@@ -291,7 +293,7 @@ pub(super) fn write_event(out: &mut Writer, watch: RequestId, queue: &QueueName,
         None => out.put("null"),
     }
     out.name("count");
-    out.bare(count);
+    out.number(*count);
     out.put("}");
 }
 

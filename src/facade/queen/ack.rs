@@ -238,22 +238,22 @@ impl Item {
         let error = refused(self.word, settled);
         let is_dead = settled == NamedSettled::Settled(Settled::Dead);
         out.put("{\"index\":");
-        out.bare(index);
+        out.number(index);
         out.name("transactionId");
         out.text(&self.transaction_id);
         out.name("success");
-        out.bare(error.is_none());
+        out.flag(error.is_none());
         out.name("error");
         match error {
             Some(error) => out.text(error),
             None => out.put("null"),
         }
         out.name("leaseReleased");
-        out.bare(released && error.is_none());
+        out.flag(released && error.is_none());
         out.name("dlq");
-        out.bare(is_dead);
+        out.flag(is_dead);
         out.name("noop");
-        out.bare(settled == NamedSettled::Before && error.is_none());
+        out.flag(settled == NamedSettled::Before && error.is_none());
         let partition = self.partition.as_ref();
         for (member, text) in [
             ("queueName", partition.map(|it| it.queue.as_str())),

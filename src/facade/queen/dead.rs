@@ -120,7 +120,7 @@ impl List {
         out.name("pagination");
         out.value(&json!({"limit": self.limit, "offset": self.offset}));
         out.name("total");
-        out.bare(page.len());
+        out.number(page.len());
         out.put("}");
         Ok(json(200, out))
     }
@@ -199,7 +199,7 @@ fn write_dead(
         None => out.put("null"),
     }
     out.name("retryCount");
-    out.bare(item.failures.saturating_sub(1));
+    out.number(item.failures.saturating_sub(1));
     out.name("failedAt");
     out.plain(time::write(at));
     out.put("}");

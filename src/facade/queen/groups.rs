@@ -1,6 +1,6 @@
 //! Consumer groups: who there is, how far they are, moving and forgetting them.
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::{
     Call,
@@ -76,7 +76,7 @@ impl Queues {
     }
 
     /// Groups that somebody has made, and the work group where it has done something.
-    fn groups(&self) -> impl Iterator<Item = (&QueueName, &Inspection, &GroupView)> {
+    pub(super) fn groups(&self) -> impl Iterator<Item = (&QueueName, &Inspection, &GroupView)> {
         let is_used = |view: &GroupView| {
             let counts = view.counts;
             view.name.is_some() || counts.done + counts.leased + counts.dead > 0
@@ -129,57 +129,6 @@ pub fn all(call: &Call, queues: &Queues) -> Written {
         })
     });
     value(200, &shown.collect())
-}
-
-/// Groups that are behind by more than so many seconds.
-#[must_use]
-pub fn lagging(call: &Call, queues: &Queues) -> Written {
-    let least = call.query.number("minLagSeconds").and_then(|it| u64::try_from(it).ok());
-    let least = least.unwrap_or(3600);
-    let late = queues.groups().filter(|(_, _, view)| lag(view) > 0);
-    let late = late.filter(|(_, _, view)| behind(view, call.now) >= least);
-    let shown = late.map(|(queue, _, view)| {
-        json!({
-            "consumer_group": super::show_group(view.name.as_ref()),
-            "queue_name": queue.as_str(),
-            "partition_name": null,
-            "offset_lag": lag(view),
-            "time_lag_seconds": behind(view, call.now),
-            "oldest_unconsumed_at": view.oldest_ready.map(time::write),
-        })
-    });
-    value(200, &shown.collect())
-}
-
-/// One group, queue by queue.
-///
-/// # Errors
-/// `InvalidName`.
-pub fn one(call: &Call, wanted: &str, queues: &Queues) -> Result<Written, Error> {
-    let wanted = group(Some(wanted))?;
-    let mut shown = Map::new();
-    for (queue, inspection, view) in queues.groups().filter(|(_, _, view)| view.name == wanted) {
-        let partitions = inspection.partitions.iter().map(|part| {
-            json!({
-                "partition": part.key.as_str(),
-                "workerId": null,
-                "leaseActive": false,
-                "totalConsumed": 0,
-                "lastConsumedAt": null,
-                "leaseExpiresAt": null,
-                "offsetLag": 0,
-                "timeLagSeconds": 0,
-            })
-        });
-        let of_queue = json!({
-            "partitions": partitions.collect::<Value>(),
-            "totalLag": lag(view),
-            "maxTimeLag": behind(view, call.now),
-            "state": state(view, call.now),
-        });
-        shown.insert(queue.as_str().to_owned(), of_queue);
-    }
-    Ok(value(200, &Value::Object(shown)))
 }
 
 /// Forgetting a group.

@@ -168,14 +168,14 @@ fn write_message(
         None => out.put("null"),
     }
     out.name("retryCount");
-    out.bare(dead.map_or(0, |item| item.failures.saturating_sub(1)));
+    out.number(dead.map_or(0, |item| item.failures.saturating_sub(1)));
     out.name("leaseExpiresAt");
     match seen.iter().find_map(|(_, item)| lease_end(item)) {
         Some(end) => out.plain(end),
         None => out.put("null"),
     }
     out.name("isEncrypted");
-    out.bare(false);
+    out.flag(false);
     let groups = seen.iter().filter(|(group, _)| group.is_some()).count();
     out.name("mode");
     out.value(&mode(groups));
@@ -360,7 +360,7 @@ impl List {
         out.name("mode");
         out.value(&mode(groups));
         out.name("total");
-        out.bare(all.len());
+        out.number(all.len());
         out.put("}");
         Ok(json(200, out))
     }

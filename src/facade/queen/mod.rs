@@ -20,8 +20,12 @@ pub mod message;
 mod options;
 pub mod pop;
 pub mod push;
+pub mod reads;
 pub mod resources;
+pub mod streams;
+pub mod survey;
 pub mod system;
+pub mod traces;
 pub mod transaction;
 
 use bytes::Bytes;
@@ -62,7 +66,7 @@ fn name<N: std::str::FromStr<Err = NameError>>(field: &str, text: &str) -> Resul
 ///
 /// # Errors
 /// `InvalidName`.
-fn group(text: Option<&str>) -> Result<Option<GroupName>, Error> {
+pub fn group(text: Option<&str>) -> Result<Option<GroupName>, Error> {
     match text.filter(|text| !text.is_empty() && *text != QUEUE_MODE) {
         Some(text) => name("consumerGroup", text).map(Some),
         None => Ok(None),

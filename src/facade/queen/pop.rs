@@ -163,7 +163,7 @@ impl Pop {
         out.name("consumerGroup");
         out.text(group);
         out.name("partitionsClaimed");
-        out.bare(partitions.len());
+        out.number(partitions.len());
         out.name("messages");
         out.put("[");
         for one in delivered {
@@ -259,6 +259,6 @@ fn write_delivered(out: &mut Writer, queue: &QueueName, one: &Delivered, group: 
     out.name("consumerGroup");
     out.text(group);
     out.name("deliveryAttempt");
-    out.bare(one.attempt);
+    out.number(one.attempt);
     out.put("}");
 }

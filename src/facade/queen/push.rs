@@ -106,7 +106,7 @@ impl Push {
             out.element();
             let receipt = item.place.clone().and_then(|(part, at)| receipt(results.get(part), at));
             out.put("{\"index\":");
-            out.bare(index);
+            out.number(index);
             write_item(&mut out, item, receipt, self.is_buffered);
             out.put("}");
         }

@@ -5,19 +5,19 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Value, json};
 
 use super::{
-    Call, QUEUE_MODE,
+    Call,
     configure::inspected,
-    group,
     groups::Queues,
     name,
     options::{NAMESPACE, Options, TASK},
-    pop::partition_id,
-    show_group, value,
+    show_group, survey, value,
 };
 use crate::{
     error::{Error, ErrorCode},
     facade::Written,
-    service::{Command, Counts, Create, GroupView, Inspection, Operation, Outcome},
+    service::{
+        Command, Counts, Create, GroupView, Inspection, Operation, Outcome, PartitionSurvey,
+    },
     types::{GroupName, QueueName},
     wire::queen::time,
 };
@@ -82,65 +82,58 @@ pub fn queues(call: &Call, all: &Queues) -> Written {
     value(200, &json!({"queues": page, "total": shown.len()}))
 }
 
-/// One queue.
-///
-/// # Errors
-/// What the room says.
-pub fn one(name: &str, found: Result<Outcome, Error>) -> Result<Written, Error> {
-    let found = match found {
-        Ok(found) => inspected(found)?,
-        Err(error) if error.code == ErrorCode::QueueNotFound => {
-            let text = format!("Queue '{name}' not found");
-            return Err(Error::new(ErrorCode::QueueNotFound, text));
-        }
-        Err(error) => return Err(error),
-    };
-    let queue_name: QueueName = super::name("queue", name)?;
-    let mut shown = queue(&queue_name, &found);
-    let partitions = found.partitions.iter().map(|part| {
-        json!({
-            "id": partition_id(&queue_name, &part.key), "name": part.key.as_str(),
-            "createdAt": null,
-            "messages": {"total": part.messages, "pending": part.messages, "processing": 0},
-        })
-    });
-    if let Some(shown) = shown.as_object_mut() {
-        shown.insert("options".to_owned(), Value::Object(Options::of(&found.settings).show()));
-        shown.insert("config".to_owned(), Value::Object(Options::of(&found.settings).show()));
-        shown.insert("partitions".to_owned(), partitions.collect());
-        shown.insert("totals".to_owned(), messages(&found));
-    }
-    Ok(value(200, &shown))
+/// A queue that was looked at.
+#[derive(Debug)]
+pub struct Shown {
+    queue: QueueName,
+    found: Box<Inspection>,
 }
 
-/// How much waits for a group.
-///
-/// # Errors
-/// `InvalidName`; and what the room says.
-pub fn depth(call: &Call, name: &str, found: Result<Outcome, Error>) -> Result<Written, Error> {
-    let found = inspected(found?)?;
-    let said = call.query.text("group").or_else(|| call.query.text("consumerGroup"));
-    let wanted: Option<GroupName> = group(said)?;
-    let view = found.groups.iter().find(|view| view.name == wanted);
-    // A group that is not there yet would get everything.
-    let (pending, processing, ready) = view.map_or((found.messages, 0, found.messages), |view| {
-        (open(view) + view.counts.leased, view.counts.leased, view.counts.ready)
-    });
-    let queue: QueueName = super::name("queue", name)?;
-    let partitions = found.partitions.iter().map(|part| {
-        json!({
-            "partition": part.key.as_str(), "partitionId": partition_id(&queue, &part.key),
-            "messages": part.messages,
-        })
-    });
-    let some = |count: u64| if count > 0 { found.partitions.len() } else { 0 };
-    let answer = json!({
-        "queue": name, "group": said.unwrap_or(QUEUE_MODE), "pending": pending,
-        "processing": processing, "ready": ready, "partitionsPending": some(pending),
-        "partitionsReady": some(ready), "conflation": false, "effectivePending": pending,
-        "effectiveReady": ready, "partitions": partitions.collect::<Value>(),
-    });
-    Ok(value(200, &answer))
+impl Shown {
+    /// What became of the look.
+    ///
+    /// # Errors
+    /// What the room says.
+    pub fn of(name: &str, found: Result<Outcome, Error>) -> Result<Self, Error> {
+        let found = match found {
+            Ok(found) => inspected(found)?,
+            Err(error) if error.code == ErrorCode::QueueNotFound => {
+                let text = format!("Queue '{name}' not found");
+                return Err(Error::new(ErrorCode::QueueNotFound, text));
+            }
+            Err(error) => return Err(error),
+        };
+        Ok(Self { queue: super::name("queue", name)?, found })
+    }
+
+    /// Its name.
+    #[must_use]
+    pub const fn queue(&self) -> &QueueName {
+        &self.queue
+    }
+
+    /// The group that is furthest behind.
+    #[must_use]
+    pub fn slowest(&self) -> Option<GroupName> {
+        let slowest = counted(&self.found).max_by_key(|view| open(view) + view.counts.leased);
+        slowest.and_then(|view| view.name.clone())
+    }
+}
+
+/// One queue.
+#[must_use]
+pub fn one(seen: &Shown, parts: &[PartitionSurvey]) -> Written {
+    let Shown { queue: name, found } = seen;
+    let mut shown = queue(name, found);
+    if let Some(shown) = shown.as_object_mut() {
+        let options = Value::Object(Options::of(&found.settings).show());
+        shown.insert("options".to_owned(), options.clone());
+        shown.insert("config".to_owned(), options);
+        let parts = parts.iter().map(|part| survey::partition(name, part));
+        shown.insert("partitions".to_owned(), parts.collect());
+        shown.insert("totals".to_owned(), messages(found));
+    }
+    value(200, &shown)
 }
 
 /// Everything in numbers.
@@ -215,24 +208,24 @@ pub fn status(call: &Call, all: &Queues) -> Written {
 }
 
 /// One queue for a dashboard.
-///
-/// # Errors
-/// What the room says.
-pub fn status_of(name: &str, found: Result<Outcome, Error>) -> Result<Written, Error> {
-    let found = inspected(found?)?;
-    let queue_name: QueueName = super::name("queue", name)?;
+#[must_use]
+pub fn status_of(seen: &Shown, parts: &[PartitionSurvey]) -> Written {
+    let Shown { queue: name, found } = seen;
     let groups = found.groups.iter().map(|view| {
         json!({"name": show_group(view.name.as_ref()), "pending": open(view), "processing": view.counts.leased,
             "deadLetter": view.counts.dead})
     });
-    let partitions = found.partitions.iter().map(|part| {
-        json!({"id": partition_id(&queue_name, &part.key), "name": part.key.as_str(), "messages": {"total": part.messages}})
-    });
-    Ok(value(
+    let parts = parts.iter().map(|part| survey::partition(name, part));
+    let mut totals = messages(found);
+    if let Some(totals) = totals.as_object_mut() {
+        totals.insert("messages".to_owned(), messages(found));
+        totals.insert("partitions".to_owned(), found.partitions.len().into());
+    }
+    value(
         200,
         &json!({
-            "queue": queue(&queue_name, &found), "totals": {"messages": messages(&found), "partitions": found.partitions.len()},
-            "consumerGroups": groups.collect::<Value>(), "partitions": partitions.collect::<Value>(),
+            "queue": queue(name, found), "totals": totals,
+            "consumerGroups": groups.collect::<Value>(), "partitions": parts.collect::<Value>(),
         }),
-    ))
+    )
 }

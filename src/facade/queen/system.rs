@@ -41,6 +41,17 @@ pub fn metrics(connections: usize, uptime: u64) -> Written {
     )
 }
 
+/// The same for Prometheus.
+#[must_use]
+pub fn prometheus(connections: usize, uptime: u64) -> Written {
+    let text = format!(
+        "# TYPE queen_up gauge\nqueen_up 1\n# TYPE queen_connections gauge\nqueen_connections {connections}\n\
+         # TYPE queen_uptime_seconds counter\nqueen_uptime_seconds {uptime}\n"
+    );
+    let content_type = "text/plain; version=0.0.4; charset=utf-8";
+    Written { status: 200, content_type, body: text.into() }
+}
+
 /// Nothing to do: every number is counted when it is asked for.
 #[must_use]
 pub fn refreshed() -> Written {

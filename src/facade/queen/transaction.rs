@@ -208,13 +208,13 @@ impl Bundle {
         out.put("{\"transactionId\":");
         out.plain(id);
         out.name("success");
-        out.bare(true);
+        out.flag(true);
         out.name("results");
         out.put("[");
         for (index, place) in self.results.iter().enumerate() {
             out.element();
             out.put("{\"index\":");
-            out.bare(index);
+            out.number(index);
             match place {
                 Place::Push { part, at, queue, key } => {
                     let receipt = transacted(&parts, *part).and_then(|(_, sent)| sent.get(*at));
@@ -248,7 +248,7 @@ fn write_push(out: &mut Writer, queue: &QueueName, key: Option<&str>, receipt: O
     out.name("type");
     out.plain("push");
     out.name("success");
-    out.bare(receipt.is_some());
+    out.flag(receipt.is_some());
     out.name("transactionId");
     out.text(key.filter(|key| !key.is_empty()).unwrap_or(&id));
     out.name("messageId");
@@ -257,7 +257,7 @@ fn write_push(out: &mut Writer, queue: &QueueName, key: Option<&str>, receipt: O
     out.text(queue.as_str());
     if receipt.is_some_and(|receipt| receipt.duplicate) {
         out.name("duplicate");
-        out.bare(true);
+        out.flag(true);
     }
 }
 
@@ -267,7 +267,7 @@ fn write_ack(out: &mut Writer, transaction_id: &str, word: Word, settled: Option
     out.name("type");
     out.plain("ack");
     out.name("success");
-    out.bare(error.is_none());
+    out.flag(error.is_none());
     out.name("transactionId");
     out.text(transaction_id);
     out.name("error");
@@ -276,7 +276,7 @@ fn write_ack(out: &mut Writer, transaction_id: &str, word: Word, settled: Option
         None => out.put("null"),
     }
     out.name("dlq");
-    out.bare(settled == NamedSettled::Settled(Settled::Dead));
+    out.flag(settled == NamedSettled::Settled(Settled::Dead));
 }
 
 /// Nothing has happened. Whose fault it is says the status.

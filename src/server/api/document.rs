@@ -11,6 +11,7 @@ use crate::{error::ErrorCode, wire::native};
 const RULES: &str = include_str!("../../../static/rules.md");
 const WEBSOCKET: &str = include_str!("../../../static/websocket.md");
 const PAGE: &str = include_str!("../../../static/docs.html");
+const QUEEN: &str = include_str!("../../../static/queen.md");
 const SCRIPT: &str = include_str!("../../../static/docs.js");
 const STYLE: &str = include_str!("../../../static/docs.css");
 const ICON: &str = include_str!("../../../static/docs.svg");
@@ -84,6 +85,11 @@ pub(super) async fn document() -> HttpResponse {
     responses((status = 200, description = "A page", content_type = "text/html")))]
 pub(super) async fn docs() -> HttpResponse {
     file("text/html; charset=utf-8", PAGE)
+}
+
+/// The text of a page of its own: coming from Queen MQ.
+pub(super) async fn queen() -> HttpResponse {
+    file("text/markdown; charset=utf-8", QUEEN)
 }
 
 pub(super) async fn script() -> HttpResponse {

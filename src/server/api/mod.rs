@@ -67,6 +67,8 @@ pub(super) fn configure(config: &mut ServiceConfig) {
 routes! { config:
     "/openapi.json" => GET document::document;
     "/docs" => GET document::docs;
+    "/docs/queen" => GET document::docs;
+    "/docs/queen.md" => GET document::queen;
     "/docs.js" => GET document::script;
     "/docs.css" => GET document::style;
     "/docs.svg" => GET document::icon;
@@ -111,7 +113,8 @@ mod tests {
     use super::*;
 
     /// What only the page itself asks for.
-    const OF_THE_PAGE: [&str; 3] = ["/docs.js", "/docs.css", "/docs.svg"];
+    const OF_THE_PAGE: [&str; 5] =
+        ["/docs/queen", "/docs/queen.md", "/docs.js", "/docs.css", "/docs.svg"];
 
     #[test]
     fn the_document_lists_what_is_served_and_nothing_else() {

@@ -52,6 +52,8 @@ pub(super) struct Parts {
     pub(super) partition: Option<String>,
     pub(super) lease: String,
     pub(super) group: String,
+    /// Of a trace.
+    pub(super) name: String,
     /// Of a dead letter.
     pub(super) dead: String,
     pub(super) partition_id: String,

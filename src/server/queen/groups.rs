@@ -9,18 +9,6 @@ pub(super) async fn all(at: At, body: Payload) -> HttpResponse {
     at.serve(body, async |_, call, visit| Ok(groups::all(call, &At::queues(visit).await?))).await
 }
 
-pub(super) async fn lagging(at: At, body: Payload) -> HttpResponse {
-    at.serve(body, async |_, call, visit| Ok(groups::lagging(call, &At::queues(visit).await?)))
-        .await
-}
-
-pub(super) async fn one(at: At, body: Payload) -> HttpResponse {
-    at.serve(body, async |at, call, visit| {
-        groups::one(call, &at.parts.group, &At::queues(visit).await?)
-    })
-    .await
-}
-
 pub(super) async fn forget(at: At, body: Payload) -> HttpResponse {
     at.serve(body, async |at, call, visit| {
         let queue = at.parts.queue.as_str();

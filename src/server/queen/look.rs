@@ -99,25 +99,6 @@ of_room! {
     status: resources::status;
 }
 
-macro_rules! of_queue {
-    ($($handler:ident: $write:expr;)*) => {
-        $(pub(super) async fn $handler(at: At, body: Payload) -> HttpResponse {
-            at.serve(body, async |at, call, visit| {
-                let queue = at.parts.queue.as_str();
-                let found = visit.ask(resources::inspect(queue)?, NO_WAIT).await;
-                $write(call, queue, found)
-            })
-            .await
-        })*
-    };
-}
-
-of_queue! {
-    queue: |_, queue, found| resources::one(queue, found);
-    depth: resources::depth;
-    status_of: |_, queue, found| resources::status_of(queue, found);
-}
-
 pub(super) async fn no_series(at: At, body: Payload) -> HttpResponse {
     at.serve(body, async |_, _, _| Ok(system::no_series())).await
 }
@@ -155,6 +136,11 @@ pub(super) async fn set_pop_maintenance(at: At, body: Payload) -> HttpResponse {
     maintained(at, body, Mode::Pops, true).await
 }
 
+/// What their servers have and this one does not.
+pub(super) async fn not_offered(at: At, body: Payload) -> HttpResponse {
+    at.serve(body, async |_, _, _| Ok(system::not_offered("this part of Queen"))).await
+}
+
 pub(super) async fn health(context: Data<Context>) -> HttpResponse {
     let has_failed = matches!(context.service.health(), Health::Failed(_));
     answer(system::health(!has_failed && !context.connections.is_closing()))
@@ -162,6 +148,10 @@ pub(super) async fn health(context: Data<Context>) -> HttpResponse {
 
 pub(super) async fn live() -> HttpResponse {
     answer(system::live())
+}
+
+pub(super) async fn prometheus(context: Data<Context>) -> HttpResponse {
+    answer(system::prometheus(context.connections.taken(), context.clock.elapsed().0 / 1000))
 }
 
 pub(super) async fn metrics(context: Data<Context>) -> HttpResponse {

@@ -8,6 +8,9 @@ mod look;
 mod messages;
 mod modes;
 mod queues;
+mod streams;
+mod survey;
+mod traces;
 
 use actix_web::{
     HttpResponse,
@@ -42,7 +45,9 @@ fn public(config: &mut ServiceConfig) {
     config
         .route("/health", web::get().to(look::health))
         .route("/status", web::get().to(look::live))
-        .route("/metrics", web::get().to(look::metrics));
+        .route("/metrics", web::get().to(look::metrics))
+        .route("/metrics/prometheus", web::get().to(look::prometheus))
+        .route("/streams/v1/{rest:.*}", web::to(look::not_offered));
 }
 
 fn paths(config: &mut ServiceConfig) {
@@ -57,6 +62,8 @@ fn paths(config: &mut ServiceConfig) {
         .route("/transaction", web::post().to(messages::transaction))
         .route("/lease/{lease}/extend", web::post().to(messages::extend))
         .configure(of_groups)
+        .configure(of_streams)
+        .configure(not_offered)
         .configure(of_messages)
         .configure(of_room);
 }
@@ -64,8 +71,8 @@ fn paths(config: &mut ServiceConfig) {
 fn of_groups(config: &mut ServiceConfig) {
     config
         .route("/consumer-groups", web::get().to(groups::all))
-        .route("/consumer-groups/lagging", web::get().to(groups::lagging))
-        .route("/consumer-groups/{group}", web::get().to(groups::one))
+        .route("/consumer-groups/lagging", web::get().to(survey::lagging))
+        .route("/consumer-groups/{group}", web::get().to(survey::group))
         .route("/consumer-groups/{group}", web::delete().to(groups::forget))
         .route("/consumer-groups/{group}/subscription", web::post().to(groups::subscription))
         .route("/consumer-groups/{group}/queues/{queue}", web::delete().to(groups::forget))
@@ -76,8 +83,32 @@ fn of_groups(config: &mut ServiceConfig) {
         );
 }
 
+/// The surfaces of their second generation that nothing here does.
+fn not_offered(config: &mut ServiceConfig) {
+    for path in ["/kv", "/locks", "/timers", "/ephemeral"] {
+        config
+            .route(path, web::to(look::not_offered))
+            .route(&format!("{path}/{{rest:.*}}"), web::to(look::not_offered));
+    }
+}
+
+fn of_streams(config: &mut ServiceConfig) {
+    config
+        .route("/fetch", web::post().to(survey::fetch))
+        .route("/partitions/changed", web::post().to(survey::changed))
+        .route("/stream/define", web::post().to(streams::define))
+        .route("/stream/poll", web::post().to(streams::poll))
+        .route("/stream/ack", web::post().to(streams::ack))
+        .route("/stream/renew-lease", web::post().to(streams::renew))
+        .route("/stream/seek", web::post().to(streams::seek));
+}
+
 fn of_messages(config: &mut ServiceConfig) {
     config
+        .route("/traces", web::post().to(traces::keep))
+        .route("/traces/names", web::get().to(traces::names))
+        .route("/traces/by-name/{name}", web::get().to(traces::by_name))
+        .route("/traces/{partition_id}/{transaction_id}", web::get().to(traces::of_message))
         .route("/dlq", web::get().to(look::dead_letters))
         .route("/dlq", web::delete().to(look::purge))
         .route("/dlq/{dead}/replay", web::post().to(look::replay))
@@ -90,15 +121,15 @@ fn of_messages(config: &mut ServiceConfig) {
 fn of_room(config: &mut ServiceConfig) {
     config
         .route("/resources/queues", web::get().to(look::queues))
-        .route("/resources/queues/{queue}", web::get().to(look::queue))
+        .route("/resources/queues/{queue}", web::get().to(survey::queue))
         .route("/resources/queues/{queue}", web::delete().to(queues::delete))
-        .route("/resources/queues/{queue}/depth", web::get().to(look::depth))
+        .route("/resources/queues/{queue}/depth", web::get().to(survey::depth))
         .route("/resources/overview", web::get().to(look::overview))
         .route("/resources/namespaces", web::get().to(look::namespaces))
         .route("/resources/tasks", web::get().to(look::tasks))
         .route("/status", web::get().to(look::status))
         .route("/status/queues", web::get().to(look::queues))
-        .route("/status/queues/{queue}", web::get().to(look::status_of))
+        .route("/status/queues/{queue}", web::get().to(survey::status_of))
         .route("/status/analytics", web::get().to(look::no_series))
         .route("/status/buffers", web::get().to(look::no_series))
         .route("/analytics/{what}", web::get().to(look::no_series))

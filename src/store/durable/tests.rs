@@ -222,11 +222,11 @@ fn reopen(
     directory: &Path,
     keys: Keys,
 ) -> Result<BTreeMap<QueueKey, Vec<Record>>, OpenError> {
-    let disk = BadDisk::with_files(files);
-    let state = State::open(&directory.join("state.db"), 0)?;
-    let found = recover(&disk, state.store()?, state.retired()?, &keys, &|_, _| {})?;
-    check_clean_mark(&disk, &found)?;
-    let sources = Sources::of(&found.segments);
+    let disk: Arc<dyn Disk> = Arc::new(BadDisk::with_files(files));
+    let state = State::open(&directory.join("state.db"))?;
+    let found = recover(disk.as_ref(), state.store()?, state.retired()?, &keys, &|_, _| {})?;
+    check_clean_mark(disk.as_ref(), &found)?;
+    let sources = Sources::of(&disk, &found.segments);
     let mut all = BTreeMap::new();
     for (room, queues) in &found.places {
         for (queue, places) in queues {
@@ -281,7 +281,7 @@ fn after_a_crash_only_the_end_can_be_missing() {
     let bytes = files[&segment].clone();
     let mut starts = vec![0];
     let kin = {
-        let state = State::open(&directory.path().join("state.db"), 0).unwrap();
+        let state = State::open(&directory.path().join("state.db")).unwrap();
         frame::Kin { store: state.store().unwrap(), generation: 1 }
     };
     while let Some(frame) = frame::read(&bytes, *starts.last().unwrap(), kin) {
@@ -307,6 +307,28 @@ fn after_a_crash_only_the_end_can_be_missing() {
             Err(error) => panic!("byte {byte}: {error}"),
         }
     }
+}
+
+#[test]
+fn a_journal_without_its_state_store_is_refused() {
+    let directory = tempfile::tempdir().unwrap();
+    let disk = BadDisk::default();
+    let mut witness = Witness::default();
+    let store = open(&disk, directory.path()).unwrap();
+    assert!(witness.append(&store, &[("r", "a")], 10));
+    drop(store);
+    let kept = directory.path().join("kept");
+    for left in ["state.db", "state.db-wal", "state.db-shm"] {
+        let _ = std::fs::rename(directory.path().join(left), kept.with_extension(left));
+    }
+    let error = open(&disk, directory.path()).err().unwrap();
+    assert!(error.to_string().contains("it is missing"), "{error}");
+    // The refused start has made nothing that a second one would take for it.
+    assert!(open(&disk, directory.path()).is_err());
+    for left in ["state.db", "state.db-wal", "state.db-shm"] {
+        let _ = std::fs::rename(kept.with_extension(left), directory.path().join(left));
+    }
+    witness.check(&open(&disk, directory.path()).unwrap(), "put back");
 }
 
 #[test]

@@ -11,13 +11,14 @@ use serde_path_to_error::Track;
 
 use super::{
     answer::{Participant, Refusal},
-    message::{Received, SendRequest},
+    message::Received,
     read,
     request::{
         Await, Browse, Cancel, Change, Configure, Credit, Extend, Find, GroupDelete, GroupOpen,
         InGroup, Messaging, Nothing, Open, Purge, Receive, Say, ScheduleName, SchedulePut, Seek,
         SetAttributes, Settle, Subscribe, Transact, Unwatch,
     },
+    sending::Sending,
     value::Text,
 };
 use crate::error::{Error, ErrorCode};
@@ -92,7 +93,7 @@ requests! {
     Drain(Nothing) "drain" Queue;
     Purge(Purge<'a>) "purge" Queue;
     Delete(Nothing) "delete" Queue;
-    Send(Box<SendRequest<'a>>) "send" Queue;
+    Send(Sending<'a>) "send" Queue;
     Receive(Receive<'a>) "receive" Queue;
     Subscribe(Subscribe<'a>) "subscribe" Queue;
     Credit(Credit) "credit" Queue;

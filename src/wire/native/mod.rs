@@ -126,6 +126,7 @@ mod frame;
 mod message;
 mod read;
 pub mod request;
+mod sending;
 pub mod settings;
 mod value;
 
@@ -133,6 +134,7 @@ pub use super::writer::Writer;
 pub use frame::{Call, Frame, Hello, HelloLimits, ID_MAX, OPS, Request, Said, Taken, read_frames};
 pub use message::{Labels, NewMessage, ParentFailed, Receipt, Received, SendRequest, State, View};
 pub use read::{read, read_query};
+pub use sending::Sending;
 pub use value::{Begin, Json, Keep, SeekTo, Text};
 
 /// The name of the protocol, as a WebSocket subprotocol.

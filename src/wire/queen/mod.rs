@@ -8,7 +8,9 @@
 pub mod ids;
 pub mod query;
 pub mod request;
+pub mod stream;
 pub mod time;
+pub mod trace;
 
 pub use ids::{DeadName, LeaseName, MessageName, PartitionName};
 pub use query::Query;

@@ -19,7 +19,9 @@ pub fn read<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, Error> {
 }
 
 /// The text of a JSON value; `null` is a value, too.
-fn json<'de: 'a, 'a, D: Deserializer<'de>>(deserializer: D) -> Result<Option<&'a str>, D::Error> {
+pub(super) fn json<'de: 'a, 'a, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<&'a str>, D::Error> {
     let text = <&RawValue>::deserialize(deserializer)?.get();
     check_depth(text).map_err(|error| serde::de::Error::custom(error.message))?;
     Ok(Some(text))

@@ -227,6 +227,17 @@ fn a_changed_byte_of_the_state_store_is_never_taken_for_the_truth() {
         let _ = fs::remove_file(home.data.join("state.db-shm"));
     }
     assert!(refused > 0, "most of the file is content");
+    let at = good.windows(5).position(|five| five == b" yyyy").unwrap();
+    let mut bad = good.clone();
+    bad[at] = b'z';
+    fs::write(&path, &bad).unwrap();
+    let server = home.start();
+    // A list without the queue would say that it is not there.
+    for path in ["/queues", "/queues/deep"] {
+        let answer = home.call("GET", path, &Value::Null);
+        assert_eq!(answer.code(), "store_failed");
+    }
+    server.kill();
     fs::write(&path, &good).unwrap();
     let server = home.start();
     assert_eq!(receive(&home, "deep", 2000).len(), 1000);

@@ -1,7 +1,7 @@
 """The table of scenarios and the command line of a driver.
 
 Knows nothing of the client under test: that is the `client` module a driver hands in, one per
-generation, each with a `Member` (a participant in a room) and `token` (the client's own token).
+generation, each with a `Member` (a participant in a room) and `token` (the client's own token), or a `Lab`.
 """
 
 import asyncio
@@ -182,7 +182,7 @@ class Lab:
 
 
 async def run(client, name):
-    lab = Lab(client, name)
+    lab = getattr(client, "Lab", Lab)(client, name)
     async with lab.stack:
         await SCENARIOS[name](lab)
 

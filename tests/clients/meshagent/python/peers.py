@@ -17,8 +17,9 @@ def command(kind):
     """How to start a peer: `same` is this driver's own client."""
     if kind == "same":
         return [sys.executable, HERE / "peer.py"]
-    if kind == "python-0.0.21":
-        environment = pathlib.Path(setting("ANTEROOM_PY_0_0_21_ENV"))  # made by setup.sh
+    if kind.startswith("python-"):
+        variable = f"ANTEROOM_PY_{kind.removeprefix('python-').replace('.', '_')}_ENV"
+        environment = pathlib.Path(setting(variable))  # made by setup.sh
         return [environment / "venv/bin/python", HERE / "peer.py"]
     if kind == "javascript-0.39.9":
         setting("ANTEROOM_JS_ENV")
