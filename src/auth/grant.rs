@@ -127,6 +127,15 @@ impl Grants {
         if self.may_receive(queue) { Ok(()) } else { Err(denied_on("receive", queue)) }
     }
 
+    /// May it take messages from anywhere? From which queues.
+    ///
+    /// # Errors
+    /// [`ErrorCode::PermissionDenied`].
+    pub fn ensure_receive_any(&self) -> Result<&Names, Error> {
+        let queues = self.queues.as_ref().filter(|queues| queues.receive != Names::none());
+        queues.map(|queues| &queues.receive).ok_or_else(|| denied("receive"))
+    }
+
     /// May it throw the messages of `queue` away? That takes them, so who may receive may; who manages the
     /// queue may, too.
     ///

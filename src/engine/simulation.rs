@@ -31,7 +31,7 @@ use random::Random;
 use reach::Reach;
 
 /// Seeds of the default sweep,
-const SEEDS: u64 = 20;
+const SEEDS: u64 = 24;
 /// and steps of each.
 const STEPS: usize = 2000;
 
@@ -581,6 +581,10 @@ fn without_numbers(output: Output) -> Output {
             Ok(match outcome {
                 Outcome::Delivered(all) => {
                     Outcome::Delivered(all.into_iter().map(delivery).collect())
+                }
+                Outcome::Looked(seen) => {
+                    let seen = seen.into_iter().map(|(group, seen)| (group, item(seen)));
+                    Outcome::Looked(seen.collect())
                 }
                 Outcome::Found(found) => Outcome::Found(Box::new(item(*found))),
                 Outcome::Browsed { items, next } => {

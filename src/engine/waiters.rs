@@ -34,6 +34,8 @@ pub(super) struct Receiver {
     pub(super) term: Term,
     pub(super) until: Option<Timestamp>,
     pub(super) standing: bool,
+    /// It is not given anything, only told.
+    pub(super) told: bool,
 }
 
 /// A receiver that stands.
@@ -251,6 +253,7 @@ mod tests {
             term: Term::Session,
             until: None,
             standing: false,
+            told: false,
         }
     }
 

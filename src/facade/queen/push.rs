@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Call, configure::pushed_settings, json, name};
+use super::{Call, json, name, options::pushed_settings};
 use crate::{
     error::{Error, ErrorCode},
     facade::Written,
@@ -85,8 +85,14 @@ impl Push {
     }
 
     /// The answer.
-    #[must_use]
-    pub fn write(&self, results: &[Result<Outcome, Error>]) -> Written {
+    ///
+    /// # Errors
+    /// That the token does not allow it is no matter of one message.
+    pub fn write(&self, results: &[Result<Outcome, Error>]) -> Result<Written, Error> {
+        let is_denied = |error: &&Error| error.code == ErrorCode::PermissionDenied;
+        if let Some(error) = results.iter().filter_map(|it| it.as_ref().err()).find(is_denied) {
+            return Err(error.clone());
+        }
         let mut out = Writer::default();
         out.put("[");
         for (index, item) in self.items.iter().enumerate() {
@@ -98,12 +104,12 @@ impl Push {
             out.put("}");
         }
         out.put("]");
-        json(201, out)
+        Ok(json(201, out))
     }
 }
 
 /// The message of one item, and where it goes.
-fn message(
+pub(super) fn message(
     call: &Call,
     item: &PushItem<'_>,
 ) -> Result<(QueueName, PartitionKey, NewMessage), Error> {
