@@ -97,6 +97,7 @@ codes! {
     ReceiverNotFound = 312 "receiver_not_found", http 404, final, nothing, stays, "this session has no such receiver";
     GroupExists = 313 "group_exists", http 409, final, nothing, stays, "the group is there already";
     SessionLost = 314 "session_lost", http 404, final, nothing, ends, "there is no such session to resume";
+    EncryptionUnavailable = 315 "encryption_unavailable", http 409, final, nothing, stays, "the queue requires encryption, and this server has no key";
 
     FrameTooLarge = 400 "frame_too_large", http 413, final, nothing, ends, "the frame is larger than the limit";
     MessageTooLarge = 401 "message_too_large", http 413, final, nothing, stays, "the message is larger than the limit";

@@ -7,6 +7,7 @@
 //!
 //! Knows no protocol, no HTTP, no JSON of any client.
 
+mod bodies;
 mod messages;
 mod notes;
 mod pump;

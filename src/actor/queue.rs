@@ -16,6 +16,7 @@ use actix::{Actor, Addr, AsyncContext, Context, Handler, ResponseFuture, SpawnHa
 use tokio::sync::oneshot;
 
 use super::{
+    bodies::{Bodies, messages_in, messages_of},
     messages::{Apply, Asked, Measure, Quiesce, Stored, Watch},
     pump::{Pump, Pumped},
     saving::Saving,
@@ -23,7 +24,8 @@ use super::{
 };
 use crate::{
     engine::{
-        self, Command, Delivered, Effect, Event, Queue, QueueConfig, Record, RecordNumber, ReplyTo,
+        self, Command, Delivered, Effect, Event, Message, Queue, QueueConfig, Record, RecordNumber,
+        ReplyTo,
     },
     error::ErrorCode,
     service::{Create, EVENT_WEIGHT, Link, Outcome, Reply, Shared, ToSession},
@@ -100,6 +102,7 @@ fn config_of(shared: &Shared) -> QueueConfig {
         partitions_max: limits.partitions_per_queue,
         schedules_max: limits.schedules_per_queue,
         open_is_idempotent: shared.open_is_idempotent,
+        encrypts: shared.store.encrypts(),
         // No queue hands out more than a thousand messages in every millisecond of its life.
         first_generation: shared.clock.now().0.saturating_mul(1000),
     }
@@ -131,6 +134,7 @@ pub struct QueueActor {
     /// A joint with records of this queue is not yet appended: until then nothing else is.
     pub(super) joint_is_open: bool,
     pub(super) saving: Saving,
+    pub(super) bodies: Bodies,
     /// The answer to what the room asked on its own account.
     for_room: Option<Result<engine::Outcome, ErrorCode>>,
     timer: Option<SpawnHandle>,
@@ -148,6 +152,23 @@ pub(super) struct Held {
     to: ReplyTo,
     what: Answer,
     rests_on: RecordNumber,
+    /// A body of it is away.
+    pub(super) lacks: bool,
+}
+
+impl Held {
+    const fn new(to: ReplyTo, what: Answer, rests_on: RecordNumber) -> Self {
+        Self { to, what, rests_on, lacks: false }
+    }
+
+    /// Its messages.
+    pub(super) fn messages(&mut self) -> Vec<&mut Arc<Message>> {
+        match &mut self.what {
+            Answer::Reply(Ok(outcome)) => messages_in(outcome),
+            Answer::Push(delivered) => vec![&mut delivered.message],
+            Answer::Reply(Err(_)) | Answer::Event(_) => Vec::new(),
+        }
+    }
 }
 
 enum Answer {
@@ -176,6 +197,7 @@ impl QueueActor {
         is_stored: bool,
     ) -> Addr<Self> {
         let engine = Queue::new(config_of(&shared));
+        let bodies = Bodies::new(Arc::clone(&shared.bodies));
         if !is_stored {
             gauge.publish(&engine, 0);
         }
@@ -197,6 +219,7 @@ impl QueueActor {
             watchers: Vec::new(),
             joint_is_open: false,
             saving: Saving::new(!is_stored),
+            bodies,
             for_room: None,
             timer: None,
             armed_for: None,
@@ -240,8 +263,8 @@ impl QueueActor {
             };
             match refused {
                 Some(code) => {
-                    let (what, rests_on) = (Answer::Reply(Err(code)), self.durable);
-                    self.held.push_back(Held { to: from, what, rests_on });
+                    let what = Answer::Reply(Err(code));
+                    self.held.push_back(Held::new(from, what, self.durable));
                 }
                 None => {
                     self.engine.set_founding(create.settings().cloned());
@@ -304,14 +327,24 @@ impl QueueActor {
                     self.for_room = Some(result);
                 }
                 Effect::Reply { to, result, rests_on } => {
-                    self.held.push_back(Held { to, what: Answer::Reply(result), rests_on });
+                    let messages = result.as_ref().map_or_else(|_| Vec::new(), messages_of);
+                    let lacks = self.bodies.want(&messages);
+                    if let Ok(engine::Outcome::Delivered(_)) = &result
+                        && let Some(last) = messages.last()
+                    {
+                        self.bodies.want_next(&self.engine, last);
+                    }
+                    let held = Held::new(to, Answer::Reply(result), rests_on);
+                    self.held.push_back(Held { lacks, ..held });
                 }
                 Effect::Push { to, delivered, rests_on } => {
-                    self.held.push_back(Held { to, what: Answer::Push(delivered), rests_on });
+                    let lacks = self.bodies.want(&[&delivered.message]);
+                    self.bodies.want_next(&self.engine, &delivered.message);
+                    let held = Held::new(to, Answer::Push(delivered), rests_on);
+                    self.held.push_back(Held { lacks, ..held });
                 }
                 Effect::Notify(event) => {
-                    let (what, rests_on) = (Answer::Event(event), written);
-                    self.held.push_back(Held { to: ROOM_ASKS, what, rests_on });
+                    self.held.push_back(Held::new(ROOM_ASKS, Answer::Event(event), written));
                 }
             }
         }
@@ -327,6 +360,7 @@ impl QueueActor {
         }
         self.write(ctx.address());
         self.release();
+        self.fetch(ctx);
         self.save(ctx);
         self.arm(ctx);
     }
@@ -381,7 +415,7 @@ impl QueueActor {
     pub(super) fn fail(&mut self, error: StoreError) {
         tracing::error!(room = %self.room, queue = %self.name, %error, "queue stopped");
         for held in &mut self.held {
-            if held.rests_on > self.durable
+            if (held.rests_on > self.durable || std::mem::take(&mut held.lacks))
                 && let Answer::Reply(result) = &mut held.what
             {
                 *result = Err(ErrorCode::StoreFailed);
@@ -389,12 +423,20 @@ impl QueueActor {
             }
         }
         // What did not come to be is no news, and no message of a subscription.
-        self.held.retain(|held| held.rests_on <= self.durable);
+        self.held.retain_mut(|held| {
+            held.rests_on <= self.durable
+                && !held.messages().iter().any(|message| message.body.is_away())
+        });
         self.failed = Some(error);
     }
 
     fn release(&mut self) {
-        while self.held.front().is_some_and(|held| held.rests_on <= self.durable) {
+        // The end of what is being saved comes back here.
+        if !self.saving.is_still() && self.bodies.are_too_many(self.shared.body_cache) {
+            return;
+        }
+        let can_go = |held: &Held| held.rests_on <= self.durable && !held.lacks;
+        while self.held.front().is_some_and(can_go) {
             let Some(Held { to, what, .. }) = self.held.pop_front() else { break };
             let queue = &self.name;
             let item = match what {

@@ -5,7 +5,7 @@
 //! ```
 //!
 //! An image is made at the end of a turn and handed to the store when everything in it is durable: what a power cut could
-//! undo is in no image.
+//! undo is in no image. Blocks of messages go ahead of it, some megabytes at a time.
 
 use actix::{
     ActorContext, ActorFutureExt, AsyncContext, Context, Handler, Message, ResponseFuture,
@@ -15,7 +15,7 @@ use tokio::sync::oneshot;
 
 use super::queue::QueueActor;
 use crate::{
-    engine::{Queue, QueueConfig, RecordNumber},
+    engine::{BlockImage, Queue, QueueConfig, RecordNumber},
     store::{Save, Store, StoreError, Stored},
     types::{QueueName, RoomName, Timestamp},
 };
@@ -29,7 +29,8 @@ pub(super) struct Saving {
     is_wanted: bool,
     /// Waits until it is durable.
     made: Option<Save>,
-    is_under_way: bool,
+    /// These blocks, and perhaps an image, are with the store.
+    under_way: Option<Vec<(u32, u64)>>,
     /// The last record that is in a saved image, and when that wants to be woken.
     saved: Option<(RecordNumber, Option<Timestamp>)>,
     /// Who waits for this queue to be at rest.
@@ -38,9 +39,17 @@ pub(super) struct Saving {
     pub(super) is_at_rest: bool,
 }
 
+/// Bytes of blocks that are saved at a time: for so much there is room to be had even on a full disk.
+const PIECE: usize = 4 << 20;
+
 impl Saving {
     pub(super) fn new(is_loaded: bool) -> Self {
         Self { is_loaded, ..Self::default() }
+    }
+
+    /// Nothing is on its way to the store.
+    pub(super) const fn is_still(&self) -> bool {
+        self.made.is_none() && self.under_way.is_none()
     }
 
     /// Tells who waits whether the queue is at rest.
@@ -71,12 +80,12 @@ pub(super) struct Wake;
 #[rtype(result = "()")]
 pub(super) struct Retire;
 
-/// To a queue: what became of its image.
+/// To a queue: what became of what was to be saved.
 #[derive(Message)]
 #[rtype(result = "()")]
-struct ImageSaved {
-    through: RecordNumber,
-    due: Option<Timestamp>,
+struct SaveEnded {
+    /// The last record of the image, and when it wants to be woken; none: it was only blocks.
+    image: Option<(RecordNumber, Option<Timestamp>)>,
     result: Result<(), StoreError>,
 }
 
@@ -90,11 +99,36 @@ fn restore(
     let Stored { saved, records } = store.load(room, queue)?;
     let mut engine = match saved.image {
         None => Queue::new(config),
-        Some(image) => Queue::restore(config, image, saved.blocks)
-            .map_err(|error| StoreError::Failed(error.to_string()))?,
+        Some(image) => {
+            let mut failed = None;
+            let restored = Queue::restore(config, image, blocks(store, room, queue, &mut failed));
+            if let Some(error) = failed {
+                return Err(error);
+            }
+            restored.map_err(|error| StoreError::Failed(error.to_string()))?
+        }
     };
     records.into_iter().for_each(|record| engine.replay(record));
     Ok(engine)
+}
+
+/// The saved blocks of a queue, some at a time. They end where one cannot be read.
+fn blocks<'a>(
+    store: &'a dyn Store,
+    room: &'a RoomName,
+    queue: &'a QueueName,
+    failed: &'a mut Option<StoreError>,
+) -> impl Iterator<Item = BlockImage> + 'a {
+    let mut after = None;
+    std::iter::from_fn(move || {
+        let blocks = store.blocks(room, queue, after).unwrap_or_else(|error| {
+            *failed = Some(error);
+            Vec::new()
+        });
+        after = blocks.last().map(|last| (last.partition, last.block));
+        (!blocks.is_empty()).then_some(blocks)
+    })
+    .flatten()
 }
 
 impl QueueActor {
@@ -133,45 +167,79 @@ impl QueueActor {
             }
             return;
         }
-        let Saving { is_wanted, made, is_under_way, .. } = &self.saving;
-        if *is_wanted && made.is_none() && !is_under_way && !self.joint_is_open {
-            self.saving.is_wanted = false;
-            let (last, due) = (self.engine.last_record(), self.engine.next_deadline());
-            if self.saving.saved == Some((last, due)) {
-                return self.image_is_saved(last, due, &Ok(()));
+        let is_ahead_wanted = self.limit_bodies();
+        if self.saving.is_still() && !self.joint_is_open && !self.bodies.is_wanting() {
+            if self.saving.is_wanted {
+                let image = (self.engine.last_record(), self.engine.next_deadline());
+                if self.saving.saved == Some(image) {
+                    self.saving.is_wanted = false;
+                    return self.image_is_saved(image, &Ok(()));
+                }
+                self.saving.made = Some(self.make_save(false));
+            } else if is_ahead_wanted {
+                self.saving.made = Some(self.make_save(true));
             }
-            self.saving.made = Some(self.image());
         }
         let is_durable = |save: &Save| save.applied <= self.durable;
         if self.saving.made.as_ref().is_some_and(is_durable)
             && let Some(save) = self.saving.made.take()
         {
-            self.saving.is_under_way = true;
-            let (through, due, address) = (save.applied, save.due, ctx.address());
+            let blocks = save.blocks.iter().map(|block| (block.partition, block.block)).collect();
+            self.saving.under_way = Some(blocks);
+            let image = save.image.is_some().then_some((save.applied, save.due));
+            let address = ctx.address();
             let done = move |result| {
-                #[expect(clippy::disallowed_methods, reason = "one per image; carries no message")]
-                address.do_send(ImageSaved { through, due, result });
+                #[expect(clippy::disallowed_methods, reason = "one per save; carries no message")]
+                address.do_send(SaveEnded { image, result });
             };
             self.shared.store.save(save, Box::new(done));
         }
     }
 
-    fn image(&mut self) -> Save {
+    /// A piece of what is to be saved; the last one has the image. `is_ahead`: no image is wanted.
+    fn make_save(&mut self, is_ahead: bool) -> Save {
+        let is_last = !is_ahead && !self.engine.has_unsaved_blocks(true);
+        let blocks = if is_last {
+            self.saving.is_wanted = false;
+            self.engine.unsaved_blocks(usize::MAX, false)
+        } else {
+            self.engine.unsaved_blocks(PIECE, true)
+        };
         Save {
             room: self.room.clone(),
             queue: self.name.clone(),
             applied: self.engine.last_record(),
-            blocks: self.engine.unsaved_blocks(),
-            image: self.engine.image(),
+            blocks,
+            image: is_last.then(|| self.engine.image()),
             exists: self.engine.exists(),
             due: self.engine.next_deadline(),
         }
     }
 
+    fn save_ended(
+        &mut self,
+        image: Option<(RecordNumber, Option<Timestamp>)>,
+        result: &Result<(), StoreError>,
+    ) {
+        let blocks = self.saving.under_way.take().unwrap_or_default();
+        if result.is_err() {
+            self.engine.not_saved(&blocks);
+        }
+        self.look_again_at_bodies();
+        match (image, result) {
+            (Some(image), result) => self.image_is_saved(image, result),
+            (None, Ok(())) => {}
+            // Whoever waits for the image must not wait for ever.
+            (None, Err(_)) => {
+                self.saving.is_wanted = false;
+                self.image_is_saved((RecordNumber(0), None), result);
+            }
+        }
+    }
+
     fn image_is_saved(
         &mut self,
-        through: RecordNumber,
-        due: Option<Timestamp>,
+        (through, due): (RecordNumber, Option<Timestamp>),
         result: &Result<(), StoreError>,
     ) {
         match result {
@@ -179,7 +247,6 @@ impl QueueActor {
             Err(error) => {
                 tracing::warn!(room = %self.room, queue = %self.name, %error, "not saved");
                 self.saving.saved = None;
-                self.engine.forget_saved();
             }
         }
         let may_rest = result.is_ok() && through == self.engine.last_record() && self.is_idle();
@@ -240,11 +307,10 @@ impl Handler<Retire> for QueueActor {
     }
 }
 
-impl Handler<ImageSaved> for QueueActor {
+impl Handler<SaveEnded> for QueueActor {
     type Result = ();
 
-    fn handle(&mut self, ImageSaved { through, due, result }: ImageSaved, _: &mut Self::Context) {
-        self.saving.is_under_way = false;
-        self.image_is_saved(through, due, &result);
+    fn handle(&mut self, SaveEnded { image, result }: SaveEnded, _: &mut Self::Context) {
+        self.save_ended(image, &result);
     }
 }

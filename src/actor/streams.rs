@@ -15,11 +15,13 @@ use std::{
 };
 
 use actix::{
-    ActorFutureExt, Addr, AsyncContext, Context, Handler, Message, MessageResult, WrapFuture,
+    ActorFutureExt, Addr, AsyncContext, AtomicResponse, Context, Handler, Message, MessageResult,
+    WrapFuture,
 };
 use futures_util::future::join_all;
 
 use super::{
+    bodies::{fill, messages_in, messages_of},
     queue::QueueActor,
     room::{RoomActor, reply},
 };
@@ -31,6 +33,7 @@ use crate::{
     },
     error::{Error, ErrorCode},
     service::{Create, Outcome},
+    store::StoreError,
     types::{GroupName, PartitionKey, QueueName, StreamName, Timestamp},
 };
 
@@ -128,10 +131,18 @@ fn definition(stream: &StreamName, spec: &StreamSpec) -> NewMessage {
 }
 
 impl Handler<Do> for QueueActor {
-    type Result = MessageResult<Do>;
+    type Result = AtomicResponse<Self, Result<QueueOutcome, ErrorCode>>;
 
     fn handle(&mut self, Do { command, create }: Do, _: &mut Self::Context) -> Self::Result {
-        MessageResult(self.ask(create, command))
+        let mut result = self.ask(create, command);
+        let bodies = self.bodies_of(&result.as_ref().map(messages_of).unwrap_or_default());
+        AtomicResponse::new(Box::pin(bodies.into_actor(self).map(move |bodies, _, _| {
+            let messages = result.as_mut().map(messages_in).unwrap_or_default();
+            match bodies.is_ok_and(|bodies| fill(messages, &bodies)) {
+                true => result,
+                false => Err(ErrorCode::StoreFailed),
+            }
+        })))
     }
 }
 
@@ -144,11 +155,22 @@ impl Handler<Look> for QueueActor {
 }
 
 impl Handler<Made> for QueueActor {
-    type Result = MessageResult<Made>;
+    type Result = AtomicResponse<Self, BTreeMap<PartitionKey, Timestamp>>;
 
     fn handle(&mut self, Made: Made, _: &mut Self::Context) -> Self::Result {
-        let newest = self.engine.newest().into_iter();
-        MessageResult(newest.filter_map(|(key, m)| Some((key, Span::of(&m.body)?.end))).collect())
+        let mut newest = self.engine.newest();
+        let messages: Vec<_> = newest.iter().map(|(_, message)| message).collect();
+        let bodies = self.bodies_of(&messages);
+        AtomicResponse::new(Box::pin(bodies.into_actor(self).map(move |bodies, queue, _| {
+            let messages = newest.iter_mut().map(|(_, message)| message).collect();
+            match bodies {
+                Ok(bodies) if fill(messages, &bodies) => {}
+                Ok(_) => queue.fail(StoreError::Failed("a body is missing".into())),
+                Err(error) => queue.fail(error),
+            }
+            let spans = newest.into_iter().filter(|(_, message)| !message.body.is_away());
+            spans.filter_map(|(key, m)| Some((key, Span::of(&m.body)?.end))).collect()
+        })))
     }
 }
 

@@ -106,7 +106,9 @@ pub use message::{Info, Labels, Message, ParentFailed, Receipt, State, View};
 pub use options::{Builder, Reconnect};
 pub use queue::Queue;
 pub use receive::{From, Item, Lease, Outcome, Receive, Received, Settled};
-pub use settings::{Backoff, BackoffKind, Ordering, Overflow, Settings, SettingsInForce};
+pub use settings::{
+    Backoff, BackoffKind, Durability, Ordering, Overflow, Settings, SettingsInForce,
+};
 pub use subscription::{CREDIT_MAX, Subscription, Watch};
 pub use time::At;
 pub use view::{

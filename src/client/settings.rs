@@ -81,6 +81,16 @@ pub enum Overflow {
     DeadLetter,
 }
 
+/// When requests are answered and messages are delivered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Durability {
+    /// When the change is on disk.
+    Durable,
+    /// At once: what was sent or settled last may be undone by a crash of the server.
+    Relaxed,
+}
+
 /// Settings to change. What is not named stays as it is.
 ///
 /// ```
@@ -254,6 +264,18 @@ impl Settings {
     #[must_use]
     pub fn work_group(self, is: bool) -> Self {
         self.set("work_group", is)
+    }
+
+    /// When requests are answered and messages are delivered.
+    #[must_use]
+    pub fn durability(self, durability: Durability) -> Self {
+        self.set("durability", json!(durability))
+    }
+
+    /// A server without a key for encryption refuses the queue.
+    #[must_use]
+    pub fn encryption_required(self, is: bool) -> Self {
+        self.set("encryption", if is { "required" } else { "optional" })
     }
 
     /// Texts about the queue, by name.

@@ -97,6 +97,8 @@ fn administration_is_read() {
         .rate(5, Duration::from_secs(1))
         .concurrency(5)
         .work_group(false)
+        .durability(Durability::Relaxed)
+        .encryption_required(true)
         .labels([("team", "billing")])
         .priority(3)
         .reset("ttl_ms");

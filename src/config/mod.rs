@@ -61,6 +61,8 @@ settings! {
         "file with the keys that encrypt what is stored, 64 hexadecimal digits on each line, the newest first; or ANTEROOM_ENCRYPTION_KEYS holds them, with commas between";
     idle_timeout: Millis = Millis::from_secs(30), "30s",
         "how long a room that nobody uses stays in memory; what is stored of it stays stored";
+    body_cache: Quantity = Quantity(256 << 20), "256MiB",
+        "how much of the bodies of waiting messages is kept in memory; more than that is read again when it is needed";
     memory: bool = false, "false",
         "whether nothing at all is written to disk";
     dev: bool = false, "false",

@@ -7,7 +7,8 @@ use super::{
     effect::{Item, Outcome},
     group::Group,
     lane::Hold,
-    message::{Message, Position},
+    log::Seen,
+    message::Position,
     queue::{Awaiting, Queue, WORK},
     timers::Timer,
     view::{
@@ -30,7 +31,7 @@ impl Queue {
             Ok(position) => position,
             Err(()) => self.known.position(id)?,
         };
-        self.message(position).map(|_| position)
+        self.seen(position).map(|_| position)
     }
 
     /// A message as a group sees it. A group that is not there is done with everything.
@@ -55,14 +56,14 @@ impl Queue {
             Some(Hold::Ready | Hold::Blocked | Hold::Done) | None => {}
         }
         if state == State::Done
-            && let Some(ended) = &slot.settled
+            && let Some(ended) = slot.settled()
         {
-            ended_at = Some(ended.at).filter(|_| slot.open == 0 && slot.dead == 0);
+            ended_at = Some(ended.at).filter(|_| slot.open() == 0 && slot.dead() == 0);
             if group == WORK {
                 result.clone_from(&ended.result);
             }
         }
-        let (message, partition) = (Arc::clone(&slot.message), part.key.clone());
+        let (message, partition) = (slot.message(), part.key.clone());
         Some(Item {
             message,
             partition,
@@ -140,12 +141,12 @@ impl Queue {
         let known = known.map(|known| known.position).filter(|at| self.message(*at).is_some());
         let by_key = known.or_else(|| {
             let log = &self.partitions.get(number as usize)?.log;
-            let has_key = |message: &Message| {
-                let key = message.options.as_ref().and_then(|options| options.key.as_ref());
+            let has_key = |seen: Seen<'_>| {
+                let key = seen.options().and_then(|options| options.key.as_ref());
                 key.is_some_and(|key| key.text == name.key)
             };
-            let found = log.from(0).filter(|(_, slot)| has_key(&slot.message)).last();
-            found.map(|(_, slot)| slot.message.position)
+            let found = log.from(0).filter(|(_, seen)| has_key(*seen)).last();
+            found.map(|(offset, _)| Position { partition: number, offset })
         });
         let by_place = name.position.filter(|at| at.partition == number);
         let position = by_key.or(by_place).ok_or(ErrorCode::MessageNotFound)?;
@@ -191,7 +192,7 @@ impl Queue {
         let oldest = group.into_iter().flat_map(|group| &group.lanes).zip(&self.partitions);
         let sent_at = oldest.filter_map(|(lane, part)| {
             let (_, offset) = lane.first_ready()?;
-            part.log.get(offset).map(|slot| slot.message.sent_at)
+            part.log.get(offset).map(Seen::sent_at)
         });
         GroupView {
             name: self.name_of(number),

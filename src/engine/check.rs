@@ -6,7 +6,7 @@ use super::{
     command::State,
     effect::Effect,
     lane::Hold,
-    message::{ParentFailed, Position},
+    message::{Message, ParentFailed, Position},
     queue::{Parent, Queue, WORK},
     settings::MessageOrder,
     view::Status,
@@ -19,7 +19,8 @@ impl Queue {
     /// When an invariant does not hold.
     pub(super) fn check_invariants(&self) {
         let fifo = self.settings.ordering == MessageOrder::Fifo;
-        let (mut messages, mut bytes, mut open_messages, mut open_bytes) = (0, 0, 0, 0);
+        let (mut messages, mut bytes, mut away, mut open_messages, mut open_bytes) =
+            (0, 0, 0, 0, 0);
         for group in self.groups.iter().flatten() {
             group.check(&self.partitions, fifo);
         }
@@ -28,25 +29,27 @@ impl Queue {
             for (offset, slot) in part.log.from(0) {
                 let position = Position { partition, offset };
                 messages += 1;
-                bytes += slot.message.body.len();
-                assert_eq!(slot.message.position, position, "I1");
-                assert!(slot.message.sent_in <= self.last_record, "I6");
+                let message = slot.message();
+                bytes += message.body.len();
+                away += if message.body.is_away() { message.body.len() } else { 0 };
+                assert_eq!(message.position, position, "I1");
+                assert!(message.sent_in <= self.last_record, "I6");
                 let states: Vec<State> =
                     self.group_numbers().filter_map(|group| self.state(group, position)).collect();
                 let is_open = |state: &&State| !matches!(state, State::Done | State::Dead);
-                assert_eq!(slot.open as usize, states.iter().filter(is_open).count(), "I5: open");
+                assert_eq!(slot.open() as usize, states.iter().filter(is_open).count(), "I5: open");
                 let dead = states.iter().filter(|state| **state == State::Dead).count();
-                assert_eq!(slot.dead as usize, dead, "I5: dead");
-                if slot.open > 0 {
+                assert_eq!(slot.dead() as usize, dead, "I5: dead");
+                if slot.open() > 0 {
                     open_messages += 1;
-                    open_bytes += slot.message.body.len();
-                } else if slot.dead == 0 {
+                    open_bytes += message.body.len();
+                } else if slot.dead() == 0 {
                     assert!(self.settings.retain_settled.0 > 0, "a settled message is kept");
-                    assert!(slot.settled.is_some(), "since when is it settled?");
+                    assert!(slot.settled().is_some(), "since when is it settled?");
                 }
             }
         }
-        assert_eq!((messages, bytes), (self.messages, self.bytes), "I5");
+        assert_eq!((messages, bytes, away), (self.messages, self.bytes, self.away), "I5");
         assert_eq!((open_messages, open_bytes), (self.open_messages, self.open_bytes), "I5: open");
         if self.status != Status::Open {
             let receivers = self.groups.iter().flatten().map(super::group::Group::receivers);
@@ -68,7 +71,7 @@ impl Queue {
         }
         for (child, parents) in &self.parents {
             assert!(!parents.is_empty());
-            assert!(self.message(*child).is_some(), "a child is kept");
+            assert!(self.seen(*child).is_some(), "a child is kept");
             for parent in parents {
                 assert!(self.children[parent].contains(child), "both ways");
             }
@@ -152,7 +155,7 @@ impl Queue {
             Line::MessageOf(key) => ready.find(|position| is_of(position, key)),
             Line::Labelled(key, labels) => ready.find(|position| {
                 key.as_ref().is_none_or(|key| is_of(position, key))
-                    && self.message(*position).unwrap().has_labels(labels)
+                    && self.seen(*position).unwrap().has_labels(labels)
             }),
             Line::Partition => ready.find(|position| self.is_first(group, *position)),
             Line::PartitionOf(key) => {
@@ -187,11 +190,15 @@ impl Queue {
             state.extend(part.gathering.map(|window| format!("{partition} {window:?}")));
             for (offset, slot) in part.log.from(0) {
                 let position = Position { partition, offset };
-                // By which record it came is forgotten with the record.
-                let message = format!("{:?}", slot.message);
-                let sent_in = format!("sent_in: {:?}, ", slot.message.sent_in);
-                let message = message.replacen(&sent_in, "", 1);
-                let mut line = format!("{position} {message} {:?}", slot.settled);
+                // By which record it came is forgotten with the record; where its body is does not matter.
+                let message = slot.message();
+                let Message { sequence, sent_at, expires_at, body, options, .. } = message.as_ref();
+                let mut line = format!(
+                    "{position} {sequence:?} {sent_at:?} {expires_at:?} {} {:?} {options:?} {:?}",
+                    body.len(),
+                    body.content_type(),
+                    slot.settled()
+                );
                 for group in self.group_numbers() {
                     let lane = self.lane_of(group, partition);
                     let hold = lane.and_then(|lane| lane.get(offset)).map(|one| &one.hold);

@@ -7,6 +7,7 @@ use super::{
     log::Log,
     message::{Position, Sequence},
     partition::Partition,
+    record::RecordNumber,
     view::Counts,
     waiters::{StandingReceiver, Waiters},
 };
@@ -16,6 +17,8 @@ use crate::types::{GroupName, RequestId, SessionId};
 pub(super) struct Group {
     /// None: the work group.
     pub(super) name: Option<GroupName>,
+    /// The record that made it: what it hands out rests on it.
+    pub(super) made_in: RecordNumber,
     /// The first message for it, when it began.
     pub(super) from: Sequence,
     /// By number of the partition.
@@ -37,6 +40,7 @@ impl Group {
     pub(super) fn new(name: Option<GroupName>, lanes: Vec<Lane>) -> Self {
         Self {
             name,
+            made_in: RecordNumber(0),
             from: Sequence(0),
             lanes,
             heads: BTreeSet::new(),
@@ -82,7 +86,7 @@ impl Group {
         let Some(lane) = self.lanes.get_mut(partition as usize) else { return };
         let key = |place: Option<(i64, u64)>| {
             let (class, offset) = place.filter(|_| several)?;
-            Some((class, log.get(offset)?.message.sequence))
+            Some((class, log.get(offset)?.sequence()))
         };
         let (head, run_head) = (key(lane.takeable()), key(lane.run_takeable()));
         let update = |index: &mut BTreeSet<_>, old: Option<(i64, Sequence)>, new: Option<_>| {
@@ -136,7 +140,7 @@ impl Group {
             leased += lane.leased_len() + lane.run.as_ref().map_or(0, |run| run.members.len());
             let number = u32::try_from(number).unwrap();
             let key = |(class, offset): (i64, u64)| {
-                (class, partition.log.get(offset).unwrap().message.sequence, number)
+                (class, partition.log.get(offset).unwrap().sequence(), number)
             };
             heads.extend(lane.takeable().map(key));
             runs.extend(lane.run_takeable().map(key));

@@ -5,6 +5,7 @@ use super::{
     effect::{Happened, Outcome},
     group::Group,
     lane::{Hold, Lane},
+    log::Seen,
     message::{Message, Position, Sequence},
     moves::Ending,
     queue::{Queue, WORK},
@@ -47,6 +48,10 @@ impl Queue {
         let from = self.first_message_for(start);
         self.append(Record::GroupAdded { group, name: name.clone(), from });
         self.add_group(group, name.clone(), from);
+        let made_in = self.last_record;
+        if let Some(members) = self.group_mut(group) {
+            members.made_in = made_in;
+        }
         self.notify(Happened::GroupOpened, None, group, 0);
         group
     }
@@ -60,7 +65,7 @@ impl Queue {
             Start::From(time) => {
                 let first = self.partitions.iter().filter_map(|part| {
                     let at = part.log.first_sent(time);
-                    part.log.get(at).map(|slot| slot.message.sequence)
+                    part.log.get(at).map(Seen::sequence)
                 });
                 first.min().unwrap_or(next)
             }
@@ -100,7 +105,7 @@ impl Queue {
         self.by_name.insert(name, group);
         for partition in 0..u32::try_from(self.partitions.len()).unwrap_or(u32::MAX) {
             let Some(part) = self.partitions.get(partition as usize) else { continue };
-            let first = part.log.first_where(|message| message.sequence >= from);
+            let first = part.log.first_where(|message| message.sequence() >= from);
             self.enroll(group, partition, first);
         }
     }
@@ -108,8 +113,7 @@ impl Queue {
     /// A lane that has nothing begins at `first`: everything kept from there on is ready, delayed or blocked.
     fn enroll(&mut self, group: u32, partition: u32, first: u64) {
         let Some(part) = self.partitions.get(partition as usize) else { return };
-        let messages: Vec<_> =
-            part.log.from(first).map(|(_, slot)| std::sync::Arc::clone(&slot.message)).collect();
+        let offsets: Vec<u64> = part.log.from(first).map(|(offset, _)| offset).collect();
         if let Some((members, log)) = self.lane(group, partition)
             && let Some(lane) = members.lanes.get_mut(partition as usize)
         {
@@ -118,8 +122,9 @@ impl Queue {
         // Those that are not fresh first: the others are what is left.
         let is_fifo = self.settings.ordering == MessageOrder::Fifo;
         let mut fresh = Vec::new();
-        for message in messages {
-            let position = message.position;
+        for offset in offsets {
+            let position = Position { partition, offset };
+            let Some(message) = self.message(position) else { continue };
             let hold = self.hold_for_newcomer(&message);
             let is_over = self.over_at(&message) <= self.now;
             self.reopen(group, position);
@@ -205,7 +210,7 @@ impl Queue {
                 SeekTo::End => part.log.end(),
                 SeekTo::Origin => {
                     let from = self.group(group).map_or(Sequence(0), |group| group.from);
-                    part.log.first_where(|message| message.sequence >= from)
+                    part.log.first_where(|message| message.sequence() >= from)
                 }
                 SeekTo::Time(time) => part.log.first_sent(time),
                 SeekTo::Offset(offset) => offset.min(part.log.end()),

@@ -10,7 +10,7 @@ use super::{
     group::Group,
     known::{KnownId, KnownKey},
     lane::{Delivery, Hold, Lane},
-    log::{Ended, Slot},
+    log::{BLOCK, Ended, Slot},
     message::{Message, Position, Sequence},
     partition::{Gathering, Partition},
     queue::{Parent, Queue, QueueConfig, WORK},
@@ -22,9 +22,6 @@ use super::{
     view::{Status, Totals},
 };
 use crate::types::{GroupName, PartitionKey, Payload, ScheduleName, Timestamp};
-
-/// Offsets of one block.
-const BLOCK: u64 = 1024;
 
 /// All of a queue but its messages.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -156,22 +153,15 @@ impl Queue {
         let mut settled = Vec::new();
         let mut partitions = Vec::with_capacity(self.partitions.len());
         for (partition, part) in (0..).zip(&self.partitions) {
-            let mut live: Vec<(u64, u64)> = Vec::new();
-            for (offset, slot) in part.log.from(0) {
-                match live.last_mut() {
-                    Some((first, count)) if *first + *count == offset => *count += 1,
-                    _ => live.push((offset, 1)),
-                }
-                if let Some(Ended { at, result }) = slot.settled.as_deref() {
-                    let position = Position { partition, offset };
-                    settled.push(SettledImage { position, at: *at, result: result.clone() });
-                }
+            for (offset, Ended { at, result }) in part.log.settled() {
+                let position = Position { partition, offset };
+                settled.push(SettledImage { position, at: *at, result: result.clone() });
             }
             partitions.push(PartitionImage {
                 key: part.key.clone(),
                 is_there: self.by_key.get(&part.key) == Some(&partition),
                 end: part.log.end(),
-                live,
+                live: part.log.ranges(),
                 gathering: part.gathering.map(|open| (open.closes_at, open.messages)),
             });
         }
@@ -218,28 +208,35 @@ impl Queue {
         }
     }
 
-    /// The blocks with messages that no earlier call has returned, or not as they are now.
-    pub fn unsaved_blocks(&mut self) -> Vec<BlockImage> {
-        let mut blocks: Vec<BlockImage> = Vec::new();
+    /// Blocks with messages that no earlier call has returned, or not as they are now: until they weigh so much, or
+    /// all of them. Those that go `ahead` of an image can be saved without one.
+    pub fn unsaved_blocks(&mut self, weight_max: usize, ahead: bool) -> Vec<BlockImage> {
+        let (mut blocks, mut weight): (Vec<BlockImage>, usize) = (Vec::new(), 0);
         for (partition, part) in (0..).zip(&mut self.partitions) {
-            let end = part.log.end();
-            let first_new = if part.saved_to < end { part.saved_to / BLOCK } else { u64::MAX };
-            for block in std::mem::take(&mut part.changed).range(..first_new) {
-                blocks.extend(block_image(part, partition, *block));
+            while weight < weight_max
+                && let Some(number) = part.next_unsaved(ahead)
+            {
+                let block = block_image(part, partition, number);
+                weight += block.as_ref().map_or(0, weight_of);
+                blocks.extend(block);
             }
-            let mut next = first_new.checked_mul(BLOCK);
-            while let Some(offset) = next.and_then(|from| part.log.next_at(from)) {
-                blocks.extend(block_image(part, partition, offset / BLOCK));
-                next = Some((offset / BLOCK + 1) * BLOCK);
-            }
-            part.saved_to = end;
         }
         blocks
     }
 
-    /// What was returned by [`Self::unsaved_blocks`] was not saved: all is returned again.
-    pub fn forget_saved(&mut self) {
-        self.partitions.iter_mut().for_each(|part| part.saved_to = 0);
+    /// Whether [`Self::unsaved_blocks`] has something to return.
+    #[must_use]
+    pub fn has_unsaved_blocks(&self, ahead: bool) -> bool {
+        self.partitions.iter().any(|part| part.first_unsaved(ahead).is_some())
+    }
+
+    /// These blocks were returned by [`Self::unsaved_blocks`], and not saved: they are returned again.
+    pub fn not_saved(&mut self, blocks: &[(u32, u64)]) {
+        for (partition, block) in blocks {
+            if let Some(part) = self.partitions.get_mut(*partition as usize) {
+                part.changed.insert(*block);
+            }
+        }
     }
 
     /// A message that may be in a saved block is another one now.
@@ -365,6 +362,9 @@ impl Queue {
                 while messages.next_if(|message| message.position < position).is_some() {}
                 let message = messages.next_if(|message| message.position == position);
                 self.restore_message(message.ok_or(Damaged)?, &mut deliveries);
+                if (offset + 1).is_multiple_of(BLOCK) {
+                    self.pack(partition, offset / BLOCK);
+                }
             }
             if deliveries.iter().any(|(_, left)| !left.is_empty()) {
                 return Err(Damaged); // Of messages that are not kept.
@@ -385,12 +385,22 @@ impl Queue {
         Ok(())
     }
 
+    /// A block is restored. If the bodies are away there is little to keep of it.
+    fn pack(&mut self, partition: u32, block: u64) {
+        if let Some(part) = self.partitions.get_mut(partition as usize) {
+            part.log.pack(block);
+        }
+    }
+
     /// Puts a message where it was, and where each group has it: `next` of the group's lane, and what is left
     /// of its deliveries.
     fn restore_message(&mut self, message: Arc<Message>, groups: &mut [LaneLeft<'_>]) {
         let position = message.position;
         self.messages += 1;
         self.bytes += message.body.len();
+        if message.body.is_away() {
+            self.away += message.body.len();
+        }
         if let Some(at) = message.expires_at {
             self.timers.set(at, Timer::Expiry { position });
         }
@@ -459,10 +469,16 @@ fn restore_group(image: &GroupImage) -> Group {
     Group::new(image.name.clone(), image.lanes.iter().map(lane).collect())
 }
 
+/// Roughly the bytes of a block.
+fn weight_of(block: &BlockImage) -> usize {
+    const BASE: usize = 64;
+    block.messages.iter().map(|it| BASE + it.body.here().map_or(0, bytes::Bytes::len)).sum()
+}
+
 /// None: nothing in it is kept.
 fn block_image(part: &Partition, partition: u32, block: u64) -> Option<BlockImage> {
     let end = (block + 1) * BLOCK;
     let kept = part.log.from(block * BLOCK).take_while(|(offset, _)| *offset < end);
-    let messages: Vec<_> = kept.map(|(_, slot)| Arc::clone(&slot.message)).collect();
+    let messages: Vec<_> = kept.map(|(_, seen)| seen.message()).collect();
     (!messages.is_empty()).then_some(BlockImage { partition, block, messages })
 }

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use super::message::{Message, Position};
-use crate::types::{Payload, Timestamp};
+use crate::types::{Payload, Timestamp, digest};
 
 /// How a message ended that others depend on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,16 +45,14 @@ impl Known {
     }
 }
 
-/// A number that differs if body, kind or content type do (FNV-1a). It is kept when the body is not.
+/// A number that differs if body, kind or content type do. It is kept when the body is not.
 pub(super) fn content(body: &Payload, kind: Option<&str>) -> u64 {
-    let parts = [body.bytes().as_ref(), b"\0", kind.unwrap_or_default().as_bytes(), b"\0"];
     let content_type = body.content_type().unwrap_or_default().as_bytes();
-    let bytes = parts.into_iter().chain([content_type]).flatten();
-    bytes.fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
-        (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
-    })
+    let parts = [b"\0", kind.unwrap_or_default().as_bytes(), b"\0", content_type];
+    parts.into_iter().fold(body.digest(), digest)
 }
 
+/// Of a message with an id of its own, or one whose body is here.
 pub(super) fn content_of(message: &Message) -> u64 {
     let kind = message.options.as_ref().and_then(|options| options.kind.as_deref());
     content(&message.body, kind)

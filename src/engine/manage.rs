@@ -35,6 +35,7 @@ impl Queue {
         let settings = patch.map(|patch| patch.apply(self.settings_to_change()));
         if let Some(settings) = &settings {
             settings.check().map_err(|_| ErrorCode::InvalidSettings)?;
+            self.ensure_encryption(settings)?;
         }
         self.come_into_being();
         if self.status != Status::Open {
@@ -60,6 +61,7 @@ impl Queue {
         };
         let settings = patch.apply(&base);
         settings.check().map_err(|_| ErrorCode::InvalidSettings)?;
+        self.ensure_encryption(&settings)?;
         self.come_into_being();
         self.set_settings(settings);
         Ok(Some(Outcome::Configured(Box::new(self.settings.clone()))))
@@ -97,7 +99,7 @@ impl Queue {
         for group in self.group_numbers() {
             let waiting = |state| matches!(state, State::Delayed | State::Ready);
             for position in self.positions(group, waiting) {
-                let Some(message) = self.message(position).cloned() else { continue };
+                let Some(message) = self.message(position) else { continue };
                 let delivery = self.lane_of(group, position.partition);
                 let delivery = delivery.and_then(|lane| lane.get(position.offset));
                 let (is_new, is_held) = delivery.map_or((true, false), |delivery| {
@@ -178,11 +180,10 @@ impl Queue {
     fn retime(&mut self, old: &QueueSettings) {
         let (settled, dead) = (self.settings.retain_settled, self.settings.retain_dead);
         for (partition, part) in (0..).zip(&self.partitions) {
-            for (offset, slot) in part.log.from(0) {
+            for (offset, ended) in part.log.settled() {
                 let position = Position { partition, offset };
-                if let Some(ended) =
-                    slot.settled.as_ref().filter(|_| slot.open == 0 && slot.dead == 0)
-                {
+                let seen = part.log.get(offset);
+                if seen.is_some_and(|seen| seen.open() == 0 && seen.dead() == 0) {
                     self.timers
                         .clear(ended.at.after(old.retain_settled), Timer::Settled { position });
                     self.timers.set(ended.at.after(settled), Timer::Settled { position });
@@ -338,18 +339,18 @@ impl Queue {
 
     /// Whether a filter lets a message through.
     pub(super) fn passes(&self, group: u32, position: Position, filter: &Filter) -> bool {
-        let Some(message) = self.message(position) else { return false };
+        let Some(message) = self.seen(position) else { return false };
         let Some(lane) = self.lane_of(group, position.partition) else { return false };
         let key = self.partitions.get(position.partition as usize).map(|part| &part.key);
-        let kind = message.options.as_ref().and_then(|options| options.kind.as_ref());
+        let kind = message.options().and_then(|options| options.kind.as_ref());
         let reason = lane.get(position.offset).and_then(|delivery| match &delivery.hold {
             Hold::Dead { reason, .. } => Some(reason),
             _ => None,
         });
         filter.states.contains(lane.state(position.offset))
             && filter.partition.as_ref().is_none_or(|partition| key == Some(partition))
-            && filter.sent_from.is_none_or(|from| message.sent_at >= from)
-            && filter.sent_before.is_none_or(|before| message.sent_at < before)
+            && filter.sent_from.is_none_or(|from| message.sent_at() >= from)
+            && filter.sent_before.is_none_or(|before| message.sent_at() < before)
             && filter.kind.as_ref().is_none_or(|wanted| kind == Some(wanted))
             && message.has_labels(&filter.labels)
             && filter

@@ -137,7 +137,7 @@ impl From<Payload> for NewMessage {
 }
 
 /// A message in a queue. Never changes; what changes is where its delivery stands.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Message {
     /// Its place among all.
     pub sequence: Sequence,
@@ -153,6 +153,14 @@ pub struct Message {
     pub body: Payload,
     /// What its sender said about it.
     pub options: Option<Box<Options>>,
+}
+
+impl Options {
+    /// Whether there are all these labels.
+    pub(super) fn has_labels(said: Option<&Self>, labels: &[(Arc<str>, Arc<str>)]) -> bool {
+        let own = said.map_or(&[][..], |options| &options.labels);
+        labels.iter().all(|label| own.contains(label))
+    }
 }
 
 impl Message {
@@ -177,12 +185,6 @@ impl Message {
 
     pub(super) fn deadline(&self) -> Option<Timestamp> {
         self.options.as_ref().and_then(|options| options.deadline)
-    }
-
-    /// Whether it has all these labels.
-    pub(super) fn has_labels(&self, labels: &[(Arc<str>, Arc<str>)]) -> bool {
-        let own = self.options.as_ref().map_or(&[][..], |options| &options.labels);
-        labels.iter().all(|label| own.contains(label))
     }
 }
 

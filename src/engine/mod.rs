@@ -45,7 +45,7 @@
 //! else *ready*. Only those that are held count in a window. What is unblocked, or delayed no more, is not
 //! held.
 //!
-//! The checks: `QueueClosed`; for each message texts out of bounds, an id that looks like a position, a
+//! The checks: `QueueClosed`, `EncryptionUnavailable`; for each message texts out of bounds, an id that looks like a position, a
 //! parent at a position that was never used, or itself as parent (`InvalidRequest`), then whether it is
 //! known; then `TooManyPartitions`, the server's limits, the queue's. A batch is admitted as a whole or
 //! refused as a whole.
@@ -167,6 +167,10 @@
 //! moves a group ends its leases all the same: `Commit` answers `Lost`. `Commit` asks no limit, and what is
 //! known by then is a duplicate.
 //!
+//! **Durability.** With [`Durability::Relaxed`] answers and deliveries rest on no record: a crash may undo what they say.
+//! Transactions over several queues are durable all the same. A queue with [`Encryption::Required`] is refused with
+//! `EncryptionUnavailable` where what is stored is not encrypted: the settings, and what is sent to it.
+//!
 //! # Invariants (checked after every step by the tests, which cite them)
 //!
 //! * **I1** a kept message is in exactly one state per group, and every index agrees with it.
@@ -174,7 +178,7 @@
 //! * **I3** no message is ready while a matching receiver waits and nothing forbids the delivery.
 //! * **I4** a closed or absent queue has no receivers.
 //! * **I5** counts and bytes are those of the kept messages.
-//! * **I6** every effect rests on a record that was written; an attempt never falls, but by a seek; a
+//! * **I6** every effect rests on a record that was written, or on none if the queue is relaxed; an attempt never falls, but by a seek; a
 //!   generation only grows. After a crash the attempts are those of the last image, and at least as many as
 //!   the failures since.
 //! * **I7** replaying the records gives the state that wrote them, with all leases ended; so does an
@@ -187,6 +191,7 @@
 mod browse;
 #[cfg(test)]
 mod check;
+mod cold;
 mod command;
 mod effect;
 mod group;
@@ -201,6 +206,7 @@ mod message;
 mod model;
 mod moves;
 mod named;
+mod packed;
 mod partition;
 mod queue;
 mod record;
@@ -221,6 +227,7 @@ mod transact;
 mod view;
 mod waiters;
 
+pub use cold::BodyRange;
 pub use command::{
     Action, Command, Filter, Name, Park, Permit, ReplyTo, SeekTo, Select, SettleNamed, Start,
     State, States, Take, Term, Transaction, Unit, Verdict,
@@ -232,6 +239,7 @@ pub use effect::{
 pub use image::{
     BlockImage, Damaged, GroupImage, Image, KeyImage, LaneImage, PartitionImage, SettledImage,
 };
+pub use log::BLOCK;
 pub use message::{
     DedupKey, Message, NewMessage, OnDuplicate, Options, ParentFailed, Position, Sequence,
 };
@@ -240,8 +248,8 @@ pub use record::{Record, RecordNumber, Standing};
 pub use roster::{Attributes, Notice, Notices, Participant, Roster};
 pub use schedule::{CatchUp, ScheduleSpec, Timing};
 pub use settings::{
-    Ageing, Backoff, BackoffKind, FOREVER, MessageOrder, Overflow, QueueSettings, Rate,
-    SettingsPatch, Window,
+    Ageing, Backoff, BackoffKind, Durability, Encryption, FOREVER, MessageOrder, Overflow,
+    QueueSettings, Rate, SettingsPatch, Window,
 };
 pub use stream::{EMPTY_MAX, KEEP, Moments, Span, StreamSpec};
 pub use view::{

@@ -12,8 +12,9 @@ mod time;
 use std::sync::Arc;
 
 use super::{
-    Action, Command, Delivered, Message, Outcome, Overflow, Position, QueueConfig, QueueSettings,
-    RecordNumber, ReplyTo, ScheduleView, SettingsPatch, Settled, Status, Take, Timing, Transaction,
+    Action, Command, Delivered, Encryption, Message, Outcome, Overflow, Position, QueueConfig,
+    QueueSettings, RecordNumber, ReplyTo, ScheduleView, SettingsPatch, Settled, Status, Take,
+    Timing, Transaction,
 };
 use crate::{
     error::ErrorCode,
@@ -403,6 +404,9 @@ impl Model {
 
     fn change_settings(&mut self, settings: QueueSettings) -> Result<(), ErrorCode> {
         settings.check().map_err(|_| ErrorCode::InvalidSettings)?;
+        if settings.encryption == Encryption::Required && !self.config.encrypts {
+            return Err(ErrorCode::EncryptionUnavailable);
+        }
         if settings.rate != self.settings.rate {
             self.handed_out.clear();
         }

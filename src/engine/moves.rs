@@ -45,7 +45,7 @@ impl Queue {
 
     /// Where a message stands; none if it is not kept.
     pub(super) fn state(&self, group: u32, position: Position) -> Option<State> {
-        self.message(position)?;
+        self.seen(position)?;
         Some(self.lane_of(group, position.partition)?.state(position.offset))
     }
 
@@ -54,7 +54,7 @@ impl Queue {
     pub(super) fn lift(&mut self, group: u32, position: Position) -> Option<Delivery> {
         let retain_dead = self.settings.retain_dead;
         let Position { partition, offset } = position;
-        self.message(position)?;
+        self.seen(position)?;
         let members = self.groups.get_mut(group as usize)?.as_mut()?;
         let lane = members.lanes.get_mut(partition as usize)?;
         let delivery = lane.lift(offset)?;
@@ -134,7 +134,7 @@ impl Queue {
         hold: Hold,
     ) {
         let Position { partition, offset } = position;
-        let Some(message) = self.message(position).cloned() else { return };
+        let Some(message) = self.message(position) else { return };
         let waits = matches!(hold, Hold::Ready | Hold::Delayed(_) | Hold::Held | Hold::Blocked);
         let (is_ready, is_dead) = (hold == Hold::Ready, matches!(hold, Hold::Dead { .. }));
         // If its time has been over, that is the next thing to happen.
@@ -256,6 +256,9 @@ impl Queue {
         }
         self.messages -= 1;
         self.bytes -= slot.message.body.len();
+        if slot.message.body.is_away() {
+            self.away -= slot.message.body.len();
+        }
         if let Some(at) = slot.message.expires_at {
             self.timers.clear(at, Timer::Expiry { position });
         }
@@ -287,8 +290,8 @@ impl Queue {
 
     /// A message has ended in the work group: its key is free again, if it was remembered until then.
     pub(super) fn forget_settled_key(&mut self, position: Position) {
-        let options = self.message(position).and_then(|message| message.options.as_ref());
-        let Some(key) = options.and_then(|it| it.key.as_ref()).filter(|key| key.until_settled)
+        let Some(key) =
+            self.options(position).and_then(|it| it.key.as_ref()).filter(|key| key.until_settled)
         else {
             return;
         };
@@ -470,8 +473,7 @@ impl Queue {
 
     /// What becomes of a message when its parent fails.
     pub(super) fn rule_of(&self, child: Position) -> ParentFailed {
-        let options = self.message(child).and_then(|message| message.options.as_ref());
-        options.map_or(ParentFailed::Wait, |options| options.parent_failed)
+        self.options(child).map_or(ParentFailed::Wait, |options| options.parent_failed)
     }
 
     /// A child whose parent failed is given up in every group that has it blocked.
@@ -486,7 +488,7 @@ impl Queue {
 
     /// A message waits for nothing any more: it is delayed or ready in the groups that have it blocked.
     pub(super) fn unblock(&mut self, child: Position) {
-        let Some(message) = self.message(child).cloned() else { return };
+        let Some(message) = self.message(child) else { return };
         for group in self.group_numbers() {
             if self.state(group, child) != Some(State::Blocked) {
                 continue;
@@ -604,7 +606,7 @@ impl Queue {
     /// A message is past its time since `at`: it leaves every group but those that have it in their hands.
     pub(super) fn expires(&mut self, position: Position, at: Timestamp) {
         let Some(message) = self.message(position) else { return };
-        if self.over_at(message) > self.now {
+        if self.over_at(&message) > self.now {
             return; // A replay set the timer, and then the settings changed.
         }
         let is_too_old = message.sent_at.after(self.settings.retain_open) <= at;
@@ -644,7 +646,7 @@ impl Queue {
         let mut gone = Vec::new();
         let mut oldest = part.oldest;
         for (offset, slot) in part.log.from(oldest) {
-            if slot.message.sent_at.after(retain) > at {
+            if slot.sent_at().after(retain) > at {
                 break;
             }
             oldest = offset + 1;
@@ -673,7 +675,7 @@ impl Queue {
             return;
         }
         let Some((_, slot)) = part.log.from(part.oldest).next() else { return };
-        let at = slot.message.sent_at.after(retain);
+        let at = slot.sent_at().after(retain);
         part.oldest_at = Some(at);
         self.timers.set(at, Timer::Oldest { partition });
     }

@@ -140,8 +140,7 @@ impl Queue {
         let wanted: BTreeSet<&str> = items.iter().map(|(name, _)| name.key.as_ref()).collect();
         for (offset, place) in offsets.zip(0..) {
             places.insert(offset, place);
-            let message = self.message(Position { partition, offset });
-            let options = message.and_then(|message| message.options.as_ref());
+            let options = self.options(Position { partition, offset });
             if let Some(key) = options.and_then(|options| options.key.as_ref())
                 && let Some(key) = wanted.get(key.text.as_ref())
             {

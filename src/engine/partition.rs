@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::log::Log;
+use super::log::{BLOCK, Log};
 use crate::types::{PartitionKey, Timestamp};
 
 #[derive(Debug)]
@@ -40,5 +40,28 @@ impl Partition {
             saved_to: 0,
             changed: BTreeSet::new(),
         }
+    }
+
+    /// A block that is not saved, or not as it is now. `ahead`: only one of which nothing was saved, and which gets no more
+    /// messages: the last image may still count what is no longer in a block that it knows.
+    pub(super) fn first_unsaved(&self, ahead: bool) -> Option<u64> {
+        if let Some(changed) = self.changed.first().filter(|_| !ahead) {
+            return Some(*changed);
+        }
+        let from = if ahead { self.saved_to.next_multiple_of(BLOCK) } else { self.saved_to };
+        let block = self.log.next_at(from)? / BLOCK;
+        (!ahead || (block + 1) * BLOCK <= self.log.end()).then_some(block)
+    }
+
+    /// The same; it counts as saved from now on.
+    pub(super) fn next_unsaved(&mut self, ahead: bool) -> Option<u64> {
+        let block = self.first_unsaved(ahead)?;
+        if !self.saved_to.is_multiple_of(BLOCK) && self.saved_to / BLOCK < block {
+            self.changed.insert(self.saved_to / BLOCK); // It is passed over.
+        }
+        self.changed.remove(&block);
+        let end = ((block + 1) * BLOCK).min(self.log.end());
+        self.saved_to = self.saved_to.max(end);
+        Some(block)
     }
 }

@@ -11,14 +11,15 @@ use std::{
 
 use super::{
     command::{Command, ReplyTo},
-    effect::{Effect, Event, Happened, Outcome},
+    effect::{Delivered, Effect, Event, Happened, Outcome},
     group::Group,
     known::Known,
-    message::{Message, Position, Sequence},
+    log::Seen,
+    message::{Message, Options, Position, Sequence},
     partition::Partition,
     record::{Record, RecordNumber},
     schedule::ScheduleSpec,
-    settings::QueueSettings,
+    settings::{Durability, Encryption, QueueSettings},
     timers::{Timer, Timers},
     transact::Prepared,
     view::{Status, Totals},
@@ -45,6 +46,8 @@ pub struct QueueConfig {
     pub schedules_max: usize,
     /// Whether `Open` of an open queue is fine, or refused with `QueueExists`.
     pub open_is_idempotent: bool,
+    /// What is stored is encrypted, or nothing is stored.
+    pub encrypts: bool,
     /// The first lease has this generation. Larger than any that was ever given out before.
     pub first_generation: u64,
 }
@@ -107,6 +110,8 @@ pub struct Queue {
     pub(super) rate_timer: Option<Timestamp>,
     /// Bytes of all kept bodies (I5).
     pub(super) bytes: usize,
+    /// Those of bodies that are away.
+    pub(super) away: usize,
     pub(super) messages: usize,
     /// Those of messages that some group has open.
     pub(super) open_bytes: usize,
@@ -160,6 +165,7 @@ impl Queue {
             deliveries: VecDeque::new(),
             rate_timer: None,
             bytes: 0,
+            away: 0,
             messages: 0,
             open_bytes: 0,
             open_messages: 0,
@@ -405,9 +411,19 @@ impl Queue {
         }
     }
 
-    pub(super) fn message(&self, position: Position) -> Option<&Arc<Message>> {
-        let partition = self.partitions.get(position.partition as usize)?;
-        partition.log.get(position.offset).map(|slot| &slot.message)
+    /// A message that is kept, as it is seen.
+    pub(super) fn seen(&self, position: Position) -> Option<Seen<'_>> {
+        self.partitions.get(position.partition as usize)?.log.get(position.offset)
+    }
+
+    /// A message that is kept.
+    pub(super) fn message(&self, position: Position) -> Option<Arc<Message>> {
+        self.seen(position).map(Seen::message)
+    }
+
+    /// What its sender said about a message that is kept.
+    pub(super) fn options(&self, position: Position) -> Option<&Options> {
+        self.seen(position).and_then(Seen::options)
     }
 
     /// Writes a record.
@@ -438,16 +454,42 @@ impl Queue {
     pub(super) fn reply(&mut self, to: ReplyTo, result: Result<Outcome, ErrorCode>) {
         self.record_settled();
         let rests_on = match &result {
-            // What is delivered rests on what was sent.
-            Ok(Outcome::Delivered(delivered))
-                if delivered.iter().all(|one| one.lease.is_some()) =>
-            {
-                let sent_in = delivered.iter().map(|one| one.message.sent_in);
-                sent_in.max().unwrap_or_default()
+            Ok(Outcome::Delivered(delivered)) => {
+                let all = delivered.iter().map(|one| self.delivery_rests_on(one));
+                all.max().unwrap_or_default()
             }
             _ => self.last_record,
         };
+        let rests_on = self.rest(rests_on);
         self.effects.push(Effect::Reply { to, result, rests_on });
+    }
+
+    /// What is leased rests on what was sent, and on the making of its group; what is done with it, on that.
+    pub(super) fn delivery_rests_on(&self, delivered: &Delivered) -> RecordNumber {
+        match delivered.lease {
+            None => self.last_record,
+            Some(lease) => {
+                let made_in = self.group(lease.group).map_or(RecordNumber(0), |it| it.made_in);
+                delivered.message.sent_in.max(made_in)
+            }
+        }
+    }
+
+    /// What an answer rests on that rests on this record.
+    pub(super) const fn rest(&self, record: RecordNumber) -> RecordNumber {
+        match self.settings.durability {
+            Durability::Durable => record,
+            Durability::Relaxed => RecordNumber(0),
+        }
+    }
+
+    /// # Errors
+    /// `EncryptionUnavailable`: these settings demand what is not to be had here.
+    pub(super) fn ensure_encryption(&self, settings: &QueueSettings) -> Result<(), ErrorCode> {
+        match settings.encryption {
+            Encryption::Required if !self.config.encrypts => Err(ErrorCode::EncryptionUnavailable),
+            Encryption::Required | Encryption::Optional => Ok(()),
+        }
     }
 
     /// Tells those who watch.
@@ -459,7 +501,7 @@ impl Queue {
         count: u64,
     ) {
         if self.watched {
-            let message = position.and_then(|position| self.message(position).cloned());
+            let message = position.and_then(|position| self.message(position));
             let group = self.name_of(group);
             self.effects.push(Effect::Notify(Event { at: self.now, what, message, group, count }));
         }

@@ -178,7 +178,7 @@ impl Queue {
         let kept: BTreeSet<Position> = kept.iter().copied().collect();
         let open = self.positions(group, |state| state != State::Done);
         for position in open.into_iter().filter(|position| !kept.contains(position)) {
-            if self.message(position).is_some_and(|message| message.sequence <= through) {
+            if self.seen(position).is_some_and(|message| message.sequence() <= through) {
                 self.replay_done(group, position, at, None);
             }
         }

@@ -10,7 +10,7 @@ use super::{
     effect::{Happened, Receipt},
     known::{self, Fate, KnownId, KnownKey},
     lane::Hold,
-    log::Slot,
+    log::{Seen, Slot},
     message::{
         DedupKey, Message, NewMessage, OnDuplicate, Options, ParentFailed, Position, Sequence,
     },
@@ -56,6 +56,7 @@ impl Queue {
         if message.options.is_none()
             && has_partition
             && self.status == Status::Open
+            && self.ensure_encryption(&self.settings).is_ok()
             && self.check_room(1, message.body.len()).is_ok()
         {
             return self.add(message, None);
@@ -148,6 +149,7 @@ impl Queue {
         if self.status == Status::Closed {
             return Err(ErrorCode::QueueClosed);
         }
+        self.ensure_encryption(&self.settings)?;
         // Those of the batch that are added.
         let mut ids: BTreeMap<&Arc<str>, usize> = BTreeMap::new();
         let mut keys: BTreeMap<(&PartitionKey, &Arc<str>), usize> = BTreeMap::new();
@@ -213,7 +215,7 @@ impl Queue {
     }
 
     fn is_kept(&self, id: &str) -> bool {
-        id.parse().is_ok_and(|position| self.message(position).is_some())
+        id.parse().is_ok_and(|position| self.seen(position).is_some())
     }
 
     /// Whether a key means anything.
@@ -233,7 +235,7 @@ impl Queue {
             && let Some(position) = self.known.position(id)
         {
             let same = self.message(position).is_none_or(|first| {
-                known::content_of(first) == known::content(body, options.kind.as_deref())
+                known::content_of(&first) == known::content(body, options.kind.as_deref())
             });
             if self.settings.dedup_content && !same {
                 return Err(ErrorCode::KeyConflict);
@@ -263,7 +265,7 @@ impl Queue {
 
     /// Still ready or delayed in all groups, and never taken.
     fn is_untouched(&self, position: Position) -> bool {
-        self.message(position).is_some()
+        self.seen(position).is_some()
             && self.group_numbers().all(|group| {
                 let Some(lane) = self.lane_of(group, position.partition) else { return false };
                 let state = lane.state(position.offset);
@@ -351,7 +353,7 @@ impl Queue {
             let search = || log.from(offset).map(|(at, _)| at).find(|at| lane.is_ready(*at));
             let offset = if is_fifo { first? } else { search()? };
             let slot = log.get(offset)?;
-            Some((slot.message.sequence, Position { partition, offset }))
+            Some((slot.sequence(), Position { partition, offset }))
         };
         for partition in 0..u32::try_from(self.partitions.len()).unwrap_or(u32::MAX) {
             next.extend(ready_from(partition, 0));
@@ -359,7 +361,7 @@ impl Queue {
         let (mut victims, mut freed) = (Vec::new(), 0);
         while victims.len() < count || freed < bytes {
             let (_, position) = next.pop_first()?;
-            freed += self.message(position).map_or(0, |message| message.body.len());
+            freed += self.seen(position).map_or(0, Seen::length);
             victims.push(position);
             next.extend(ready_from(position.partition, position.offset + 1));
         }
@@ -471,7 +473,7 @@ impl Queue {
     pub(super) fn has_no_group(&self, position: Position) -> bool {
         let slot = self.partitions.get(position.partition as usize);
         let slot = slot.and_then(|part| part.log.get(position.offset));
-        slot.is_some_and(|slot| slot.open == 0 && slot.dead == 0)
+        slot.is_some_and(|slot| slot.open() == 0 && slot.dead() == 0)
     }
 
     /// The times of a message as moments: when it is ready, if its sender said so, and when it is no longer good.
@@ -636,7 +638,7 @@ impl Queue {
 
     /// The first message with this key gets another body and other options, in its old place.
     fn replace(&mut self, position: Position, new: NewMessage) {
-        let Some(old) = self.message(position).cloned() else {
+        let Some(old) = self.message(position) else {
             return; // It was dropped to make room.
         };
         let (mut options, expires_at) = self.times_of(new.options);
@@ -695,15 +697,18 @@ impl Queue {
             self.lift(group, position);
         }
         let Some(part) = self.partitions.get_mut(position.partition as usize) else { return };
-        let Some(slot) = part.log.get_mut(position.offset) else { return };
-        if let Some(at) = slot.message.expires_at {
+        let (expires_at, length) = (message.expires_at, message.body.len());
+        let Some(old) = part.log.replace(position.offset, message) else { return };
+        if let Some(at) = old.expires_at {
             self.timers.clear(at, Timer::Expiry { position });
         }
-        if let Some(at) = message.expires_at {
+        if let Some(at) = expires_at {
             self.timers.set(at, Timer::Expiry { position });
         }
-        self.bytes = self.bytes - slot.message.body.len() + message.body.len();
-        slot.message = message;
+        self.bytes = self.bytes - old.body.len() + length;
+        if old.body.is_away() {
+            self.away -= old.body.len();
+        }
         self.has_changed(position);
         for group in self.group_numbers() {
             self.place(group, position, (0, 0), hold_of(standing));

@@ -97,6 +97,24 @@ pub enum Overflow {
     DeadLetter,
 }
 
+/// What an answer waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Durability {
+    /// Until what it rests on is durable.
+    Durable,
+    /// Nothing: what was answered, sent or done last may be undone by a crash.
+    Relaxed,
+}
+
+/// Whether a queue may be on a server that does not encrypt what it stores.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Encryption {
+    /// It may.
+    Optional,
+    /// It may not.
+    Required,
+}
+
 /// At most `count` messages are handed out within any `per`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Rate {
@@ -191,6 +209,10 @@ settings! {
     concurrency: Option<u32> = None;
     /// Whether there is a work group: takes that name no group.
     work_group: bool = true;
+    /// Whether answers wait until what they rest on is durable.
+    durability: Durability = Durability::Durable;
+    /// Whether what is stored of it must be encrypted.
+    encryption: Encryption = Encryption::Optional;
     /// Texts by which queues are found, and which others than the engine know what to make of; sorted by name.
     labels: Vec<(Arc<str>, Arc<str>)> = Vec::new();
     /// Of several queues that somebody takes from at once, the one with the highest priority comes first.

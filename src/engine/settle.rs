@@ -149,7 +149,7 @@ impl Queue {
 
     /// How often this message may fail, and how long it waits then.
     fn patience(&self, position: Position) -> (u32, Backoff) {
-        let options = self.message(position).and_then(|message| message.options.as_ref());
+        let options = self.options(position);
         let attempts_max = options.and_then(|options| options.attempts_max);
         let backoff = options.and_then(|options| options.backoff);
         (
@@ -159,7 +159,7 @@ impl Queue {
     }
 
     fn wait(&self, position: Position, failures: u32, asked: Option<Millis>) -> Option<Timestamp> {
-        let seed = self.message(position).map_or(0, |message| message.sequence.0);
+        let seed = self.seen(position).map_or(0, |message| message.sequence().0);
         let wait = asked.unwrap_or_else(|| self.patience(position).1.wait(failures, seed));
         self.after(Some(wait))
     }

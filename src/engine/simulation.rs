@@ -18,13 +18,14 @@ use std::{
 use proptest::prelude::*;
 
 use super::{
-    BlockImage, Command, Delivered, Effect, Event, Image, Item, LeaseId, Message, Outcome, Permit,
-    Position, Queue, QueueConfig, Record, RecordNumber, ReplyTo, State, Totals,
+    BLOCK, BlockImage, Command, Delivered, Durability, Effect, Event, Image, Item, LeaseId,
+    Message, Outcome, Permit, Position, Queue, QueueConfig, Record, RecordNumber, ReplyTo, State,
+    Totals,
     model::{Model, Output},
 };
 use crate::{
     error::ErrorCode,
-    types::{RequestId, SessionId, Timestamp},
+    types::{Payload, RequestId, SessionId, Timestamp},
 };
 use random::Random;
 use reach::Reach;
@@ -74,6 +75,7 @@ struct Run {
     model: Model,
     now: Timestamp,
     is_watched: bool,
+    was_relaxed: bool,
     /// Whether commands are kept as text, for a failure that is to be read.
     is_told: bool,
     saved: Saved,
@@ -101,6 +103,7 @@ fn config(random: &mut Random) -> QueueConfig {
         partitions_max: 3 + random.below(3) as usize,
         schedules_max: 2,
         open_is_idempotent: random.chance(50),
+        encrypts: random.chance(50),
         first_generation: 1 + random.below(1000),
     }
 }
@@ -116,7 +119,8 @@ impl Run {
         queue.expire(now, &mut Vec::new());
         model.expire(now);
         let (saved, trace) = (Saved::default(), Trace::default());
-        Self { queue, model, config, now, is_watched, is_told, saved, trace }
+        let was_relaxed = false;
+        Self { queue, model, config, now, is_watched, was_relaxed, is_told, saved, trace }
     }
 
     /// Runs the steps on both sides and fails at the first difference.
@@ -260,6 +264,9 @@ impl Run {
         if random.below(50) == 0 {
             self.save(random)?;
         }
+        if random.below(30) == 0 {
+            self.move_bodies(random);
+        }
         if random.below(300) == 0 {
             self.restart(random.chance(50))?;
         }
@@ -273,13 +280,20 @@ impl Run {
         }
         if random.chance(20) {
             self.trace.reach.once("failed_save");
-            self.queue.unsaved_blocks();
-            self.queue.forget_saved();
+            let blocks = self.queue.unsaved_blocks(random.below(500) as usize, random.chance(50));
+            let places: Vec<_> = blocks.iter().map(|it| (it.partition, it.block)).collect();
+            self.queue.not_saved(&places);
         }
-        for mut block in self.queue.unsaved_blocks() {
-            // By which record they came is not saved.
-            block.messages = block.messages.iter().map(|it| message(it)).collect();
-            self.saved.blocks.insert((block.partition, block.block), block);
+        while self.queue.has_unsaved_blocks(true) && random.chance(80) {
+            self.save_blocks(random.below(500) as usize + 1, true);
+        }
+        if random.chance(20) {
+            self.trace.reach.once("saved_ahead");
+            return Ok(());
+        }
+        self.save_blocks(usize::MAX, false);
+        if self.queue.has_unsaved_blocks(false) {
+            return Err("all blocks were saved".to_owned());
         }
         let image = self.queue.image();
         let needed = image.needed_blocks();
@@ -301,10 +315,54 @@ impl Run {
         Ok(())
     }
 
+    fn save_blocks(&mut self, weight_max: usize, ahead: bool) {
+        for mut block in self.queue.unsaved_blocks(weight_max, ahead) {
+            // By which record they came is not saved; what is away was saved before.
+            let saved = block.messages.iter().map(|it| message(&self.complete(it)));
+            block.messages = saved.collect();
+            self.saved.blocks.insert((block.partition, block.block), block);
+        }
+    }
+
+    /// The message with its body.
+    fn complete(&self, message: &Arc<Message>) -> Arc<Message> {
+        if !message.body.is_away() {
+            return Arc::clone(message);
+        }
+        let Position { partition, offset } = message.position;
+        let block = &self.saved.blocks[&(partition, offset / BLOCK)];
+        let saved = block.messages.iter().find(|saved| saved.position == message.position);
+        let body = message.body.with(saved.unwrap().body.bytes().clone());
+        assert_eq!(body.len(), message.body.len(), "another body was saved");
+        Arc::new(Message { body, ..message.as_ref().clone() })
+    }
+
+    /// Bodies go away, or come back.
+    fn move_bodies(&mut self, random: &mut Random) {
+        if random.chance(60) {
+            let gone = self.queue.cool(random.below(300) as usize);
+            if gone > 0 {
+                self.trace.reach.once("cooled");
+            }
+            return;
+        }
+        let is_needed = random.chance(50);
+        let before = self.queue.bodies_here();
+        for block in self.saved.blocks.values() {
+            let body = |it: &Arc<Message>| (it.position.offset, it.body.bytes().clone());
+            let bodies: Vec<_> = block.messages.iter().map(body).collect();
+            // Some may have been replaced since they were saved: those are here.
+            self.queue.warm(block.partition, &bodies, is_needed).unwrap();
+        }
+        if self.queue.bodies_here() > before {
+            self.trace.reach.once("warmed");
+        }
+    }
+
     /// The queue from what was saved last, and the records since.
     fn restored(&self) -> Option<Queue> {
         let image = self.saved.image.clone()?;
-        let blocks = self.saved.blocks.values().cloned();
+        let blocks = self.saved.blocks.values().cloned().map(without_bodies);
         let first = image.last_record.0 as usize;
         let mut restored = Queue::restore(self.config.clone(), image, blocks).unwrap();
         self.trace.records[first..].iter().cloned().for_each(|record| restored.replay(record));
@@ -376,9 +434,20 @@ impl Run {
     /// Splits effects into records, events and outputs; checks I6 on the way.
     fn take_in(&mut self, effects: Vec<Effect>) -> Result<Vec<Output>, String> {
         let mut outputs = Vec::new();
-        for effect in effects {
+        for mut effect in effects {
+            for message in messages_in(&mut effect) {
+                if message.body.is_away() {
+                    self.trace.reach.once("fetched");
+                    *message = self.complete(message);
+                }
+            }
             match effect {
-                Effect::Append(record) => self.trace.records.push(record),
+                Effect::Append(record) => {
+                    if let Record::Configured { settings } = &record {
+                        self.was_relaxed |= settings.durability == Durability::Relaxed;
+                    }
+                    self.trace.records.push(record);
+                }
                 Effect::Notify(event) => {
                     if !self.is_watched {
                         return Err(format!("nobody watches: {event:?}"));
@@ -444,7 +513,8 @@ impl Run {
             // What was saved is durable.
             _ => message.sent_in == RecordNumber(0),
         };
-        if !is_made || rests_on < message.sent_in {
+        let is_relaxed = self.was_relaxed && rests_on == RecordNumber(0);
+        if !is_made || (rests_on < message.sent_in && !is_relaxed) {
             return Err(format!("I6: {message:?} rests on {rests_on:?}, made by {made_by:?}"));
         }
         let Some(lease) = *lease else { return Ok(()) };
@@ -529,6 +599,32 @@ fn without_numbers(output: Output) -> Output {
         ),
         other => other,
     }
+}
+
+fn messages_in(effect: &mut Effect) -> Vec<&mut Arc<Message>> {
+    match effect {
+        Effect::Reply { result: Ok(Outcome::Delivered(all)), .. } => {
+            all.iter_mut().map(|one| &mut one.message).collect()
+        }
+        Effect::Reply { result: Ok(Outcome::Browsed { items, .. }), .. } => {
+            items.iter_mut().map(|item| &mut item.message).collect()
+        }
+        Effect::Reply { result: Ok(Outcome::Found(item)), .. } => vec![&mut item.message],
+        Effect::Push { delivered, .. } => vec![&mut delivered.message],
+        _ => Vec::new(),
+    }
+}
+
+/// As a store gives it back.
+fn without_bodies(mut block: BlockImage) -> BlockImage {
+    for message in &mut block.messages {
+        let has_id = message.options.as_ref().is_some_and(|options| options.id.is_some());
+        let body = &message.body;
+        let digest = if has_id { body.digest() } else { 0 };
+        let body = Payload::away(body.len(), digest, body.shared_type().cloned());
+        Arc::make_mut(message).body = body;
+    }
+    block
 }
 
 fn message(message: &Message) -> Arc<Message> {

@@ -19,7 +19,7 @@ use std::{collections::BTreeMap, str};
 
 use bytes::Bytes;
 
-use super::{queue::Queue, settings::QueueSettings};
+use super::{log::Seen, queue::Queue, settings::QueueSettings};
 use crate::types::{Millis, PartitionKey, Payload, QueueName, StreamName, Timestamp};
 
 /// Windows without a message that a key gets in a row, and windows that are made for it at a time.
@@ -175,7 +175,7 @@ impl Queue {
         let parts = self.by_key.values().filter_map(|at| self.partitions.get(*at as usize));
         let newest = parts.filter_map(|part| {
             let slot = part.log.get(part.log.last()?)?;
-            Some((part.key.clone(), std::sync::Arc::clone(&slot.message)))
+            Some((part.key.clone(), slot.message()))
         });
         newest.collect()
     }
@@ -189,7 +189,7 @@ impl Queue {
     ) -> BTreeMap<PartitionKey, Moments> {
         let mut moments: BTreeMap<PartitionKey, Moments> = BTreeMap::new();
         for part in self.by_key.values().filter_map(|at| self.partitions.get(*at as usize)) {
-            let sent_at = |offset| part.log.get(offset).map(|slot| slot.message.sent_at);
+            let sent_at = |offset| part.log.get(offset).map(Seen::sent_at);
             let Some(last) = part.log.last().and_then(sent_at) else { continue };
             let key = together.unwrap_or(&part.key);
             let next = match made.get(key) {

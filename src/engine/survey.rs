@@ -3,6 +3,7 @@
 use super::{
     effect::Outcome,
     lane::{Hold, Lane},
+    log::Seen,
     partition::Partition,
     queue::Queue,
     view::{Counts, PartitionSurvey},
@@ -46,7 +47,7 @@ fn surveyed(number: u32, part: &Partition, lane: &Lane) -> PartitionSurvey {
     let mut fresh = part.log.from(lane.next).map(|(offset, _)| offset);
     let fresh = fresh.find(|offset| lane.get(*offset).is_none());
     let oldest = known.map(|(offset, _)| offset).into_iter().chain(fresh).min();
-    let sent_at = |offset| part.log.get(offset).map(|slot| slot.message.sent_at);
+    let sent_at = |offset| part.log.get(offset).map(Seen::sent_at);
     PartitionSurvey {
         key: part.key.clone(),
         number,

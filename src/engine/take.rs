@@ -190,7 +190,7 @@ impl Queue {
         max: usize,
     ) -> Vec<Position> {
         let has_labels = |position: &Position| {
-            self.message(*position).is_some_and(|message| message.has_labels(labels))
+            self.seen(*position).is_some_and(|message| message.has_labels(labels))
         };
         let ready = self.takeable(group, partition).take(SCAN_MAX);
         ready.filter(has_labels).take(max).collect()
@@ -242,7 +242,7 @@ impl Queue {
 
     /// Leases one ready message.
     fn lease(&mut self, group: u32, position: Position, receiver: &Receiver) -> Option<Delivered> {
-        let message = Arc::clone(self.message(position)?);
+        let message = self.message(position)?;
         let partition = self.partitions.get(position.partition as usize)?.key.clone();
         self.count_delivery();
         self.notify(Happened::Delivered, Some(position), group, 1);
@@ -307,7 +307,7 @@ impl Queue {
                 self.place(group, position, counts, Hold::InRun);
                 self.count_delivery();
                 self.notify(Happened::Delivered, Some(position), group, 1);
-                if let Some(message) = self.message(position).cloned() {
+                if let Some(message) = self.message(position) {
                     let lease = Some(LeaseId { group, position, generation });
                     let partition = key.clone();
                     delivered.push(Delivered {
@@ -428,6 +428,10 @@ impl Queue {
         }
         let Some(key) = self.whose_turn(group, partition) else { return false };
         let Some(members) = self.group_mut(group) else { return false };
+        let standing = members.waiters.get(key).filter(|receiver| receiver.standing).cloned();
+        if let Some(receiver) = standing {
+            return self.serve_standing(group, key, &receiver);
+        }
         let Some(receiver) = members.waiters.serve(key) else { return false };
         let (session, request, ticket) = key;
         if let Some(until) = receiver.until {
@@ -437,30 +441,29 @@ impl Queue {
             self.reply(receiver.to, Ok(Outcome::Takeable));
             return true;
         }
-        let mut delivered = self.grab(group, &receiver);
+        let delivered = self.grab(group, &receiver);
         debug_assert!(!delivered.is_empty(), "whose turn it is can be served");
-        if receiver.standing {
-            if let Some(delivered) = delivered.pop() {
-                self.push(group, receiver, delivered);
-            }
-        } else {
-            self.reply(receiver.to, Ok(Outcome::Delivered(delivered)));
-        }
+        self.reply(receiver.to, Ok(Outcome::Delivered(delivered)));
         true
     }
 
-    fn push(&mut self, group: u32, receiver: Receiver, delivered: Delivered) {
+    /// Pushes one message to a standing receiver, which goes on waiting as long as it has credit; `false` if there is none.
+    fn serve_standing(&mut self, group: u32, key: ReceiverKey, receiver: &Receiver) -> bool {
+        let Some(delivered) = self.grab(group, receiver).pop() else { return false };
         let is_leased = delivered.lease.is_some();
         self.record_settled();
-        let rests_on = if is_leased { delivered.message.sent_in } else { self.last_record };
+        let rests_on = self.rest(self.delivery_rests_on(&delivered));
         self.effects.push(Effect::Push { to: receiver.to, delivered, rests_on });
-        let key = (receiver.to.session, receiver.to.request);
-        let Some(members) = self.group_mut(group) else { return };
-        let Some(standing) = members.standing.get_mut(&key) else { return };
+        let (session, request, _) = key;
+        let Some(members) = self.group_mut(group) else { return false };
+        let Some(standing) = members.standing.get_mut(&(session, request)) else { return false };
         standing.outstanding += u32::from(is_leased);
         if standing.outstanding < standing.credit {
-            members.waiters.park_last(receiver);
+            members.waiters.serve_standing(key);
+        } else {
+            members.waiters.serve(key);
         }
+        true
     }
 
     /// Who is to be served next: the earliest turn among those for whom there is something.
@@ -691,7 +694,7 @@ fn next_of<I: Iterator<Item = (i64, u64)>>(
     (partition, log, mut ready): OpenLane<'_, I>,
 ) -> Option<Next<'_, I>> {
     let (class, offset) = ready.next()?;
-    let place = (class, log.get(offset)?.message.sequence);
+    let place = (class, log.get(offset)?.sequence());
     Some((place, (Position { partition, offset }, (partition, log, ready))))
 }
 

@@ -71,7 +71,7 @@ impl Written for QueueName {
 }
 
 /// Memory of its own: else one small body would keep all that was read with it.
-fn own(bytes: &Bytes) -> Bytes {
+pub(super) fn own(bytes: &Bytes) -> Bytes {
     Bytes::copy_from_slice(bytes)
 }
 

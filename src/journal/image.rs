@@ -1,6 +1,4 @@
-//! A queue as it is: its image, and its messages by the block.
-
-use std::sync::Arc;
+//! A queue as it is, but for its messages: see `block`.
 
 use bytes::Bytes;
 
@@ -9,8 +7,8 @@ use super::{
     table::{Reader, Written, fields, kinds},
 };
 use crate::engine::{
-    BlockImage, GroupImage, Image, KeyImage, LaneImage, Message, Parent, PartitionImage,
-    RecordNumber, SettledImage, Standing, Status, Totals,
+    GroupImage, Image, KeyImage, LaneImage, Parent, PartitionImage, RecordNumber, SettledImage,
+    Standing, Status, Totals,
 };
 
 /// The version of what follows.
@@ -45,23 +43,6 @@ pub fn decode_image(mut bytes: Bytes) -> Result<Image, NotARecord> {
     // There is one way of writing it.
     let is_one = bytes.is_empty() && !starts.is_empty();
     if is_one { Ok(Image { starts, ..image }) } else { Err(NotARecord) }
-}
-
-/// A block's bytes, without its numbers.
-#[must_use]
-pub fn encode_block(block: &BlockImage) -> Vec<u8> {
-    let mut out = vec![FORMAT];
-    block.messages.put(&mut out);
-    out
-}
-
-/// Reads a block that fills `bytes`.
-///
-/// # Errors
-/// [`NotARecord`].
-pub fn decode_block(partition: u32, block: u64, bytes: Bytes) -> Result<BlockImage, NotARecord> {
-    let messages: Vec<Arc<Message>> = whole(bytes)?;
-    Ok(BlockImage { partition, block, messages })
 }
 
 fn whole<T: Written>(mut bytes: Bytes) -> Result<T, NotARecord> {
@@ -186,6 +167,7 @@ mod tests {
         partitions_max: 10,
         schedules_max: 10,
         open_is_idempotent: false,
+        encrypts: true,
         first_generation: 7,
     };
 
@@ -250,41 +232,30 @@ mod tests {
     }
 
     #[test]
-    fn an_image_comes_back_and_blocks_with_it() {
+    fn an_image_comes_back() {
         let mut queue = full();
-        let (image, blocks) = (queue.image(), queue.unsaved_blocks());
+        let (image, blocks) = (queue.image(), queue.unsaved_blocks(usize::MAX, false));
         assert_eq!(image.settled.len(), 1);
         assert!(!image.keys.is_empty() && !image.parents.is_empty() && !image.schedules.is_empty());
         assert_eq!(blocks.iter().map(|block| block.messages.len()).sum::<usize>(), 4);
-        assert!(queue.unsaved_blocks().is_empty(), "they are saved now");
+        assert!(!queue.has_unsaved_blocks(false), "they are saved now");
         let read = decode_image(encode_image(&image).into());
         assert_eq!(read.as_ref(), Ok(&image));
-        let read_blocks = blocks
-            .iter()
-            .map(|one| decode_block(one.partition, one.block, encode_block(one).into()).unwrap());
-        let restored = Queue::restore(CONFIG, read.unwrap(), read_blocks).unwrap();
+        let restored = Queue::restore(CONFIG, read.unwrap(), blocks).unwrap();
         assert_eq!(restored.image(), image);
         assert!(Queue::restore(CONFIG, image, []).is_err(), "without its messages");
     }
 
     #[test]
     fn what_is_cut_or_of_another_format_is_no_image() {
-        let mut queue = full();
+        let queue = full();
         let whole = encode_image(&queue.image());
-        let block = encode_block(&queue.unsaved_blocks()[0]);
         for length in 0..whole.len() {
             assert!(decode_image(Bytes::copy_from_slice(&whole[..length])).is_err(), "{length}");
         }
-        for length in 0..block.len() {
-            let cut = Bytes::copy_from_slice(&block[..length]);
-            assert!(decode_block(0, 0, cut).is_err(), "{length}");
-        }
-        for (bytes, change) in [(&whole, 3), (&block, 0)] {
-            let mut other = bytes.clone();
-            other[0] = change;
-            assert!(decode_image(other.clone().into()).is_err());
-            assert!(decode_block(0, 0, other.into()).is_err());
-        }
+        let mut other = whole.clone();
+        other[0] = 9;
+        assert!(decode_image(other.into()).is_err());
         let mut longer = whole;
         longer.push(0);
         assert!(decode_image(longer.into()).is_err());

@@ -26,6 +26,7 @@
 //! Bodies get memory of their own. An announced length or count is never trusted with memory.
 
 mod basic;
+mod block;
 mod entry;
 mod image;
 mod message;
@@ -38,9 +39,10 @@ mod tests;
 
 use bytes::Bytes;
 
-pub use crate::engine::{BlockImage, Image, Record, RecordNumber};
+pub use crate::engine::{BLOCK, BlockImage, Image, Record, RecordNumber};
+pub use block::{decode_block, decode_bodies, encode_block, encode_bodies};
 pub use entry::{Entry, put_entry};
-pub use image::{decode_block, decode_image, encode_block, encode_image};
+pub use image::{decode_image, encode_image};
 use table::{Reader, Written};
 
 /// The bytes are not a record.

@@ -2,7 +2,8 @@
 
 use super::table::{fields, kinds, tagged};
 use crate::engine::{
-    Ageing, Backoff, BackoffKind, MessageOrder, Overflow, QueueSettings, Rate, Window,
+    Ageing, Backoff, BackoffKind, Durability, Encryption, MessageOrder, Overflow, QueueSettings,
+    Rate, Window,
 };
 
 tagged!(QueueSettings all {
@@ -28,10 +29,16 @@ tagged!(QueueSettings all {
     20 rate
     21 concurrency
     22 work_group
+    23 durability
+    24 encryption
 } set {
-    23 labels
-    24 priority
+    25 labels
+    26 priority
 });
+
+kinds!(Durability { 1 Durable 2 Relaxed });
+
+kinds!(Encryption { 1 Optional 2 Required });
 
 kinds!(MessageOrder { 1 Fifo 2 Priority 3 Deadline });
 

@@ -7,9 +7,9 @@ use proptest::{collection::vec, option, prelude::*};
 use super::*;
 use crate::{
     engine::{
-        Ageing, Backoff, BackoffKind, CatchUp, DedupKey, Message, MessageOrder, NewMessage,
-        OnDuplicate, Options, Overflow, ParentFailed, Position, QueueSettings, Rate, ScheduleSpec,
-        Sequence, Standing, Timing, Window,
+        Ageing, Backoff, BackoffKind, CatchUp, DedupKey, Durability, Encryption, Message,
+        MessageOrder, NewMessage, OnDuplicate, Options, Overflow, ParentFailed, Position,
+        QueueSettings, Rate, ScheduleSpec, Sequence, Standing, Timing, Window,
     },
     types::{Millis, Payload, Timestamp},
 };
@@ -158,7 +158,11 @@ fn settings() -> impl Strategy<Value = QueueSettings> {
     let overflow =
         prop_oneof![Just(Overflow::Reject), Just(Overflow::DropOldest), Just(Overflow::DeadLetter)];
     let rate = (any::<u32>(), millis()).prop_map(|(count, per)| Rate { count, per });
-    let special = (ordering, option::of(ageing), backoff(), option::of(window), overflow);
+    let safety = (
+        prop_oneof![Just(Durability::Durable), Just(Durability::Relaxed)],
+        prop_oneof![Just(Encryption::Optional), Just(Encryption::Required)],
+    );
+    let special = (ordering, option::of(ageing), backoff(), option::of(window), overflow, safety);
     let numbers = (
         option::of(number()),
         option::of(number()),
@@ -171,7 +175,7 @@ fn settings() -> impl Strategy<Value = QueueSettings> {
     let others = (any::<[bool; 5]>(), labels, any::<i32>());
     (special, numbers, times, others).prop_map(|(special, numbers, times, others)| {
         let (flags, labels, priority) = others;
-        let (ordering, ageing, backoff, window, overflow) = special;
+        let (ordering, ageing, backoff, window, overflow, (durability, encryption)) = special;
         let (messages_max, bytes_max, attempts_max, concurrency, rate) = numbers;
         let (lease, delay, ttl, dedup_window, retain_open, retain_settled, retain_dead) = times;
         let [expiry_is_failure, dead_letter, dead_letter_expired, dedup_content, work_group] =
@@ -199,6 +203,8 @@ fn settings() -> impl Strategy<Value = QueueSettings> {
             rate,
             concurrency,
             work_group,
+            durability,
+            encryption,
             labels,
             priority,
         }
@@ -415,6 +421,8 @@ fn defaults_of_0_1() -> QueueSettings {
         rate: None,
         concurrency: None,
         work_group: true,
+        durability: Durability::Durable,
+        encryption: Encryption::Optional,
         labels: Vec::new(),
         priority: 0,
     }
@@ -437,7 +445,7 @@ fn the_bytes_are_these() {
                 6, 1, 1, 7, 1, 1, 8, 1, 0, 9, 1, 0, 10, 1, 0, 11, 1, 0, 12, 4, 0x80, 0xdd, 0xdb, 1,
                 13, 1, 0, 14, 1, 0, 15, 1, 0, 16, 1, 1, 17, 10, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,
                 0xff, 0xff, 0xff, 1, 18, 1, 0, 19, 5, 0x80, 0x90, 0xe4, 0xc0, 4, 20, 1, 0, 21, 1,
-                0, 22, 1, 1, 0,
+                0, 22, 1, 1, 23, 1, 1, 24, 1, 1, 0,
             ],
         ),
         (

@@ -122,6 +122,7 @@ async fn serve(
         limits: config.limits.clone(),
         open_is_idempotent: config.open_is_idempotent,
         idle_timeout: config.idle_timeout,
+        body_cache: usize::try_from(config.body_cache.0).unwrap_or(usize::MAX),
     };
     let service = Service::new(rules, store, Arc::clone(&clock));
     let context = Arc::new(Context {

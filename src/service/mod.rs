@@ -15,7 +15,7 @@ mod seat;
 
 use std::sync::{
     Arc,
-    atomic::{AtomicU64, Ordering},
+    atomic::{AtomicU64, AtomicUsize, Ordering},
 };
 
 pub use crate::store::Health;
@@ -42,6 +42,10 @@ pub struct Shared {
     pub open_is_idempotent: bool,
     /// A room that nobody uses stays in memory for so long.
     pub idle_timeout: Millis,
+    /// Bytes of bodies that are kept in memory if they can be read again.
+    pub body_cache: usize,
+    /// Those that are.
+    pub(crate) bodies: Arc<AtomicUsize>,
     /// Where records go.
     pub store: Arc<dyn Store>,
     /// The time.
@@ -71,14 +75,19 @@ pub struct Rules {
     pub open_is_idempotent: bool,
     /// A room that nobody uses stays in memory for so long.
     pub idle_timeout: Millis,
+    /// Bytes of bodies that are kept in memory if they can be read again.
+    pub body_cache: usize,
 }
 
 impl Default for Rules {
     fn default() -> Self {
         let (limits, idle_timeout) = (Limits::default(), Millis::from_secs(30));
-        Self { limits, open_is_idempotent: false, idle_timeout }
+        Self { limits, open_is_idempotent: false, idle_timeout, body_cache: 256 << 20 }
     }
 }
+
+/// So many rooms are woken at a time: after a start there may be many, and who comes in must not wait for all of them.
+const ROUSED: usize = 64;
 
 /// The door. Cloning it is cheap.
 #[derive(Clone)]
@@ -88,13 +97,15 @@ impl Service {
     /// A server's door, with no rooms behind it yet.
     #[must_use]
     pub fn new(rules: Rules, store: Arc<dyn Store>, clock: Arc<dyn Clock>) -> Self {
-        let Rules { limits, open_is_idempotent, idle_timeout } = rules;
+        let Rules { limits, open_is_idempotent, idle_timeout, body_cache } = rules;
         let directory = Directory::new(limits.rooms, limits.participants_per_room);
         let sessions = AtomicU64::new(1);
         Self(Arc::new(Shared {
             limits,
             open_is_idempotent,
             idle_timeout,
+            body_cache,
+            bodies: Arc::default(),
             store,
             clock,
             directory,
@@ -107,7 +118,7 @@ impl Service {
     ///
     /// Must be called on an actix arbiter: that is where a room will live that is woken.
     pub fn look_after_store(&self) {
-        for room in self.0.store.due(self.0.clock.now()) {
+        for room in self.0.store.due(self.0.clock.now(), ROUSED) {
             self.rouse(&room, None);
         }
         for (room, queue) in self.0.store.overdue() {

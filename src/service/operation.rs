@@ -6,12 +6,13 @@ use bytes::Bytes;
 
 pub use crate::engine::{
     Action, Ageing, Attributes, Backoff, BackoffKind, CatchUp, Command, Counts, DedupKey,
-    Delivered, Event, Explanation, FOREVER, Filter, GroupView, Happened, Inspection, Item, LeaseId,
-    Message, MessageOrder, Name, NamedSettled, NewMessage, Notice, OnDuplicate, Options,
-    Outcome as QueueOutcome, Overflow, ParentFailed, Park, Participant, PartitionSurvey,
-    PartitionView, Permit, Position, QueueSettings, Rate, Receipt, ScheduleSpec, ScheduleView,
-    SeekTo, Select, SettingsPatch, SettleNamed, Settled, SettledPart, Span, Start, State, States,
-    Status, StreamSpec, Take, Term, Timing, Totals, Transaction, Unit, Verdict, Why, Window,
+    Delivered, Durability, Encryption, Event, Explanation, FOREVER, Filter, GroupView, Happened,
+    Inspection, Item, LeaseId, Message, MessageOrder, Name, NamedSettled, NewMessage, Notice,
+    OnDuplicate, Options, Outcome as QueueOutcome, Overflow, ParentFailed, Park, Participant,
+    PartitionSurvey, PartitionView, Permit, Position, QueueSettings, Rate, Receipt, ScheduleSpec,
+    ScheduleView, SeekTo, Select, SettingsPatch, SettleNamed, Settled, SettledPart, Span, Start,
+    State, States, Status, StreamSpec, Take, Term, Timing, Totals, Transaction, Unit, Verdict, Why,
+    Window,
 };
 use crate::{
     auth::Names,

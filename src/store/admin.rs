@@ -1,7 +1,7 @@
 //! Looking after a store from outside of the server: checking, repairing, copying.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, HashMap},
     fs::{self, DirBuilder},
     io,
     os::unix::fs::DirBuilderExt,
@@ -13,11 +13,11 @@ use super::{
     Keys, OpenError, StoreError,
     disk::{Directory, Disk, Lock},
     durable::{CLEAN, check_clean_mark},
-    recovery::{Recovered, Sources, recover},
+    recovery::{QueueKey, Recovered, Sources, recover},
     segment::Named,
     state::State,
 };
-use crate::journal::{Image, Record};
+use crate::journal::{BLOCK, BlockImage, Image, Record};
 
 /// What a store holds.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -122,7 +122,7 @@ fn examine(place: &Place, keys: &Keys) -> Result<Report, OpenError> {
         let records: Vec<Record> =
             sources.records(places.map_or(&[], Vec::as_slice), saved.applied, keys)?;
         if let Some(image) = &saved.image {
-            ensure_whole(image, &saved.blocks)?;
+            ensure_whole(&state, key, image, keys)?;
             report.saved_messages += live(image);
         }
         report.journal_records += records.len() as u64;
@@ -138,13 +138,51 @@ fn live(image: &Image) -> u64 {
     live.map(|(_, count)| count).sum()
 }
 
-fn ensure_whole(image: &Image, blocks: &[crate::journal::BlockImage]) -> Result<(), StoreError> {
-    let has = |partition: u32, block: u64| {
-        blocks.iter().any(|it| it.partition == partition && it.block == block)
-    };
-    for (partition, first, last) in image.needed_blocks() {
-        if let Some(block) = (first..=last).find(|block| !has(partition, *block)) {
-            return Err(StoreError::Failed(format!("state store: block {block} is missing")));
+/// Reads all messages that an image needs, and their bodies.
+fn ensure_whole(
+    state: &State,
+    key: &QueueKey,
+    image: &Image,
+    keys: &Keys,
+) -> Result<(), StoreError> {
+    let needed = image.needed_blocks().into_iter();
+    let mut needed = needed
+        .flat_map(|(partition, first, last)| (first..=last).map(move |block| (partition, block)))
+        .peekable();
+    let mut after = None;
+    loop {
+        let blocks = state.blocks(key, after, keys)?;
+        let Some(last) = blocks.last() else { break };
+        after = Some((last.partition, last.block));
+        for block in &blocks {
+            if needed.next_if_eq(&(block.partition, block.block)).is_some() {
+                ensure_bodies(state, key, block, keys)?;
+            }
+        }
+    }
+    match needed.next() {
+        None => Ok(()),
+        Some((_, block)) => {
+            Err(StoreError::Failed(format!("state store: block {block} is missing")))
+        }
+    }
+}
+
+fn ensure_bodies(
+    state: &State,
+    key: &QueueKey,
+    block: &BlockImage,
+    keys: &Keys,
+) -> Result<(), StoreError> {
+    let offsets = (block.block * BLOCK, block.block * BLOCK + (BLOCK - 1));
+    let bodies = state.bodies(key, block.partition, offsets, usize::MAX, keys)?;
+    let bodies: HashMap<u64, usize> =
+        bodies.into_iter().map(|(offset, body)| (offset, body.len())).collect();
+    for message in &block.messages {
+        if bodies.get(&message.position.offset) != Some(&message.body.len()) {
+            let position = message.position;
+            let text = format!("state store: the body of message {position} is missing");
+            return Err(StoreError::Failed(text));
         }
     }
     Ok(())

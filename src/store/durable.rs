@@ -9,7 +9,7 @@ use std::{
 };
 
 use super::{
-    Appended, Batch, Done, Health, Keys, OpenError, Save, Store, StoreError, Stored,
+    Appended, Batch, Bodies, Done, Health, Keys, OpenError, Save, Store, StoreError, Stored,
     committer::{Committer, Inbox, Segments as _},
     disk::{Directory, Disk, Lock},
     files::{self, Files},
@@ -18,7 +18,10 @@ use super::{
     segment::Named,
     state::State,
 };
-use crate::types::{QueueName, RoomName, Timestamp};
+use crate::{
+    journal::BlockImage,
+    types::{QueueName, RoomName, Timestamp},
+};
 
 /// How to open a store.
 pub struct OpenOptions {
@@ -69,7 +72,10 @@ struct Core {
     sources: Sources,
     /// What is in them, of queues that are not loaded yet.
     places: Mutex<Places>,
+    /// For what is quick,
     reader: Mutex<State>,
+    /// and for messages and their bodies.
+    bodies: Mutex<State>,
     work: Mutex<Work>,
     wake: Condvar,
     due: Mutex<Due>,
@@ -200,6 +206,7 @@ impl DurableStore {
             sources,
             places: Mutex::new(found.places),
             reader: Mutex::new(State::open(state_path)?),
+            bodies: Mutex::new(State::open(state_path)?),
             work: Mutex::default(),
             wake: Condvar::new(),
             due: Mutex::new(due),
@@ -311,7 +318,7 @@ impl Core {
             for (save, done) in saves {
                 let queue = (save.room.clone(), save.queue.clone());
                 let saved = state.save(&save, self.files.last_frame(), &self.keys);
-                if saved.is_ok() {
+                if saved.is_ok() && save.image.is_some() {
                     self.files.let_go(&queue, save.applied);
                     lock(&self.due).set(queue.clone(), save.due.filter(|_| save.exists));
                 }
@@ -323,6 +330,7 @@ impl Core {
             if self.files.is_full() {
                 // A save needs room, too.
                 self.reserve.give_up();
+                self.files.give_up_spares();
                 state.make_room();
             }
             if is_closing {
@@ -392,6 +400,10 @@ impl Store for DurableStore {
         lock(&self.core.reader).knows(room, queue).unwrap_or(true)
     }
 
+    fn encrypts(&self) -> bool {
+        self.core.keys.encrypts()
+    }
+
     fn lasts(&self) -> bool {
         true
     }
@@ -422,6 +434,29 @@ impl Store for DurableStore {
         Ok(Stored { saved, records })
     }
 
+    fn blocks(
+        &self,
+        room: &RoomName,
+        queue: &QueueName,
+        after: Option<(u32, u64)>,
+    ) -> Result<Vec<BlockImage>, StoreError> {
+        let key = (room.clone(), queue.clone());
+        lock(&self.core.bodies).blocks(&key, after, &self.core.keys)
+    }
+
+    fn bodies(
+        &self,
+        room: &RoomName,
+        queue: &QueueName,
+        partition: u32,
+        offsets: (u64, u64),
+        bytes_max: usize,
+    ) -> Result<Bodies, StoreError> {
+        let key = (room.clone(), queue.clone());
+        let reader = lock(&self.core.bodies);
+        reader.bodies(&key, partition, offsets, bytes_max, &self.core.keys)
+    }
+
     fn save(&self, save: Save, done: Done) {
         let mut work = lock(&self.core.work);
         if work.is_closing {
@@ -438,10 +473,12 @@ impl Store for DurableStore {
         self.core.files.overdue(bytes_max, SAVES)
     }
 
-    fn due(&self, now: Timestamp) -> Vec<RoomName> {
+    fn due(&self, now: Timestamp, most: usize) -> Vec<RoomName> {
         let mut due = lock(&self.core.due);
         let mut rooms = BTreeMap::new();
-        while let Some((room, _)) = due.pop(now) {
+        while rooms.len() < most
+            && let Some((room, _)) = due.pop(now)
+        {
             rooms.insert(room, ());
         }
         rooms.into_keys().collect()

@@ -21,6 +21,10 @@ use crate::journal::RecordNumber;
 /// So many free files are kept ready: one to go on with, one to live on when the disk is full.
 const SPARES: usize = 2;
 
+/// Of those that are given back so many are kept: when a large queue is saved many come at once, and to make one costs as
+/// much as to write it full.
+const SPARES_MAX: usize = 16;
+
 pub(super) struct Files {
     disk: Arc<dyn Disk>,
     store: u64,
@@ -90,7 +94,7 @@ impl Files {
         };
         for (bytes, name) in spares {
             // One that is not whole, or of another size, is no use.
-            if bytes == segment_bytes && state.spares.len() < SPARES && Named::is_spare(&name) {
+            if bytes == segment_bytes && state.spares.len() < SPARES_MAX && Named::is_spare(&name) {
                 if let Some(Named::Spare { number }) = Named::of(&name) {
                     state.next_spare = state.next_spare.max(number + 1);
                 }
@@ -149,6 +153,18 @@ impl Files {
         Ok(true)
     }
 
+    /// On a full disk: gives back what is more than is needed.
+    pub(super) fn give_up_spares(&self) {
+        while let Some(spare) = {
+            let mut state = self.state();
+            if state.spares.len() > SPARES { state.spares.pop() } else { None }
+        } {
+            if let Err(error) = self.disk.remove(&spare.name) {
+                tracing::debug!(%error, "a free file of the journal is not removed");
+            }
+        }
+    }
+
     fn create_spare(&self, bytes: u64) -> Result<Spare, StoreError> {
         let number = {
             let mut state = self.state();
@@ -200,7 +216,9 @@ impl Files {
             let Some(segment) = state.segments.pop_front() else { return Ok(()) };
             (segment, number)
         };
-        let is_wanted = segment.bytes == self.segment_bytes && self.state().spares.len() < SPARES;
+        let spares_max = if self.is_full() { SPARES } else { SPARES_MAX };
+        let is_wanted =
+            segment.bytes == self.segment_bytes && self.state().spares.len() < spares_max;
         let name = Named::Spare { number }.name();
         let done = match is_wanted {
             true => self.disk.rename(&segment.name, &name),

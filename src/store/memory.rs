@@ -8,9 +8,9 @@ use std::{
 
 use bytes::Bytes;
 
-use super::{Appended, Batch, Done, Health, Save, Saved, Store, StoreError, Stored};
+use super::{Appended, Batch, Bodies, Done, Health, Save, Saved, Store, StoreError, Stored};
 use crate::{
-    journal::{self, Record, RecordNumber},
+    journal::{self, BlockImage, Record, RecordNumber},
     types::{QueueName, RoomName, Timestamp},
 };
 
@@ -95,6 +95,10 @@ impl Store for MemoryStore {
         self.kept().is_some_and(|kept| kept.logs.contains_key(&(room.clone(), queue.clone())))
     }
 
+    fn encrypts(&self) -> bool {
+        self.kept.is_none()
+    }
+
     fn lasts(&self) -> bool {
         false
     }
@@ -118,6 +122,26 @@ impl Store for MemoryStore {
         Ok(Stored { saved: Saved::default(), records })
     }
 
+    fn blocks(
+        &self,
+        _: &RoomName,
+        _: &QueueName,
+        _: Option<(u32, u64)>,
+    ) -> Result<Vec<BlockImage>, StoreError> {
+        Ok(Vec::new())
+    }
+
+    fn bodies(
+        &self,
+        _: &RoomName,
+        _: &QueueName,
+        _: u32,
+        _: (u64, u64),
+        _: usize,
+    ) -> Result<Bodies, StoreError> {
+        Ok(Vec::new())
+    }
+
     fn save(&self, _: Save, done: Done) {
         done(Ok(()));
     }
@@ -126,7 +150,7 @@ impl Store for MemoryStore {
         Vec::new()
     }
 
-    fn due(&self, _: Timestamp) -> Vec<RoomName> {
+    fn due(&self, _: Timestamp, _: usize) -> Vec<RoomName> {
         Vec::new()
     }
 

@@ -29,7 +29,7 @@ pub use memory::MemoryStore;
 pub use state::{Save, Saved};
 
 use crate::{
-    journal::{Record, RecordNumber},
+    journal::{BlockImage, Record, RecordNumber},
     types::{QueueName, RoomName, Timestamp},
 };
 
@@ -121,6 +121,9 @@ pub struct Batch<'a> {
     pub records: &'a [Record],
 }
 
+/// Bodies by the offsets of their messages.
+pub type Bodies = Vec<(u64, bytes::Bytes)>;
+
 /// A queue as the store knows it.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Stored {
@@ -145,6 +148,9 @@ pub trait Store: Send + Sync + 'static {
     /// Whether anything of this queue is stored. Quick.
     fn knows(&self, room: &RoomName, queue: &QueueName) -> bool;
 
+    /// Whether what is appended is encrypted, or not kept at all.
+    fn encrypts(&self) -> bool;
+
     /// Whether what is appended is kept for a later [`Self::load`], so that a queue that is saved need not be in memory.
     fn lasts(&self) -> bool;
 
@@ -154,20 +160,46 @@ pub trait Store: Send + Sync + 'static {
     /// [`StoreError`] when they cannot be read.
     fn queues(&self, room: &RoomName) -> Result<Vec<QueueName>, StoreError>;
 
-    /// A queue as it is stored. Blocks.
+    /// A queue as it is stored, but for its [`Self::blocks`]. Blocks.
     ///
     /// # Errors
     /// [`StoreError`] when it cannot be read.
     fn load(&self, room: &RoomName, queue: &QueueName) -> Result<Stored, StoreError>;
 
-    /// Saves a queue as it is, so that its records so far are no longer needed. `done` is called in any case.
+    /// Some saved blocks of a queue, in order, those after one: number of the partition and of the block. None: there are
+    /// no more. All bodies are away. Blocks.
+    ///
+    /// # Errors
+    /// [`StoreError`] when they cannot be read.
+    fn blocks(
+        &self,
+        room: &RoomName,
+        queue: &QueueName,
+        after: Option<(u32, u64)>,
+    ) -> Result<Vec<BlockImage>, StoreError>;
+
+    /// Saved bodies of messages, from one offset of a partition to another, and perhaps some around them; about so many bytes
+    /// of them at most. Blocks.
+    ///
+    /// # Errors
+    /// [`StoreError`] when they cannot be read.
+    fn bodies(
+        &self,
+        room: &RoomName,
+        queue: &QueueName,
+        partition: u32,
+        offsets: (u64, u64),
+        bytes_max: usize,
+    ) -> Result<Bodies, StoreError>;
+
+    /// Saves a queue as it is, or some of its blocks ahead. With its image it is saved as a whole, so that its records so far are no longer needed. `done` is called in any case.
     fn save(&self, save: Save, done: Done);
 
     /// Queues that should be saved soon, because their records hold up old parts of the journal.
     fn overdue(&self) -> Vec<(RoomName, QueueName)>;
 
-    /// Rooms with a queue that wants to be woken by `now`.
-    fn due(&self, now: Timestamp) -> Vec<RoomName>;
+    /// Rooms with a queue that wants to be woken by `now`: so many of them at most, the rest the next time.
+    fn due(&self, now: Timestamp, most: usize) -> Vec<RoomName>;
 
     /// How it is.
     fn health(&self) -> Health;

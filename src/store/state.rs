@@ -2,12 +2,17 @@
 //!
 //! ```text
 //! meta   name → number             format, id of the store, frames of the journal that are no longer needed, sum of all queues
-//! queue  room, queue → image       all of a queue but its messages, the last record it knows, when it wants to be woken
-//! part   queue, partition, block   messages of one block; may be newer or older than the image, which says what counts
+//! queue  room, queue → image       all of a queue but its messages, the last record it knows, when it wants to be woken;
+//!                                  empty as long as only blocks are saved
+//! part   queue, partition, block   messages of one block without their bodies; may be newer or older than the image, which
+//!                                  says what counts
+//! body   queue, partition, offset  bodies of some messages, the first of which has this offset
 //! ```
 //!
 //! Every row that matters carries a checksum over its content and its place. SQLite forgets the end of a damaged log in silence:
 //! `retired` is older then than the first segment of the journal, and the start is refused.
+
+mod blocks;
 
 use std::path::Path;
 
@@ -24,16 +29,31 @@ use crate::{
 };
 
 /// The version of what is in the directory.
-const FORMAT: i64 = 1;
+const FORMAT: i64 = 2;
 
+/// Large rows are not keys of their own: whoever looks for one would read all those that he passes by.
 const SCHEMA: &str = "
     CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
     CREATE TABLE IF NOT EXISTS queue (
         id INTEGER PRIMARY KEY, room TEXT NOT NULL, queue TEXT NOT NULL, applied INTEGER NOT NULL,
         frame INTEGER NOT NULL, exists_ INTEGER NOT NULL, due INTEGER, image BLOB NOT NULL, UNIQUE (room, queue));
     CREATE TABLE IF NOT EXISTS part (
-        queue INTEGER NOT NULL, part INTEGER NOT NULL, block INTEGER NOT NULL, body BLOB NOT NULL,
-        PRIMARY KEY (queue, part, block)) WITHOUT ROWID;";
+        queue INTEGER NOT NULL, part INTEGER NOT NULL, block INTEGER NOT NULL, messages BLOB NOT NULL,
+        UNIQUE (queue, part, block));
+    CREATE TABLE IF NOT EXISTS body (
+        queue INTEGER NOT NULL, part INTEGER NOT NULL, first INTEGER NOT NULL, bodies BLOB NOT NULL,
+        UNIQUE (queue, part, first));";
+
+/// Bytes of a page: a piece of bodies fills some.
+const PAGE: u32 = 16 << 10;
+
+/// So much is written ahead before it is brought to its place.
+const AHEAD: u32 = 4 << 20;
+
+/// What a row holds: part of the place it is bound to.
+const IMAGES: u8 = 0;
+const BLOCKS: u8 = 1;
+const BODIES: u8 = 2;
 
 pub(super) struct State {
     connection: Connection,
@@ -46,8 +66,6 @@ pub struct Saved {
     pub applied: RecordNumber,
     /// All of it but its messages; none: it was never saved.
     pub image: Option<Image>,
-    /// Its messages.
-    pub blocks: Vec<BlockImage>,
 }
 
 /// A queue to be saved.
@@ -59,9 +77,9 @@ pub struct Save {
     pub queue: QueueName,
     /// The last record it knows. All up to it must be durable.
     pub applied: RecordNumber,
-    /// All of it but its messages.
-    pub image: Image,
-    /// Its messages, as far as they are not saved yet.
+    /// All of it but its messages; none: more blocks are to come before it.
+    pub image: Option<Image>,
+    /// Messages that are not saved yet. With an image there are no others.
     pub blocks: Vec<BlockImage>,
     /// Whether there is such a queue; it may have been deleted.
     pub exists: bool,
@@ -113,9 +131,11 @@ impl State {
         let connection = Connection::open(path)?;
         // Saying it once more would write, for which there may be no room.
         if connection.pragma_query_value(None, "auto_vacuum", |row| row.get::<_, i64>(0))? == 0 {
+            connection.pragma_update(None, "page_size", PAGE)?;
             connection.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
         }
         connection.pragma_update(None, "journal_mode", "WAL")?;
+        connection.pragma_update(None, "wal_autocheckpoint", AHEAD / PAGE)?;
         connection.pragma_update(None, "synchronous", "FULL")?;
         connection.pragma_update(None, "cell_size_check", true)?;
         connection.execute_batch(SCHEMA)?;
@@ -222,32 +242,22 @@ impl State {
             .map_err(|_| StoreError::Failed("state store: a damaged name".into()))
     }
 
-    /// Everything of a queue.
+    /// A queue without its messages.
     pub(super) fn load(&self, (room, queue): &QueueKey, keys: &Keys) -> Result<Saved, StoreError> {
-        let text = "SELECT id, applied, image FROM queue WHERE room = ? AND queue = ?";
+        let text = "SELECT applied, image FROM queue WHERE room = ? AND queue = ?";
         let found = self.connection.query_row(text, [room.as_str(), queue.as_str()], |row| {
-            Ok((row.get(0)?, row.get(1)?, row.get(2)?))
+            Ok((row.get::<_, i64>(0)?, row.get(1)?))
         });
-        let Some((id, applied, image)) = found.optional().map_err(failed)? else {
+        let Some((applied, image)) = found.optional().map_err(failed)? else {
             return Ok(Saved::default());
         };
-        let (id, applied): (i64, i64) = (id, applied);
-        let image = unwrap(image, &place(room, queue, applied, 0), keys)?;
+        if Vec::is_empty(&image) {
+            return Ok(Saved::default()); // Some blocks were saved ahead.
+        }
+        let image = unwrap(image, &place(room, queue, IMAGES, 0, applied), keys)?;
         let image = journal::decode_image(image.into()).map_err(|_| senseless())?;
         let applied = RecordNumber(applied.cast_unsigned());
-        let mut saved = Saved { applied, image: Some(image), blocks: Vec::new() };
-        let text = "SELECT part, block, body FROM part WHERE queue = ? ORDER BY part, block";
-        let mut statement = self.connection.prepare_cached(text).map_err(failed)?;
-        let mut rows = statement.query([id]).map_err(failed)?;
-        while let Some(row) = rows.next().map_err(failed)? {
-            let (part, block): (u32, i64) =
-                (row.get(0).map_err(failed)?, row.get(1).map_err(failed)?);
-            let body =
-                unwrap(row.get(2).map_err(failed)?, &place(room, queue, block, part + 1), keys)?;
-            let block = journal::decode_block(part, block.cast_unsigned(), body.into());
-            saved.blocks.push(block.map_err(|_| senseless())?);
-        }
-        Ok(saved)
+        Ok(Saved { applied, image: Some(image) })
     }
 
     /// Saves a queue, all of it or nothing. `frame`: the last one that may know it.
@@ -294,6 +304,28 @@ fn write(
     frame: u64,
     keys: &Keys,
 ) -> Result<(), StoreError> {
+    let key = (save.room.clone(), save.queue.clone());
+    let id = match &save.image {
+        Some(image) => write_image(transaction, save, image, frame, keys)?,
+        None => id_for_blocks(transaction, &key, frame)?,
+    };
+    for one in &save.blocks {
+        blocks::write(transaction, (id, &key), one, keys)?;
+    }
+    match &save.image {
+        Some(image) => blocks::remove_unneeded(transaction, id, &image.needed_blocks()),
+        None => Ok(()),
+    }
+    .map_err(failed)
+}
+
+fn write_image(
+    transaction: &Transaction<'_>,
+    save: &Save,
+    image: &Image,
+    frame: u64,
+    keys: &Keys,
+) -> Result<i64, StoreError> {
     let (room, queue) = (save.room.as_str(), save.queue.as_str());
     let applied = save.applied.0.cast_signed();
     let text = "SELECT applied, exists_, due FROM queue WHERE room = ? AND queue = ?";
@@ -301,20 +333,18 @@ fn write(
         .query_row(text, [room, queue], |row| Row::read(row, 0))
         .optional()
         .map_err(failed)?;
-    let image = wrap(
-        &journal::encode_image(&save.image),
-        &place(&save.room, &save.queue, applied, 0),
-        keys,
-    )?;
+    let of_row = place(&save.room, &save.queue, IMAGES, 0, applied);
+    let content = wrap(&journal::encode_image(image), &of_row, keys)?;
     let due = save.due.map(|at| at.0.min(i64::MAX as u64).cast_signed());
-    let id: i64 = transaction
+    let id = transaction
         .prepare_cached(
             "INSERT INTO queue (room, queue, applied, frame, exists_, due, image) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
              ON CONFLICT (room, queue) DO UPDATE SET applied = ?3, frame = ?4, exists_ = ?5, due = ?6, image = ?7
              RETURNING id",
         )
         .and_then(|mut statement| {
-            let values = params![room, queue, applied, frame.cast_signed(), save.exists, due, image];
+            let frame = frame.cast_signed();
+            let values = params![room, queue, applied, frame, save.exists, due, content];
             statement.query_row(values, |row| row.get(0))
         })
         .map_err(failed)?;
@@ -322,42 +352,26 @@ fn write(
     let new = Row { applied, exists: save.exists, due };
     let change = new.fingerprint(room, queue).wrapping_sub(old);
     add_to_sum(transaction, change).map_err(failed)?;
-    for one in &save.blocks {
-        let (part, block) = (one.partition, one.block.cast_signed());
-        let place = place(&save.room, &save.queue, block, part + 1);
-        let body = wrap(&journal::encode_block(one), &place, keys)?;
-        transaction
-            .prepare_cached("INSERT OR REPLACE INTO part VALUES (?, ?, ?, ?)")
-            .and_then(|mut statement| statement.execute(params![id, part, block, body]))
-            .map_err(failed)?;
-    }
-    remove_unneeded(transaction, id, &save.image.needed_blocks()).map_err(failed)
+    Ok(id)
 }
 
-fn remove_unneeded(
+/// The row of a queue, which is made if it was never saved.
+fn id_for_blocks(
     transaction: &Transaction<'_>,
-    id: i64,
-    needed: &[(u32, u64, u64)],
-) -> Result<(), rusqlite::Error> {
-    let mut statement =
-        transaction.prepare_cached("SELECT part, block FROM part WHERE queue = ?")?;
-    let rows = statement.query_map([id], |row| Ok((row.get(0)?, row.get(1)?)))?;
-    let mut unneeded: Vec<(u32, i64)> = Vec::new();
-    for row in rows {
-        let (part, block): (u32, i64) = row?;
-        let is_needed = needed.iter().any(|(of, first, last)| {
-            *of == part && (*first..=*last).contains(&block.cast_unsigned())
-        });
-        if !is_needed {
-            unneeded.push((part, block));
-        }
+    (room, queue): &QueueKey,
+    frame: u64,
+) -> Result<i64, StoreError> {
+    let (room, queue) = (room.as_str(), queue.as_str());
+    let find = "SELECT id FROM queue WHERE room = ? AND queue = ?";
+    let find = || transaction.query_row(find, [room, queue], |row| row.get(0)).optional();
+    if let Some(id) = find().map_err(failed)? {
+        return Ok(id);
     }
-    let mut statement = transaction
-        .prepare_cached("DELETE FROM part WHERE queue = ? AND part = ? AND block = ?")?;
-    for (part, block) in unneeded {
-        statement.execute(params![id, part, block])?;
-    }
-    Ok(())
+    let row = Row { applied: 0, exists: true, due: None };
+    let text = "INSERT INTO queue (room, queue, applied, frame, exists_, image) VALUES (?, ?, 0, ?, 1, x'')";
+    transaction.execute(text, params![room, queue, frame.cast_signed()]).map_err(failed)?;
+    add_to_sum(transaction, row.fingerprint(room, queue)).map_err(failed)?;
+    Ok(transaction.last_insert_rowid())
 }
 
 /// What is read of all queues without their images.
@@ -390,8 +404,8 @@ fn add_to_sum(transaction: &Transaction<'_>, change: i64) -> Result<(), rusqlite
 }
 
 /// What the content of a row is bound to.
-fn place(room: &RoomName, queue: &QueueName, number: i64, part: u32) -> Vec<u8> {
-    let mut place = Vec::new();
+fn place(room: &RoomName, queue: &QueueName, kind: u8, part: u32, number: i64) -> Vec<u8> {
+    let mut place = vec![kind];
     place.extend_from_slice(room.as_str().as_bytes());
     place.push(0);
     place.extend_from_slice(queue.as_str().as_bytes());

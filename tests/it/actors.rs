@@ -8,9 +8,9 @@ use anteroom::{
     clock::ManualClock,
     error::{Error, ErrorCode},
     service::{
-        Command, Delivered, Happened, LeaseId, Link, NewMessage, Operation, Outcome, Outlet, Park,
-        Permit, QueueOutcome, Reply, Request, Rules, Seat, Service, Take, ToSession, Transaction,
-        TransactionPart, Verdict,
+        Command, Delivered, Durability, Happened, LeaseId, Link, NewMessage, Operation, Outcome,
+        Outlet, Park, Permit, QueueOutcome, Reply, Request, Rules, Seat, Service, SettingsPatch,
+        Take, ToSession, Transaction, TransactionPart, Verdict,
     },
     store::MemoryStore,
     types::{Limits, Millis, Payload, QueueName, RequestId},
@@ -178,6 +178,49 @@ fn nothing_is_delivered_that_a_power_cut_could_undo() {
         store.resume();
         delivered(receiver.reply().await, 1);
         assert_sent(sender.reply().await, 1);
+    });
+}
+
+#[test]
+fn a_new_group_delivers_when_it_is_durable() {
+    in_system(async {
+        let store = Arc::new(MemoryStore::keeping());
+        let service = service(&store);
+        let mut member = Member::enter(&service);
+        member.ask(1, send("1"));
+        assert_sent(member.reply().await, 1);
+        store.stall();
+        let take = Take { group: Some("late".parse().unwrap()), ..Take::one(Park::No) };
+        member.ask(2, ask(Command::Take(Box::new(take))));
+        member.expect_nothing().await;
+        store.resume();
+        delivered(member.reply().await, 2);
+    });
+}
+
+#[test]
+fn a_relaxed_queue_answers_and_delivers_at_once() {
+    in_system(async {
+        let store = Arc::new(MemoryStore::keeping());
+        let service = service(&store);
+        let mut member = Member::enter(&service);
+        let set = |durability| {
+            let settings =
+                SettingsPatch { durability: Some(durability), ..SettingsPatch::default() };
+            ask(Command::Configure { settings: Box::new(settings), replace: false })
+        };
+        member.ask(1, set(Durability::Relaxed));
+        member.reply().await.1.unwrap();
+        store.stall();
+        member.ask(2, send("1"));
+        assert_sent(member.reply().await, 2);
+        member.ask(3, receive(false));
+        assert_eq!(delivered(member.reply().await, 3).message.body, Payload::from("1"));
+        // What says that it is durable again rests on all that was not.
+        member.ask(4, set(Durability::Durable));
+        member.expect_nothing().await;
+        store.resume();
+        assert_eq!(member.reply().await.0, 4);
     });
 }
 

@@ -2,7 +2,9 @@
 
 mod checker;
 mod daemon;
+mod deep;
 mod full;
+mod golden;
 mod internal;
 mod kept;
 mod killed;

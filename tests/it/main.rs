@@ -20,6 +20,7 @@ mod client;
 mod clients;
 mod command_line;
 mod conformance;
+mod cost;
 mod durability;
 mod examples;
 mod frames;

@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// The settings of a queue, as the wire names them.
-const SETTINGS: [&str; 24] = [
+const SETTINGS: [&str; 26] = [
     "ordering",
     "ageing",
     "lease_ms",
@@ -34,6 +34,8 @@ const SETTINGS: [&str; 24] = [
     "rate",
     "concurrency",
     "work_group",
+    "durability",
+    "encryption",
     "labels",
     "priority",
 ];

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     engine::{
-        Counts, Explanation, Filter, GroupView, Inspection, Item, Name, PartitionSurvey,
+        Counts, Explanation, Filter, GroupView, Inspection, Item, Name, Options, PartitionSurvey,
         PartitionView, SeekTo, Select, Start, State, States, Totals, Why,
     },
     error::ErrorCode,
@@ -115,7 +115,7 @@ impl Model {
             && filter.sent_from.is_none_or(|time| message.sent_at >= time)
             && filter.sent_before.is_none_or(|time| message.sent_at < time)
             && filter.kind.as_ref().is_none_or(|wanted| kind == Some(wanted))
-            && message.has_labels(&filter.labels)
+            && Options::has_labels(message.options.as_deref(), &filter.labels)
             && filter
                 .reason
                 .as_ref()

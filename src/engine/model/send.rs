@@ -70,6 +70,7 @@ impl Model {
         if self.status == Status::Closed {
             return Err(ErrorCode::QueueClosed);
         }
+        // Settings that demand encryption are refused where there is none.
         let plans = self.plan(&messages)?;
         let added = added(&messages, &plans);
         self.check_partitions(&added)?;

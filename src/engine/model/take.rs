@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     engine::{
-        LeaseId, Park, Start, Term, Unit,
+        LeaseId, Options, Park, Start, Term, Unit,
         settings::{LEASE_MAX, LEASE_MIN},
     },
     error::ErrorCode,
@@ -115,7 +115,7 @@ impl Model {
         };
         let mut ready: Vec<u64> = (self.messages.iter())
             .filter(|kept| kept.place(group).stand == Stand::Ready)
-            .filter(|kept| kept.message.has_labels(&take.labels))
+            .filter(|kept| Options::has_labels(kept.message.options.as_deref(), &take.labels))
             .filter(|kept| partition_fits(kept.partition()))
             .filter(|kept| !self.is_taken_whole(group, kept.partition()))
             .map(super::Kept::sequence)

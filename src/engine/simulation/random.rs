@@ -5,10 +5,10 @@ use std::sync::Arc;
 use super::Known;
 use crate::{
     engine::{
-        Action, Ageing, Backoff, BackoffKind, CatchUp, Command, DedupKey, Filter, LeaseId,
-        MessageOrder, Name, NewMessage, OnDuplicate, Options, Overflow, ParentFailed, Park,
-        Position, Rate, ScheduleSpec, SeekTo, Select, SettingsPatch, SettleNamed, Start, State,
-        States, Take, Term, Timing, Transaction, Unit, Verdict, Window,
+        Action, Ageing, Backoff, BackoffKind, CatchUp, Command, DedupKey, Durability, Encryption,
+        Filter, LeaseId, MessageOrder, Name, NewMessage, OnDuplicate, Options, Overflow,
+        ParentFailed, Park, Position, Rate, ScheduleSpec, SeekTo, Select, SettingsPatch,
+        SettleNamed, Start, State, States, Take, Term, Timing, Transaction, Unit, Verdict, Window,
     },
     types::{GroupName, Millis, PartitionKey, Payload, ScheduleName, Timestamp},
 };
@@ -352,9 +352,9 @@ impl Random {
         let orders = [MessageOrder::Fifo, MessageOrder::Priority, MessageOrder::Deadline];
         let overflows =
             [Overflow::Reject, Overflow::DropOldest, Overflow::DeadLetter, Overflow::DeadLetter];
-        match self.below(26) {
-            24 => patch.labels = Some(self.labels()),
-            25 => patch.priority = Some(self.below(3) as i32),
+        match self.below(28) {
+            26 => patch.labels = Some(self.labels()),
+            27 => patch.priority = Some(self.below(3) as i32),
             0..2 => patch.ordering = Some(self.pick(&orders)),
             2 => {
                 let every = Millis(1 + self.below(10));
@@ -395,7 +395,15 @@ impl Random {
             22 => {
                 patch.concurrency = Some(self.maybe(50, |random| 1 + random.below(4) as u32));
             }
-            _ => patch.work_group = Some(self.chance(75)),
+            23 => patch.work_group = Some(self.chance(75)),
+            24 => {
+                let durability = self.pick(&[Durability::Durable, Durability::Relaxed]);
+                patch.durability = Some(durability);
+            }
+            _ => {
+                let encryption = self.pick(&[Encryption::Optional, Encryption::Required]);
+                patch.encryption = Some(encryption);
+            }
         }
     }
 

@@ -72,6 +72,7 @@ const REQUIRED: &str = "
     full: Reject DropOldest
     overflow: made_room dead_letter dropped
     once: restart restart_with_leases restart_with_prepared restart_from_image image failed_save
+    once: saved_ahead cooled warmed fetched
     once: duplicate named_group whole_partition without_lease pushed_again result_came
     once: receiver_gave_up closed_receiver fired_by_time browse_goes_on extended
     once: settles_and_sends settles_by_name named_released

@@ -43,7 +43,8 @@ const fn client_code(code: ErrorCode) -> u16 {
         | ErrorCode::GroupExists
         | ErrorCode::KeyConflict
         | ErrorCode::Duplicate
-        | ErrorCode::LeaseLost => 1006, // invalid state
+        | ErrorCode::LeaseLost
+        | ErrorCode::EncryptionUnavailable => 1006, // invalid state
         ErrorCode::QueueNotFound => 5001, // queue not found
         ErrorCode::QueueExists => 5002,   // queue already exists
         ErrorCode::FrameTooLarge

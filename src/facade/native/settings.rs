@@ -6,8 +6,8 @@ use super::operation::invalid;
 use crate::{
     error::{Error, ErrorCode},
     service::{
-        Ageing, Backoff, BackoffKind, FOREVER, MessageOrder, Overflow, QueueSettings, Rate,
-        SettingsPatch, Window,
+        Ageing, Backoff, BackoffKind, Durability, Encryption, FOREVER, MessageOrder, Overflow,
+        QueueSettings, Rate, SettingsPatch, Window,
     },
     types::Millis,
     wire::native::{
@@ -60,6 +60,8 @@ pub(super) fn settings_patch(change: &SettingsChange) -> Result<SettingsPatch, E
         rate: optional(change.rate, rate, default.rate),
         concurrency: optional(change.concurrency, |n| n, default.concurrency),
         work_group: plain(change.work_group, |is| is, default.work_group),
+        durability: plain(change.durability, durability, default.durability),
+        encryption: plain(change.encryption, encryption, default.encryption),
         labels: match &change.labels {
             Some(Some(labels)) => Some(read_labels(labels)),
             Some(None) => Some(default.labels.clone()),
@@ -120,6 +122,20 @@ const fn overflow(overflow: wire::Overflow) -> Overflow {
         wire::Overflow::Reject => Overflow::Reject,
         wire::Overflow::DropOldest => Overflow::DropOldest,
         wire::Overflow::DeadLetter => Overflow::DeadLetter,
+    }
+}
+
+const fn durability(durability: wire::Durability) -> Durability {
+    match durability {
+        wire::Durability::Durable => Durability::Durable,
+        wire::Durability::Relaxed => Durability::Relaxed,
+    }
+}
+
+const fn encryption(encryption: wire::Encryption) -> Encryption {
+    match encryption {
+        wire::Encryption::Optional => Encryption::Optional,
+        wire::Encryption::Required => Encryption::Required,
     }
 }
 
@@ -190,6 +206,14 @@ pub(super) fn show(settings: &QueueSettings) -> Settings {
         rate: settings.rate.map(|Rate { count, per }| wire::Rate { count, per_ms: per.0 }),
         concurrency: settings.concurrency,
         work_group: settings.work_group,
+        durability: match settings.durability {
+            Durability::Durable => wire::Durability::Durable,
+            Durability::Relaxed => wire::Durability::Relaxed,
+        },
+        encryption: match settings.encryption {
+            Encryption::Optional => wire::Encryption::Optional,
+            Encryption::Required => wire::Encryption::Required,
+        },
         labels: show_labels(&settings.labels),
         priority: settings.priority,
     }

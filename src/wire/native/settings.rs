@@ -101,6 +101,30 @@ pub enum Overflow {
     DeadLetter,
 }
 
+/// When a request is answered and a message is delivered.
+///
+/// * `durable`: when the change is on disk.
+/// * `relaxed`: at once. What was sent or settled last may be undone by a crash of the server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+#[expect(missing_docs, reason = "see above")]
+pub enum Durability {
+    Durable,
+    Relaxed,
+}
+
+/// Whether what is stored of the queue must be encrypted.
+///
+/// * `optional`: it is if the server has a key.
+/// * `required`: a server without a key refuses the queue with `encryption_unavailable`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+#[expect(missing_docs, reason = "see above")]
+pub enum Encryption {
+    Optional,
+    Required,
+}
+
 /// At most `count` messages are handed out within any interval of `per_ms` milliseconds, to all takers together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -191,6 +215,10 @@ settings! {
     concurrency: u32, Option<u32>;
     /// Whether there is a work group: receives that name no group. Default `true`.
     work_group: bool, bool;
+    /// When a request is answered and a message is delivered. Default `durable`: when the change is on disk.
+    durability: Durability, Durability;
+    /// Whether what is stored of the queue must be encrypted. Default `optional`.
+    encryption: Encryption, Encryption;
     /// Texts about the queue, by name: at most 64, of names of 1 to 255 bytes, each at most 4,096 bytes. They are set as a
     /// whole. Default `{}`. Interfaces of other protocols keep here what they know of the queue.
     labels: Labels, Labels;

@@ -19,21 +19,21 @@ fn small() -> Home {
         .with("ANTEROOM_IDLE_TIMEOUT", "100ms")
 }
 
-fn send(home: &Home, queue: &str, bodies: impl Iterator<Item = String>) {
+pub fn send(home: &Home, queue: &str, bodies: impl Iterator<Item = String>) {
     let messages: Vec<Value> = bodies.map(|body| json!({"body": body})).collect();
     for some in messages.chunks(50) {
         home.ok("POST", &format!("/queues/{queue}/messages"), &json!({"messages": some}));
     }
 }
 
-fn receive(home: &Home, queue: &str, max: usize) -> Vec<Value> {
+pub fn receive(home: &Home, queue: &str, max: usize) -> Vec<Value> {
     let path = format!("/queues/{queue}/receive");
     let received = home.ok("POST", &path, &json!({"max": max, "lease": "none"}));
     received["messages"].as_array().unwrap().iter().map(|one| one["body"].clone()).collect()
 }
 
 /// Waits until it is so.
-fn until(what: &str, mut is_so: impl FnMut() -> bool) {
+pub fn until(what: &str, mut is_so: impl FnMut() -> bool) {
     let deadline = Instant::now() + PATIENCE;
     while !is_so() {
         assert!(Instant::now() < deadline, "{what}");
@@ -50,7 +50,7 @@ fn store(arguments: &[&str], home: &Home) -> Output {
         .unwrap()
 }
 
-fn report(arguments: &[&str], home: &Home) -> Value {
+pub fn report(arguments: &[&str], home: &Home) -> Value {
     let output = store(&[arguments, &["--json"]].concat(), home);
     assert!(output.status.success(), "{output:?}");
     serde_json::from_slice(&output.stdout).unwrap()
@@ -241,5 +241,29 @@ fn a_changed_byte_of_the_state_store_is_never_taken_for_the_truth() {
     fs::write(&path, &good).unwrap();
     let server = home.start();
     assert_eq!(receive(&home, "deep", 2000).len(), 1000);
+    server.stop_well();
+}
+
+#[test]
+fn a_queue_that_requires_encryption_is_refused_where_there_is_none() {
+    let home = small();
+    let server = home.start();
+    let required = json!({"settings": {"encryption": "required"}});
+    let refused = home.call("PUT", "/queues/secret", &required);
+    assert!(
+        refused.status == 409 && refused.text.contains("encryption_unavailable"),
+        "{}",
+        refused.text
+    );
+    assert_eq!(home.call("GET", "/queues/secret", &Value::Null).status, 404, "it was not made");
+    server.stop_well();
+    let home = small().with("ANTEROOM_ENCRYPTION_KEYS", &"ab".repeat(32));
+    let server = home.start();
+    assert_eq!(
+        home.ok("PUT", "/queues/secret", &required)["settings"]["encryption"],
+        json!("required")
+    );
+    send(&home, "secret", ["x".to_owned()].into_iter());
+    assert_eq!(receive(&home, "secret", 1), [json!("x")]);
     server.stop_well();
 }

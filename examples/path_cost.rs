@@ -1,0 +1,190 @@
+//! What a message costs on its way through the server, in instructions, which are exact where time is noise: a
+//! 1 KiB message is sent, pushed to a subscriber and settled, on a queue that holds `DEPTH` messages already. No
+//! actors and no sockets; everything else is what the server does. One part at a time:
+//!
+//! ```console
+//! $ cargo build --release --example path_cost
+//! $ for part in read_frames decide write_records write_answers; do echo $part; valgrind --tool=callgrind \
+//!     --callgrind-out-file=/dev/null --toggle-collect="path_cost::$part" \
+//!     target/release/examples/path_cost 1000 2>&1 | grep refs; done
+//! ```
+//!
+//! Divided by the rounds (10,000, or the second argument) it is instructions per message.
+
+use std::error::Error;
+
+use anteroom::{
+    engine::{
+        Command, Effect, NewMessage, Permit, Queue, QueueConfig, Record, RecordNumber, ReplyTo,
+    },
+    facade::{
+        Dialect, Incoming,
+        native::{NativeDialect, Welcome},
+    },
+    journal,
+    service::{self, Operation, Outgoing},
+    types::{Limits, Payload, QueueName, RequestId, RoomName, SessionId, Timestamp},
+    wire::websocket::{Frames, Message},
+};
+use bytes::Bytes;
+
+const BODY: usize = 1024;
+
+struct Path {
+    room: RoomName,
+    name: QueueName,
+    dialect: NativeDialect,
+    queue: Queue,
+    frames: Frames,
+    journal: Vec<u8>,
+    now: Timestamp,
+}
+
+impl Path {
+    fn new() -> Result<Self, Box<dyn Error>> {
+        let queue = Queue::new(QueueConfig {
+            messages_max: usize::MAX,
+            bytes_max: usize::MAX,
+            parked_max: 10,
+            groups_max: 1,
+            partitions_max: 1,
+            schedules_max: 1,
+            open_is_idempotent: false,
+            first_generation: 1,
+            encrypts: false,
+        });
+        let text = |text: &str| text.to_owned();
+        let welcome = Welcome {
+            room: text("demo"),
+            session: text("s"),
+            number: 1,
+            participant: text("p"),
+            name: text("me"),
+            role: text("user"),
+            resume_ms: 0,
+        };
+        let mut path = Self {
+            room: "demo".parse()?,
+            name: "jobs".parse()?,
+            dialect: NativeDialect::new(welcome, &Limits::default()),
+            queue,
+            frames: Frames::default(),
+            journal: Vec::new(),
+            now: Timestamp(1_000_000),
+        };
+        path.dialect.greet(path.now, &mut path.frames);
+        Ok(path)
+    }
+
+    /// Everything that a frame of the client causes. The lease of what it brought.
+    fn hear(&mut self, text: Bytes) -> Option<String> {
+        let mut lease = None;
+        for (id, queue_command) in read_frames(&mut self.dialect, self.now, text) {
+            let effects = decide(&mut self.queue, self.now, id, queue_command);
+            let mut records = Vec::new();
+            let mut answers = Vec::new();
+            for effect in effects {
+                match effect {
+                    Effect::Append(record) => records.push(record),
+                    Effect::Reply { to, result, .. } => {
+                        let queue = self.name.clone();
+                        let result =
+                            result.map(|outcome| service::Outcome::Queue { queue, outcome });
+                        answers.push(Outgoing::Reply(to.request, result.map_err(Into::into)));
+                    }
+                    Effect::Push { to, delivered, .. } => {
+                        lease = delivered.lease.map(|lease| lease.to_string());
+                        answers.push(Outgoing::Push(to.request, self.name.clone(), delivered));
+                    }
+                    Effect::Notify(_) => {}
+                }
+            }
+            let first = RecordNumber(self.queue.last_record().0 + 1 - records.len() as u64);
+            write_records(&self.room, &self.name, first, &records, &mut self.journal);
+            write_answers(&mut self.dialect, answers, &mut self.frames);
+        }
+        lease
+    }
+}
+
+#[inline(never)]
+fn read_frames(
+    dialect: &mut NativeDialect,
+    now: Timestamp,
+    text: Bytes,
+) -> Vec<(RequestId, Command)> {
+    let mut incoming = Vec::new();
+    if dialect.read(now, Message::Text(text), &mut incoming).is_err() {
+        return Vec::new();
+    }
+    let commands = incoming.into_iter().filter_map(|incoming| match incoming {
+        Incoming::Ask(id, Operation::Queue { command, .. }) => Some((id, command)),
+        _ => None,
+    });
+    commands.collect()
+}
+
+#[inline(never)]
+fn decide(queue: &mut Queue, now: Timestamp, request: RequestId, command: Command) -> Vec<Effect> {
+    let mut effects = Vec::new();
+    let permit = if command.parks() { Permit::Parked } else { Permit::InFlight };
+    queue.apply(now, ReplyTo { session: SessionId(1), request, permit }, command, &mut effects);
+    effects
+}
+
+#[inline(never)]
+fn write_records(
+    room: &RoomName,
+    queue: &QueueName,
+    first: RecordNumber,
+    records: &[Record],
+    out: &mut Vec<u8>,
+) {
+    out.clear();
+    if !records.is_empty() {
+        journal::put_entry(room, queue, first, records, out);
+    }
+}
+
+#[inline(never)]
+fn write_answers(dialect: &mut NativeDialect, answers: Vec<Outgoing>, frames: &mut Frames) {
+    for answer in answers {
+        dialect.write(answer, frames);
+    }
+    dialect.flush(frames);
+    while frames.next_chunk().is_some() {}
+}
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let mut arguments = std::env::args().skip(1).map(|argument| argument.parse().unwrap_or(1000));
+    let (depth, rounds) =
+        (arguments.next().unwrap_or(1000_u64), arguments.next().unwrap_or(10_000));
+    let mut path = Path::new()?;
+    let body: Payload = Payload::from("{}");
+    let from = ReplyTo { session: SessionId(2), request: RequestId(0), permit: Permit::InFlight };
+    for _ in 0..depth {
+        let message = NewMessage::from(body.clone());
+        path.queue.apply(path.now, from, Command::Send { message }, &mut Vec::new());
+    }
+    let subscribe = r#"{"id":1,"op":"subscribe","queue":"jobs","credit":1}"#;
+    let mut lease = path.hear(subscribe.into());
+    let body = format!("{{\"text\":\"{}\"}}", "x".repeat(BODY - 11));
+    let mut settled = 0;
+    for round in 0..rounds {
+        path.now.0 += 1;
+        let id = 2 * round + 2;
+        let send = format!(r#"{{"id":{id},"op":"send","queue":"jobs","body":{body}}}"#);
+        lease = path.hear(send.into()).or(lease);
+        let Some(held) = lease.take() else { continue };
+        let id = id + 1;
+        let settle =
+            format!(r#"{{"id":{id},"op":"settle","queue":"jobs","items":[{{"lease":"{held}"}}]}}"#);
+        lease = path.hear(settle.into());
+        settled += 1;
+    }
+    println!(
+        "depth {depth}: {rounds} messages sent, {settled} settled; {} ready",
+        path.queue.size()
+    );
+    Ok(())
+}

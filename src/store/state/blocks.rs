@@ -1,0 +1,192 @@
+//! The messages of saved queues: what is said of them by the block, and their bodies in pieces.
+//!
+//! A block has a row of its own. Its bodies stand in rows of some of them each, by the offset of the first: one body is
+//! read without all others, and no row is much larger than its largest body.
+
+use std::collections::HashMap;
+
+use bytes::Bytes;
+use rusqlite::{OptionalExtension, Transaction, params};
+
+use super::{BLOCKS, BODIES, State, failed, place, senseless, unwrap, wrap};
+use crate::{
+    journal::{self, BLOCK, BlockImage},
+    store::{Bodies, Keys, StoreError, recovery::QueueKey},
+};
+
+/// Bytes of bodies from which on a piece gets no more.
+const PIECE: usize = 64 << 10;
+
+/// Blocks that are read at a time.
+const PAGE: u32 = 64;
+
+impl State {
+    fn id(&self, (room, queue): &QueueKey) -> Result<Option<i64>, StoreError> {
+        let text = "SELECT id FROM queue WHERE room = ? AND queue = ?";
+        let mut statement = self.connection.prepare_cached(text).map_err(failed)?;
+        let id = statement.query_row([room.as_str(), queue.as_str()], |row| row.get(0));
+        id.optional().map_err(failed)
+    }
+
+    /// Some blocks of a queue, in order, from the one after `after` on; none: there are no more. Bodies are away.
+    pub(in crate::store) fn blocks(
+        &self,
+        key: &QueueKey,
+        after: Option<(u32, u64)>,
+        keys: &Keys,
+    ) -> Result<Vec<BlockImage>, StoreError> {
+        let Some(id) = self.id(key)? else { return Ok(Vec::new()) };
+        let (part, block) = after.map_or((-1, 0), |(part, block)| (i64::from(part), block));
+        let text = "SELECT part, block, messages FROM part
+             WHERE queue = ? AND (part, block) > (?, ?) ORDER BY part, block LIMIT ?";
+        let mut statement = self.connection.prepare_cached(text).map_err(failed)?;
+        let values = params![id, part, block.cast_signed(), PAGE];
+        let mut rows = statement.query(values).map_err(failed)?;
+        let mut blocks = Vec::new();
+        while let Some(row) = rows.next().map_err(failed)? {
+            let part: u32 = row.get(0).map_err(failed)?;
+            let block: i64 = row.get(1).map_err(failed)?;
+            let content = row.get(2).map_err(failed)?;
+            let content = unwrap(content, &place(&key.0, &key.1, BLOCKS, part, block), keys)?;
+            let block = journal::decode_block(part, block.cast_unsigned(), content.into());
+            blocks.push(block.map_err(|_| senseless())?);
+        }
+        Ok(blocks)
+    }
+
+    /// Bodies of messages from offset `first` on, up to `last`, and perhaps some around them. Not all, if they are more
+    /// than `bytes_max`.
+    pub(in crate::store) fn bodies(
+        &self,
+        key: &QueueKey,
+        part: u32,
+        (first, last): (u64, u64),
+        bytes_max: usize,
+        keys: &Keys,
+    ) -> Result<Bodies, StoreError> {
+        let Some(id) = self.id(key)? else { return Ok(Vec::new()) };
+        read(&self.connection, (id, key), part, (first, last), bytes_max, keys)
+    }
+}
+
+fn read(
+    connection: &rusqlite::Connection,
+    (id, (room, queue)): (i64, &QueueKey),
+    part: u32,
+    (first, last): (u64, u64),
+    bytes_max: usize,
+    keys: &Keys,
+) -> Result<Bodies, StoreError> {
+    // The piece with the first one may begin before it.
+    let text = "SELECT first, bodies FROM body WHERE queue = ?1 AND part = ?2 AND first <= ?4 AND first >= coalesce(
+             (SELECT max(first) FROM body WHERE queue = ?1 AND part = ?2 AND first <= ?3), ?3) ORDER BY first";
+    let mut statement = connection.prepare_cached(text).map_err(failed)?;
+    let values = params![id, part, first.cast_signed(), last.min(i64::MAX as u64).cast_signed()];
+    let mut rows = statement.query(values).map_err(failed)?;
+    let (mut found, mut bytes): (Bodies, usize) = (Vec::new(), 0);
+    while bytes < bytes_max
+        && let Some(row) = rows.next().map_err(failed)?
+    {
+        let at: i64 = row.get(0).map_err(failed)?;
+        let content: Vec<u8> = row.get(1).map_err(failed)?;
+        bytes += content.len();
+        let content = unwrap(content, &place(room, queue, BODIES, part, at), keys)?;
+        found.extend(journal::decode_bodies(content.into()).map_err(|_| senseless())?);
+    }
+    Ok(found)
+}
+
+/// Writes a block and its bodies. Bodies that are away are in the rows that it takes the place of.
+pub(super) fn write(
+    transaction: &Transaction<'_>,
+    (id, key): (i64, &QueueKey),
+    block: &BlockImage,
+    keys: &Keys,
+) -> Result<(), StoreError> {
+    let (part, number) = (block.partition, block.block.cast_signed());
+    let of_row = place(&key.0, &key.1, BLOCKS, part, number);
+    let content = wrap(&journal::encode_block(block), &of_row, keys)?;
+    transaction
+        .prepare_cached("INSERT OR REPLACE INTO part VALUES (?, ?, ?, ?)")
+        .and_then(|mut statement| statement.execute(params![id, part, number, content]))
+        .map_err(failed)?;
+    let (first, last) = (block.block * BLOCK, block.block * BLOCK + (BLOCK - 1));
+    let mut away: HashMap<u64, Bytes> = HashMap::new();
+    if block.messages.iter().any(|message| message.body.is_away()) {
+        let old = read(transaction, (id, key), part, (first, last), usize::MAX, keys)?;
+        away.extend(old);
+    }
+    transaction
+        .prepare_cached("DELETE FROM body WHERE queue = ? AND part = ? AND first BETWEEN ? AND ?")
+        .and_then(|mut statement| {
+            statement.execute(params![id, part, first.cast_signed(), last.cast_signed()])
+        })
+        .map_err(failed)?;
+    let (mut piece, mut bytes): (Bodies, usize) = (Vec::new(), 0);
+    for message in &block.messages {
+        let offset = message.position.offset;
+        let body = match message.body.here() {
+            Some(body) => body.clone(),
+            None => {
+                let body = away.remove(&offset).filter(|body| body.len() == message.body.len());
+                body.ok_or_else(|| missing(part, offset))?
+            }
+        };
+        bytes += body.len();
+        piece.push((offset, body));
+        if bytes >= PIECE {
+            write_piece(transaction, (id, key), part, &piece, keys)?;
+            (piece, bytes) = (Vec::new(), 0);
+        }
+    }
+    write_piece(transaction, (id, key), part, &piece, keys)
+}
+
+fn write_piece(
+    transaction: &Transaction<'_>,
+    (id, key): (i64, &QueueKey),
+    part: u32,
+    piece: &[(u64, Bytes)],
+    keys: &Keys,
+) -> Result<(), StoreError> {
+    let Some((first, _)) = piece.first() else { return Ok(()) };
+    let first = first.cast_signed();
+    let of_row = place(&key.0, &key.1, BODIES, part, first);
+    let content = wrap(&journal::encode_bodies(piece), &of_row, keys)?;
+    transaction
+        .prepare_cached("INSERT INTO body VALUES (?, ?, ?, ?)")
+        .and_then(|mut statement| statement.execute(params![id, part, first, content]))
+        .map_err(failed)?;
+    Ok(())
+}
+
+fn missing(part: u32, offset: u64) -> StoreError {
+    StoreError::Failed(format!("state store: the body of message {part}-{offset} is missing"))
+}
+
+/// Removes what lies between the blocks that are needed: number of the partition, first and last block.
+pub(super) fn remove_unneeded(
+    transaction: &Transaction<'_>,
+    id: i64,
+    needed: &[(u32, u64, u64)],
+) -> Result<(), rusqlite::Error> {
+    let mut blocks = transaction.prepare_cached(
+        "DELETE FROM part WHERE queue = ? AND (part, block) >= (?, ?) AND (part, block) < (?, ?)",
+    )?;
+    let mut bodies = transaction.prepare_cached(
+        "DELETE FROM body WHERE queue = ? AND (part, first) >= (?, ?) AND (part, first) < (?, ?)",
+    )?;
+    let mut remove = |from: (i64, u64), to: (i64, u64)| {
+        let offset = |block: u64| block.saturating_mul(BLOCK).min(i64::MAX as u64).cast_signed();
+        blocks.execute(params![id, from.0, from.1.cast_signed(), to.0, to.1.cast_signed()])?;
+        bodies.execute(params![id, from.0, offset(from.1), to.0, offset(to.1)])
+    };
+    let mut from = (0, 0);
+    for (part, first, last) in needed {
+        let part = i64::from(*part);
+        remove(from, (part, *first))?;
+        from = (part, last + 1);
+    }
+    remove(from, (i64::MAX, 0))?;
+    Ok(())
+}
