@@ -136,6 +136,15 @@ impl Grants {
         queues.map(|queues| &queues.receive).ok_or_else(|| denied("receive"))
     }
 
+    /// May it change every queue of the room?
+    ///
+    /// # Errors
+    /// [`ErrorCode::PermissionDenied`].
+    pub fn ensure_manage_all(&self) -> Result<(), Error> {
+        let may = self.queues.as_ref().is_some_and(|queues| queues.manage.is_all());
+        if may { Ok(()) } else { Err(denied("manage on all queues")) }
+    }
+
     /// May it throw the messages of `queue` away? That takes them, so who may receive may; who manages the
     /// queue may, too.
     ///

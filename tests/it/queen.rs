@@ -495,3 +495,25 @@ fn dead_letters_are_listed_replayed_and_thrown_away() {
     assert_eq!(purged["deleted"], 1);
     assert_eq!(queen.get("/api/v1/dlq").ok()["total"], 0);
 }
+
+#[test]
+fn a_room_in_maintenance_gives_nothing_and_says_that_pushes_may_take_a_while() {
+    let server = Server::start(&[]);
+    let mut queen = Queen::new(&server, "", Some(full("r")));
+    let mut other = Queen::new(&server, "", Some(full("other")));
+    let (pushes, pops) = ("/api/v1/system/maintenance", "/api/v1/system/maintenance/pop");
+    assert_eq!(queen.get(pushes).ok()["enabled"], false);
+    assert_eq!(queen.post(pushes, json!({})).status, 400);
+    assert_eq!(queen.post(pushes, json!({"enabled": true})).ok()["maintenanceMode"], true);
+    assert_eq!(queen.post(pops, json!({"enabled": true})).ok()["popMaintenanceMode"], true);
+    let item = json!({"items": [{"queue": "q", "partition": "p", "payload": "a"}]});
+    assert_eq!(queen.post("/api/v1/push", item).json()[0]["status"], "buffered");
+    assert!(queen.pop("q", "").is_empty());
+    other.push("q", &["b"]);
+    assert_eq!(names(&other.pop("q", "")), ["b"], "another room");
+    assert_eq!(queen.post(pops, json!({"enabled": false})).ok()["enabled"], false);
+    assert_eq!(names(&queen.pop("q", "")), ["a"]);
+    let sender = token("r", "p", json!({"queues": {"send": ["q"], "receive": []}}));
+    let denied = Queen::new(&server, "", Some(sender)).post(pops, json!({"enabled": true}));
+    assert_eq!(denied.status, 403);
+}

@@ -28,6 +28,8 @@ const NO_ID: &str = "00000000-0000-0000-0000-000000000000";
 pub struct Push {
     items: Vec<Item>,
     operations: Vec<Operation>,
+    /// The room is in maintenance.
+    is_buffered: bool,
 }
 
 #[derive(Debug)]
@@ -76,7 +78,12 @@ impl Push {
             let create = Create::With(pushed_settings(&queue));
             Operation::Queue { queue, create, command: Command::SendBatch { messages } }
         });
-        Ok(Self { items: read, operations: operations.collect() })
+        Ok(Self { items: read, operations: operations.collect(), is_buffered: false })
+    }
+
+    /// The room is in maintenance: what is stored is called `buffered`.
+    pub const fn may_take_a_while(&mut self) {
+        self.is_buffered = true;
     }
 
     /// What is asked.
@@ -100,7 +107,7 @@ impl Push {
             let receipt = item.place.clone().and_then(|(part, at)| receipt(results.get(part), at));
             out.put("{\"index\":");
             out.number(index);
-            write_item(&mut out, item, receipt);
+            write_item(&mut out, item, receipt, self.is_buffered);
             out.put("}");
         }
         out.put("]");
@@ -160,7 +167,7 @@ pub(super) fn receipt(
     }
 }
 
-fn write_item(out: &mut Writer, item: &Item, receipt: Result<Receipt, Error>) {
+fn write_item(out: &mut Writer, item: &Item, receipt: Result<Receipt, Error>, is_buffered: bool) {
     let id = receipt.as_ref().ok().and_then(|receipt| {
         let queue: QueueName = item.queue.parse().ok()?;
         let position = receipt.position;
@@ -175,7 +182,9 @@ fn write_item(out: &mut Writer, item: &Item, receipt: Result<Receipt, Error>) {
     out.text(&item.queue);
     out.name("status");
     match receipt {
-        Ok(receipt) => out.plain(if receipt.duplicate { "duplicate" } else { "queued" }),
+        Ok(receipt) if receipt.duplicate => out.plain("duplicate"),
+        Ok(_) if is_buffered => out.plain("buffered"),
+        Ok(_) => out.plain("queued"),
         Err(error) => {
             out.plain("failed");
             out.name("error");

@@ -58,31 +58,36 @@ pub fn refreshed() -> Written {
     value(200, &json!({"success": true, "refreshed": false}))
 }
 
-/// A mode that this server is never in. It may be switched off, which it is.
+/// What a room has switched.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Maintenance {
+    /// Pushes are answered `buffered`: they are stored all the same, at once.
+    pub pushes: bool,
+    /// Pops get nothing.
+    pub pops: bool,
+}
+
+/// Reads whether something is to be switched on or off.
 ///
 /// # Errors
-/// `NotSupported` for switching it on, `InvalidRequest`.
-pub fn maintenance(body: Option<&[u8]>) -> Result<Written, Error> {
-    if let Some(body) = body {
-        let body: Value = crate::wire::queen::request::read(body)?;
-        match body.get("enabled").and_then(Value::as_bool) {
-            Some(false) => {}
-            Some(true) => {
-                let text = "there is no maintenance mode here: pushes need no other place to go, and a queue can be paused";
-                return Err(Error::new(ErrorCode::NotSupported, text));
-            }
-            None => {
-                return Err(Error::new(ErrorCode::InvalidRequest, "enabled must be true or false"));
-            }
-        }
-    }
-    Ok(value(
+/// `InvalidJson`, `InvalidRequest`.
+pub fn switch(body: &[u8]) -> Result<bool, Error> {
+    let body: Value = crate::wire::queen::request::read(body)?;
+    let said = body.get("enabled").and_then(Value::as_bool);
+    said.ok_or_else(|| Error::new(ErrorCode::InvalidRequest, "enabled must be true or false"))
+}
+
+/// How it is switched; `is_on` is the one that was asked for.
+#[must_use]
+pub fn maintenance(is_on: bool, all: Maintenance) -> Written {
+    value(
         200,
         &json!({
-            "success": true, "enabled": false, "maintenanceMode": false, "popMaintenanceMode": false,
-            "bufferedMessages": 0, "bufferHealthy": true, "bufferStats": {"pendingCount": 0, "failedCount": 0},
+            "success": true, "enabled": is_on, "maintenanceMode": all.pushes,
+            "popMaintenanceMode": all.pops, "bufferedMessages": 0, "bufferHealthy": true,
+            "bufferStats": {"pendingCount": 0, "failedCount": 0},
         }),
-    ))
+    )
 }
 
 /// What their servers have and this one does not.

@@ -100,6 +100,9 @@ impl Bundle {
     }
 
     fn push(&mut self, call: &Call, step: &Step<'_>, at: usize) -> Result<(), Error> {
+        if step.items.is_none() {
+            return Err(invalid(format!("operations[{at}]: missing field `items`")));
+        }
         for item in step.items.iter().flatten() {
             if item.payload.is_none() {
                 return Err(invalid(format!("operations[{at}]: missing field `payload`")));

@@ -7,6 +7,7 @@ use actix_web::{
 };
 use serde::Deserialize;
 
+use super::modes::Modes;
 use crate::{
     auth::{self, Grants, Identity},
     error::{Error, ErrorCode},
@@ -105,6 +106,11 @@ impl At {
             expires_at: None,
         };
         Ok((identity, false))
+    }
+
+    /// What rooms have switched.
+    pub(super) fn modes(&self) -> &Modes {
+        &self.context.modes
     }
 
     /// Looks at all queues of the room.

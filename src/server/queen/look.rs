@@ -5,7 +5,10 @@ use actix_web::{
     web::{Data, Payload},
 };
 
-use super::exchange::{At, NO_WAIT};
+use super::{
+    exchange::{At, NO_WAIT},
+    modes::Mode,
+};
 use crate::{
     facade::queen::{
         dead::{self, Replay},
@@ -104,12 +107,33 @@ pub(super) async fn refreshed(at: At, body: Payload) -> HttpResponse {
     at.serve(body, async |_, _, _| Ok(system::refreshed())).await
 }
 
+async fn maintained(at: At, body: Payload, mode: Mode, is_change: bool) -> HttpResponse {
+    at.serve(body, async |at, call, visit| {
+        let (identity, modes) = (visit.identity(), at.modes());
+        if is_change {
+            identity.grants.ensure_manage_all()?;
+            modes.set(mode, &identity.room, system::switch(&call.body)?)?;
+        }
+        let all = modes.show(&identity.room);
+        Ok(system::maintenance(modes.is_on(mode, &identity.room), all))
+    })
+    .await
+}
+
 pub(super) async fn maintenance(at: At, body: Payload) -> HttpResponse {
-    at.serve(body, async |_, _, _| system::maintenance(None)).await
+    maintained(at, body, Mode::Pushes, false).await
 }
 
 pub(super) async fn set_maintenance(at: At, body: Payload) -> HttpResponse {
-    at.serve(body, async |_, call, _| system::maintenance(Some(&call.body))).await
+    maintained(at, body, Mode::Pushes, true).await
+}
+
+pub(super) async fn pop_maintenance(at: At, body: Payload) -> HttpResponse {
+    maintained(at, body, Mode::Pops, false).await
+}
+
+pub(super) async fn set_pop_maintenance(at: At, body: Payload) -> HttpResponse {
+    maintained(at, body, Mode::Pops, true).await
 }
 
 /// What their servers have and this one does not.

@@ -2,8 +2,12 @@
 
 use actix_web::{HttpResponse, web::Payload};
 
-use super::exchange::{At, NO_WAIT};
+use super::{
+    exchange::{At, NO_WAIT},
+    modes::Mode,
+};
 use crate::facade::queen::{
+    self,
     ack::{self, Acks},
     pop::{self, Pop},
     push::Push,
@@ -11,8 +15,11 @@ use crate::facade::queen::{
 };
 
 pub(super) async fn push(at: At, body: Payload) -> HttpResponse {
-    at.serve(body, async |_, call, visit| {
+    at.serve(body, async |at, call, visit| {
         let mut push = Push::read(call)?;
+        if at.modes().is_on(Mode::Pushes, &visit.identity().room) {
+            push.may_take_a_while();
+        }
         let results = visit.ask_all(push.operations(), NO_WAIT).await?;
         push.write(&results)
     })
@@ -22,14 +29,20 @@ pub(super) async fn push(at: At, body: Payload) -> HttpResponse {
 pub(super) async fn pop(at: At, body: Payload) -> HttpResponse {
     at.serve(body, async |at, call, visit| {
         let (pop, operation) = Pop::read(call, &at.parts.queue, at.parts.partition.as_deref())?;
+        if at.modes().is_on(Mode::Pops, &visit.identity().room) {
+            return Ok(queen::nothing());
+        }
         pop.write(visit.ask(operation, pop::WAIT_MAX).await)
     })
     .await
 }
 
 pub(super) async fn pop_any(at: At, body: Payload) -> HttpResponse {
-    at.serve(body, async |_, call, visit| {
+    at.serve(body, async |at, call, visit| {
         let (pop, operation) = Pop::read_any(call)?;
+        if at.modes().is_on(Mode::Pops, &visit.identity().room) {
+            return Ok(queen::nothing());
+        }
         pop.write(visit.ask(operation, pop::WAIT_MAX).await)
     })
     .await

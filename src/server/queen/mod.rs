@@ -6,6 +6,7 @@ mod exchange;
 mod groups;
 mod look;
 mod messages;
+mod modes;
 mod queues;
 mod streams;
 mod survey;
@@ -20,6 +21,7 @@ use super::{guard, visit::answer};
 use crate::facade::queen;
 
 use exchange::unknown;
+pub(super) use modes::Modes;
 
 /// The routes of the protocol.
 pub(super) fn configure(config: &mut ServiceConfig) {
@@ -134,8 +136,8 @@ fn of_room(config: &mut ServiceConfig) {
         .route("/stats/refresh", web::post().to(look::refreshed))
         .route("/system/maintenance", web::get().to(look::maintenance))
         .route("/system/maintenance", web::post().to(look::set_maintenance))
-        .route("/system/maintenance/pop", web::get().to(look::maintenance))
-        .route("/system/maintenance/pop", web::post().to(look::set_maintenance));
+        .route("/system/maintenance/pop", web::get().to(look::pop_maintenance))
+        .route("/system/maintenance/pop", web::post().to(look::set_pop_maintenance));
 }
 
 async fn not_found() -> HttpResponse {
