@@ -125,10 +125,12 @@ pub(super) fn messages_of(outcome: &Outcome) -> Vec<&Arc<Message>> {
         Outcome::Delivered(delivered) => delivered.iter().map(|one| &one.message).collect(),
         Outcome::Browsed { items, .. } => items.iter().map(|item| &item.message).collect(),
         Outcome::Found(item) => vec![&item.message],
+        Outcome::Looked(items) => items.iter().map(|(_, item)| &item.message).collect(),
         Outcome::Done
         | Outcome::Configured(_)
         | Outcome::Sent(_)
         | Outcome::SentBatch(_)
+        | Outcome::Takeable
         | Outcome::Empty
         | Outcome::Settled(_)
         | Outcome::SettledNamed(_)
@@ -138,6 +140,7 @@ pub(super) fn messages_of(outcome: &Outcome) -> Vec<&Arc<Message>> {
         | Outcome::Purged { .. }
         | Outcome::Changed { .. }
         | Outcome::Scheduled { .. }
+        | Outcome::Surveyed { .. }
         | Outcome::Inspected(_)
         | Outcome::Explained(_) => Vec::new(),
     }
@@ -149,6 +152,7 @@ pub(super) fn messages_in(outcome: &mut Outcome) -> Vec<&mut Arc<Message>> {
         Outcome::Delivered(delivered) => delivered.iter_mut().map(|one| &mut one.message).collect(),
         Outcome::Browsed { items, .. } => items.iter_mut().map(|item| &mut item.message).collect(),
         Outcome::Found(item) => vec![&mut item.message],
+        Outcome::Looked(items) => items.iter_mut().map(|(_, item)| &mut item.message).collect(),
         _ => Vec::new(),
     }
 }

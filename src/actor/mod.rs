@@ -17,6 +17,7 @@ mod resting;
 mod room;
 mod saving;
 mod session;
+mod several;
 mod streams;
 mod transaction;
 

@@ -279,8 +279,8 @@ impl QueueActor {
     /// Does what the room asks on its own account.
     pub(super) fn ask(
         &mut self,
-        command: Command,
         create: Create,
+        command: Command,
     ) -> Result<engine::Outcome, ErrorCode> {
         self.apply(vec![Asked { from: ROOM_ASKS, create, command }]);
         self.for_room.take().unwrap_or(Err(ErrorCode::StoreFailed))
@@ -290,12 +290,13 @@ impl QueueActor {
     pub(super) fn commit(
         &mut self,
         ticket: u64,
+        create: Create,
         joint: &Joint,
         address: Addr<Self>,
     ) -> Result<engine::Outcome, ErrorCode> {
         // What came before is written by itself.
         self.write(address.clone());
-        let answer = self.ask(Command::Commit { ticket }, Create::Yes);
+        let answer = self.ask(create, Command::Commit { ticket });
         // The room commits one transaction after the other, so no other joint is open.
         let first = self.first_unwritten();
         let records = std::mem::take(&mut self.unwritten);

@@ -21,13 +21,17 @@ use super::{
     messages::{Apply, Asked, Join, Leave, Measure, Quiesce, Submit, Watch},
     queue::{Gauge, QueueActor},
     saving::Retire,
+    several::Severals,
     streams::Streams,
     transaction::{PreparedTransaction, about},
 };
 use crate::{
-    engine::{Command, Notices, Permit, ReplyTo, Roster, Transaction},
+    engine::{Command, Notices, Permit, ReplyTo, Roster},
     error::{Error, ErrorCode},
-    service::{Create, Link, Operation, Outcome, QueueSize, Reply, Request, Shared, ToSession},
+    service::{
+        Create, Link, Operation, Outcome, QueueSize, Reply, Request, Shared, ToSession,
+        TransactionPart,
+    },
     store::StoreError,
     types::{QueueName, RequestId, RoomName, SessionId},
 };
@@ -61,6 +65,8 @@ pub struct RoomActor {
     pub(super) streams: Streams,
     /// The last list and the version it shows.
     list: Option<(u64, Arc<[QueueSize]>)>,
+    /// Takes from whichever queue has something.
+    pub(super) severals: Severals,
 }
 
 struct Member {
@@ -117,6 +123,7 @@ impl RoomActor {
             is_resting: false,
             streams: Streams::default(),
             list: None,
+            severals: Severals::default(),
         }
         .start()
     }
@@ -138,6 +145,9 @@ impl RoomActor {
             Operation::Queue { queue, create, command } => {
                 self.ask(&queue, create, command, to)?;
             }
+            Operation::TakeAny { labels, only, take } => {
+                self.take_any(to, labels, only, *take, ctx)?;
+            }
             Operation::Transact { parts } => return self.transact(parts, to, ctx),
             Operation::Note { about, note } => return self.note(&about, note, to),
             Operation::Notes { about, labels, after } => {
@@ -145,9 +155,11 @@ impl RoomActor {
             }
             Operation::DefineStream { stream, spec } => self.define_stream(stream, spec, to, ctx),
             Operation::FindStream { stream } => self.find_stream(stream, to, ctx),
-            Operation::Stream { stream, command, .. } => self.of_stream(stream, command, to, ctx),
-            Operation::SeekStream { stream, group, at, .. } => {
-                self.seek_stream(stream, group, at, to, ctx);
+            Operation::Stream { stream, spec, command } => {
+                self.of_stream(stream, spec, command, to, ctx);
+            }
+            Operation::SeekStream { stream, spec, group, at } => {
+                self.seek_stream(stream, spec, (group, at), to, ctx);
             }
             Operation::Watch { queue } => return self.watch(queue, to),
             Operation::Unwatch { watch } => return Ok(self.unwatch(watch, to)),
@@ -186,19 +198,27 @@ impl RoomActor {
         to: ReplyTo,
     ) -> Result<(), Error> {
         let parks = command.parks();
-        if parks {
-            // Given back by the queue when the receiver is answered or gone.
-            let parked = self.parked.fetch_add(1, Ordering::Relaxed);
-            if parked >= self.shared.limits.parked_per_room {
-                self.parked.fetch_sub(1, Ordering::Relaxed);
-                return Err(ErrorCode::TooManyParkedInRoom.into());
-            }
+        if parks && !self.take_place_to_park() {
+            return Err(ErrorCode::TooManyParkedInRoom.into());
+        }
+        if matches!(command, Command::Configure { .. } | Command::Open { .. } | Command::Delete) {
+            self.severals.changed.insert(queue.clone());
         }
         let staged = self.stage(queue, Asked { from: to, create, command });
         if parks && staged.is_err() {
             self.parked.fetch_sub(1, Ordering::Relaxed);
         }
         staged
+    }
+
+    /// A place among the room's receivers: given back by the queue when the receiver is answered or gone.
+    pub(super) fn take_place_to_park(&self) -> bool {
+        let parked = self.parked.fetch_add(1, Ordering::Relaxed);
+        let is_free = parked < self.shared.limits.parked_per_room;
+        if !is_free {
+            self.parked.fetch_sub(1, Ordering::Relaxed);
+        }
+        is_free
     }
 
     fn stage(&mut self, queue: &QueueName, asked: Asked) -> Result<(), Error> {
@@ -219,10 +239,10 @@ impl RoomActor {
     /// The queues of a transaction; those that are sent to are made if need be.
     pub(super) fn addresses_for(
         &mut self,
-        parts: &[(QueueName, Transaction)],
+        parts: &[TransactionPart],
     ) -> Result<Vec<Addr<QueueActor>>, Error> {
         let mut addresses = Vec::with_capacity(parts.len());
-        for (queue, transaction) in parts {
+        for TransactionPart { queue, transaction, .. } in parts {
             let at = match self.queues.get(queue) {
                 Some(at) => *at,
                 None if transaction.sends.is_empty() => {
@@ -277,6 +297,7 @@ impl RoomActor {
             member.later.extend(requests);
         }
         self.flush(session);
+        self.reconsider(ctx);
     }
 
     /// Tells the queue, or all queues that are there and all to come, to tell this session.
@@ -326,6 +347,7 @@ impl RoomActor {
             None => self.slots.push(slot),
         }
         self.queues.insert(queue.clone(), at);
+        self.severals.changed.insert(queue.clone());
         self.version += 1;
         Ok(at)
     }
@@ -522,6 +544,11 @@ impl QueueSlot {
         self.address.do_send(message);
     }
 
+    /// One command on somebody's account.
+    pub(super) fn ask(&mut self, link: Arc<Link>, asked: Asked) {
+        self.tell(Apply { link, commands: vec![asked] });
+    }
+
     fn tell(&mut self, batch: Apply) {
         self.batches += 1;
         #[expect(
@@ -572,6 +599,7 @@ impl Handler<Leave> for RoomActor {
         let from = ReplyTo { session, request: RequestId(0), permit: Permit::None };
         self.tell_touched(from, &Command::Abandon);
         self.members.remove(&session);
+        self.forget_severals(session);
         self.watchers.retain(|watcher| watcher.link.session() != session);
         let notices = self.roster.leave(session);
         self.notify(notices);

@@ -57,6 +57,18 @@ pub(super) struct Streams {
     runs: BTreeMap<StreamName, Run>,
 }
 
+impl Streams {
+    /// A stream that is still what it was.
+    fn known(&self, stream: &StreamName, was: &StreamSpec) -> Result<Arc<StreamSpec>, Error> {
+        let known = self.specs.as_ref().and_then(|specs| specs.get(stream));
+        let known = known.filter(|known| ***known == *was).map(Arc::clone);
+        known.ok_or_else(|| {
+            let text = format!("there is no stream {stream} any more, or it was defined anew");
+            Error::new(ErrorCode::QueueNotFound, text)
+        })
+    }
+}
+
 /// How far the windows of a stream are made.
 #[derive(Default)]
 struct Run {
@@ -122,7 +134,7 @@ impl Handler<Do> for QueueActor {
     type Result = AtomicResponse<Self, Result<QueueOutcome, ErrorCode>>;
 
     fn handle(&mut self, Do { command, create }: Do, _: &mut Self::Context) -> Self::Result {
-        let mut result = self.ask(command, create);
+        let mut result = self.ask(create, command);
         let bodies = self.bodies_of(&result.as_ref().map(messages_of).unwrap_or_default());
         AtomicResponse::new(Box::pin(bodies.into_actor(self).map(move |bodies, _, _| {
             let messages = result.as_mut().map(messages_in).unwrap_or_default();
@@ -208,21 +220,21 @@ impl RoomActor {
         });
     }
 
-    /// Does something with the windows of a stream.
+    /// Does something with the windows of a stream, if it still is what the asker was allowed to use.
     pub(super) fn of_stream(
         &mut self,
         stream: StreamName,
+        allowed: Arc<StreamSpec>,
         command: Command,
         to: ReplyTo,
         ctx: &mut Context<Self>,
     ) {
         self.with_streams(to, ctx, move |room, ctx| {
-            let known = room.streams.specs.as_ref().and_then(|specs| specs.get(&stream));
-            let spec = known.map(Arc::clone).ok_or_else(|| no_stream(&stream))?;
+            let spec = room.streams.known(&stream, &allowed)?;
             let awaited = match &command {
                 Command::Take(take) => match take.park {
-                    Park::Until(Some(until)) => Some(until),
-                    Park::No | Park::Until(None) | Park::Standing { .. } => {
+                    Park::Until(Some(until)) | Park::Told(Some(until)) => Some(until),
+                    Park::No | Park::Until(None) | Park::Told(None) | Park::Standing { .. } => {
                         Some(room.shared.clock.now())
                     }
                 },
@@ -244,15 +256,13 @@ impl RoomActor {
     pub(super) fn seek_stream(
         &mut self,
         stream: StreamName,
-        group: GroupName,
-        at: Timestamp,
+        allowed: Arc<StreamSpec>,
+        (group, at): (GroupName, Timestamp),
         to: ReplyTo,
         ctx: &mut Context<Self>,
     ) {
         self.with_streams(to, ctx, move |room, ctx| {
-            if !room.streams.specs.as_ref().is_some_and(|specs| specs.contains_key(&stream)) {
-                return Err(no_stream(&stream));
-            }
+            room.streams.known(&stream, &allowed)?;
             let windows = windows_of(&stream)?;
             let Some(address) = room.address(&windows) else { return Ok(Some(Outcome::Done)) };
             let open = Command::OpenGroup { group: group.clone(), start: Start::All };
@@ -267,6 +277,7 @@ impl RoomActor {
             let shown = address.send(Do { command: browse, create: Create::No });
             let both = async move { (opened.await, shown.await) };
             ctx.spawn(both.into_actor(room).map(move |(_, shown), room, ctx| {
+                let Some(link) = room.link(to.session) else { return };
                 let result = match shown {
                     Ok(Ok(QueueOutcome::Browsed { items, .. })) => {
                         let mut goals: BTreeMap<PartitionKey, SeekTo> = BTreeMap::new();
@@ -295,7 +306,7 @@ impl RoomActor {
                     room.flush(to.session);
                     Ok(())
                 });
-                if let (Err(error), Some(link)) = (asked, room.link(to.session)) {
+                if let Err(error) = asked {
                     reply(&link, to, Err(error));
                 }
             }));
@@ -311,6 +322,10 @@ impl RoomActor {
         then: impl FnOnce(&mut Self, &mut Context<Self>) -> Result<Option<Outcome>, Error> + 'static,
     ) {
         let go_on = move |room: &mut Self, ctx: &mut Context<Self>| {
+            // Who has left meanwhile asks for nothing more.
+            if room.link(to.session).is_none() {
+                return;
+            }
             let result = match then(room, ctx) {
                 Ok(None) => return,
                 Ok(Some(outcome)) => Ok(outcome),
@@ -472,8 +487,4 @@ impl RoomActor {
         let slot = self.slots.get(*self.queues.get(queue)?)?;
         Some(slot.address.clone())
     }
-}
-
-fn no_stream(stream: &StreamName) -> Error {
-    Error::new(ErrorCode::QueueNotFound, format!("there is no stream {stream}"))
 }

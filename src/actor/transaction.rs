@@ -29,7 +29,7 @@ use crate::{
         Command, Outcome as QueueOutcome, Permit, Record, RecordNumber, ReplyTo, Transaction,
     },
     error::{Error, ErrorCode},
-    service::{Create, Outcome},
+    service::{Create, Outcome, TransactionPart},
     store::{Appended, Batch, Store, StoreError},
     types::{QueueName, RequestId, RoomName, SessionId},
 };
@@ -48,6 +48,7 @@ type Answer = Result<QueueOutcome, ErrorCode>;
 pub(super) struct Prepare {
     ticket: u64,
     transaction: Transaction,
+    create: Create,
 }
 
 /// To a queue: do what was prepared.
@@ -56,6 +57,7 @@ pub(super) struct Prepare {
 pub(super) struct Commit {
     ticket: u64,
     joint: Arc<Joint>,
+    create: Create,
 }
 
 /// To a queue: give back what was kept.
@@ -169,7 +171,7 @@ fn append(
 pub(super) struct PreparedTransaction {
     ticket: u64,
     queues: Vec<QueueName>,
-    addresses: Vec<Addr<QueueActor>>,
+    addresses: Vec<(Addr<QueueActor>, Create)>,
     to: ReplyTo,
 }
 
@@ -186,8 +188,8 @@ impl Handler<Prepare> for QueueActor {
     type Result = MessageResult<Prepare>;
 
     fn handle(&mut self, prepare: Prepare, _: &mut Self::Context) -> Self::Result {
-        let Prepare { ticket, transaction } = prepare;
-        MessageResult(self.ask(Command::Prepare { ticket, transaction }, Create::Yes))
+        let Prepare { ticket, transaction, create } = prepare;
+        MessageResult(self.ask(create, Command::Prepare { ticket, transaction }))
     }
 }
 
@@ -196,7 +198,7 @@ impl Handler<Abort> for QueueActor {
 
     fn handle(&mut self, Abort { ticket }: Abort, _: &mut Self::Context) {
         // Nothing is kept under this ticket if it could not be prepared.
-        let _ = self.ask(Command::Abort { ticket }, Create::Yes);
+        let _ = self.ask(Create::Yes, Command::Abort { ticket });
     }
 }
 
@@ -205,10 +207,10 @@ impl Handler<Commit> for QueueActor {
 
     fn handle(
         &mut self,
-        Commit { ticket, joint }: Commit,
+        Commit { ticket, joint, create }: Commit,
         ctx: &mut Self::Context,
     ) -> Self::Result {
-        MessageResult(self.commit(ticket, &joint, ctx.address()))
+        MessageResult(self.commit(ticket, create, &joint, ctx.address()))
     }
 }
 
@@ -216,11 +218,11 @@ impl RoomActor {
     /// Prepares all parts; when all can be done, commits them. The session's later requests wait.
     pub(super) fn transact(
         &mut self,
-        parts: Vec<(QueueName, Transaction)>,
+        parts: Vec<TransactionPart>,
         to: ReplyTo,
         ctx: &mut Context<Self>,
     ) -> Result<Option<Outcome>, Error> {
-        let mut names: Vec<&QueueName> = parts.iter().map(|(queue, _)| queue).collect();
+        let mut names: Vec<&QueueName> = parts.iter().map(|part| &part.queue).collect();
         names.sort_unstable();
         if parts.is_empty() || names.windows(2).any(|two| two[0] == two[1]) {
             let text = "a transaction names each of its queues once, and at least one";
@@ -230,11 +232,15 @@ impl RoomActor {
         self.flush(to.session);
         let ticket = self.next_ticket();
         self.set_busy(to.session, true);
-        let (queues, transactions): (Vec<_>, Vec<_>) = parts.into_iter().unzip();
-        let prepared = addresses
-            .iter()
-            .zip(transactions)
-            .map(|(address, transaction)| address.send(Prepare { ticket, transaction }));
+        let creates =
+            parts.iter().map(|part| part.founding.clone().map_or(Create::Yes, Create::With));
+        let addresses: Vec<_> = addresses.into_iter().zip(creates).collect();
+        let (queues, transactions): (Vec<_>, Vec<_>) =
+            parts.into_iter().map(|part| (part.queue, part.transaction)).unzip();
+        let prepared =
+            addresses.iter().zip(transactions).map(|((address, create), transaction)| {
+                address.send(Prepare { ticket, transaction, create: create.clone() })
+            });
         let prepared = join_all(prepared.collect::<Vec<_>>());
         ctx.spawn(prepared.into_actor(self).map(move |answers, room, ctx| {
             let refused = answers.into_iter().zip(&queues).find_map(|(answer, queue)| {
@@ -248,7 +254,7 @@ impl RoomActor {
             match refused {
                 None => room.commit(PreparedTransaction { ticket, queues, addresses, to }, ctx),
                 Some(error) => {
-                    for address in &addresses {
+                    for (address, _) in &addresses {
                         #[expect(
                             clippy::disallowed_methods,
                             reason = "one per queue; carries no message"
@@ -270,9 +276,9 @@ impl RoomActor {
         self.is_committing = true;
         let PreparedTransaction { ticket, queues, addresses, to } = prepared;
         let (joint, durable) = Joint::new(addresses.len());
-        let committed = addresses
-            .iter()
-            .map(|address| address.send(Commit { ticket, joint: Arc::clone(&joint) }));
+        let committed = addresses.iter().map(|(address, create)| {
+            address.send(Commit { ticket, joint: Arc::clone(&joint), create: create.clone() })
+        });
         let committed = join_all(committed.collect::<Vec<_>>());
         ctx.spawn(committed.into_actor(self).map(move |answers, room, ctx| {
             // The joint is appended by now; when it is durable, the client hears.

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{Grants, json::parse_unique, key::is_key_id};
+use super::{Grants, json::parse_unique, key::is_key_id, roles};
 use crate::{
     error::{Error, ErrorCode},
     types::{ParticipantName, RoomName, Timestamp},
@@ -112,6 +112,36 @@ impl Claims {
             project: optional_text(&claims, "sub", "the claim `sub` must be a text")?,
             version,
             audience: audience(&claims)?,
+        })
+    }
+
+    /// Reads the claims of a token that may name roles instead of grants: who it is stands in `sub`.
+    pub(super) fn read_roles(payload: &[u8]) -> Result<Self, Error> {
+        let Ok(Value::Object(claims)) = parse_unique(payload) else { return Self::read(payload) };
+        if claims.contains_key("grants") {
+            return Self::read(payload);
+        }
+        let claims = &claims;
+        let Some((role, grants)) = roles::read(claims).map_err(invalid)? else {
+            return Self::read(payload);
+        };
+        const NAME: &str = "the claim `sub` is missing or not a legal name";
+        let text = |claim, reason| optional_text(claims, claim, reason);
+        let name = text("sub", NAME)?.and_then(|name| name.parse().ok()).ok_or(NAME);
+        let room = text("room", "the claim `room` must be a text")?;
+        let room = room.as_deref().unwrap_or(roles::ROOM).parse();
+        let whole = "the claims `exp` and `nbf` must be whole numbers of seconds";
+        Ok(Self {
+            name: name.map_err(invalid)?,
+            room: room.map_err(|_| invalid("the claim `room` is not a legal name"))?,
+            role,
+            grants,
+            expires_at: moment(claims, "exp", whole)?,
+            not_before: moment(claims, "nbf", whole)?,
+            key_id: key_id(claims)?,
+            project: None,
+            version: None,
+            audience: audience(claims)?,
         })
     }
 

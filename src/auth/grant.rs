@@ -127,6 +127,24 @@ impl Grants {
         if self.may_receive(queue) { Ok(()) } else { Err(denied_on("receive", queue)) }
     }
 
+    /// May it take messages from anywhere? From which queues.
+    ///
+    /// # Errors
+    /// [`ErrorCode::PermissionDenied`].
+    pub fn ensure_receive_any(&self) -> Result<&Names, Error> {
+        let queues = self.queues.as_ref().filter(|queues| queues.receive != Names::none());
+        queues.map(|queues| &queues.receive).ok_or_else(|| denied("receive"))
+    }
+
+    /// May it change every queue of the room?
+    ///
+    /// # Errors
+    /// [`ErrorCode::PermissionDenied`].
+    pub fn ensure_manage_all(&self) -> Result<(), Error> {
+        let may = self.queues.as_ref().is_some_and(|queues| queues.manage.is_all());
+        if may { Ok(()) } else { Err(denied("manage on all queues")) }
+    }
+
     /// May it throw the messages of `queue` away? That takes them, so who may receive may; who manages the
     /// queue may, too.
     ///

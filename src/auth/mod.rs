@@ -26,6 +26,7 @@ mod grant;
 mod json;
 mod key;
 mod names;
+pub mod roles;
 mod token;
 
 pub use api_key::{API_KEY_RANDOM_BYTES, ApiKey};
@@ -33,7 +34,9 @@ pub use claims::{Claims, DEFAULT_ROLE, SDK_VERSION};
 pub use grant::{Grants, MessagingGrants, QueueGrants};
 pub use key::{Algorithm, KeyError, KeyRing, PublicAlgorithm, SECRET_BYTES_MIN, Secret};
 pub use names::Names;
-pub use token::{EXPIRY_LEEWAY, Identity, SignatureCheck, TOKEN_BYTES_MAX, Token, verify};
+pub use token::{
+    EXPIRY_LEEWAY, Identity, SignatureCheck, TOKEN_BYTES_MAX, Token, verify, verify_with_roles,
+};
 
 #[cfg(test)]
 mod test_keys;

@@ -71,7 +71,18 @@ fn invalid(reason: &'static str) -> Error {
 /// [`ErrorCode::TokenInvalid`], [`ErrorCode::TokenExpired`] or [`ErrorCode::TokenNotYetValid`], with a
 /// sentence that holds nothing of the token or of a key.
 pub fn verify(keys: &KeyRing, token: &str, now: Timestamp) -> Result<Identity, Error> {
-    let token = Token::read(token)?;
+    verify_read(keys, Token::read(token)?, now)
+}
+
+/// The same of a token that may name [`roles`](super::roles) instead of grants.
+///
+/// # Errors
+/// As above.
+pub fn verify_with_roles(keys: &KeyRing, token: &str, now: Timestamp) -> Result<Identity, Error> {
+    verify_read(keys, Token::read_with(token, Claims::read_roles)?, now)
+}
+
+fn verify_read(keys: &KeyRing, token: Token<'_>, now: Timestamp) -> Result<Identity, Error> {
     match token.check_signature(keys) {
         SignatureCheck::Right => {}
         SignatureCheck::Wrong => return Err(invalid("the token's signature is wrong")),
@@ -132,6 +143,13 @@ impl<'a> Token<'a> {
     /// # Errors
     /// [`ErrorCode::TokenInvalid`].
     pub fn read(token: &'a str) -> Result<Self, Error> {
+        Self::read_with(token, Claims::read)
+    }
+
+    fn read_with(
+        token: &'a str,
+        read: impl FnOnce(&[u8]) -> Result<Claims, Error>,
+    ) -> Result<Self, Error> {
         if token.len() > TOKEN_BYTES_MAX {
             return Err(invalid("the token is longer than 8 KiB"));
         }
@@ -145,7 +163,7 @@ impl<'a> Token<'a> {
                 .map_err(|_| invalid("a part of the token is not base64url without padding"))
         };
         let (algorithm, header_key_id) = read_header(&decode(header)?)?;
-        let claims = Claims::read(&decode(payload)?)?;
+        let claims = read(&decode(payload)?)?;
         if let (Some(header), Some(claim)) = (&header_key_id, &claims.key_id)
             && header != claim
         {

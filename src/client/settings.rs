@@ -277,6 +277,22 @@ impl Settings {
     pub fn encryption_required(self, is: bool) -> Self {
         self.set("encryption", if is { "required" } else { "optional" })
     }
+
+    /// Texts about the queue, by name.
+    #[must_use]
+    pub fn labels<N: Into<String>, T: Into<String>>(
+        self,
+        labels: impl IntoIterator<Item = (N, T)>,
+    ) -> Self {
+        let labels = labels.into_iter().map(|(name, text)| (name.into(), Value::from(text.into())));
+        self.set("labels", labels.collect::<Map<String, Value>>())
+    }
+
+    /// Of several queues that somebody takes from at once, the one with the highest priority comes first.
+    #[must_use]
+    pub fn priority(self, priority: i32) -> Self {
+        self.set("priority", priority)
+    }
 }
 
 /// The settings in force, by their names on the wire.

@@ -99,6 +99,8 @@ fn administration_is_read() {
         .work_group(false)
         .durability(Durability::Relaxed)
         .encryption_required(true)
+        .labels([("team", "billing")])
+        .priority(3)
         .reset("ttl_ms");
     is_read("open", Some("q"), &json!({ "settings": settings }));
     is_read("configure", Some("q"), &json!({ "settings": settings, "replace": true }));

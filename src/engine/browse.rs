@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{
-    command::{Filter, ReplyTo, State},
+    command::{Filter, Name, ReplyTo, State},
     effect::{Item, Outcome},
     group::Group,
     lane::Hold,
@@ -132,6 +132,30 @@ impl Queue {
         let position = self.find_id(id).ok_or(ErrorCode::MessageNotFound)?;
         let item = self.item(group, position).ok_or(ErrorCode::MessageNotFound)?;
         Ok(Outcome::Found(Box::new(item)))
+    }
+
+    /// One message as each group sees it: the last one with the key, else the one at the place.
+    pub(super) fn look(&self, partition: &PartitionKey, name: &Name) -> Result<Outcome, ErrorCode> {
+        let number = *self.by_key.get(partition).ok_or(ErrorCode::MessageNotFound)?;
+        let known = self.known.keys.get(&(number, Arc::clone(&name.key)));
+        let known = known.map(|known| known.position).filter(|at| self.message(*at).is_some());
+        let by_key = known.or_else(|| {
+            let log = &self.partitions.get(number as usize)?.log;
+            let has_key = |seen: Seen<'_>| {
+                let key = seen.options().and_then(|options| options.key.as_ref());
+                key.is_some_and(|key| key.text == name.key)
+            };
+            let found = log.from(0).filter(|(_, seen)| has_key(*seen)).last();
+            found.map(|(offset, _)| Position { partition: number, offset })
+        });
+        let by_place = name.position.filter(|at| at.partition == number);
+        let position = by_key.or(by_place).ok_or(ErrorCode::MessageNotFound)?;
+        self.message(position).ok_or(ErrorCode::MessageNotFound)?;
+        let groups =
+            self.group(WORK).map(|_| WORK).into_iter().chain(self.by_name.values().copied());
+        let seen =
+            groups.filter_map(|group| Some((self.name_of(group), self.item(group, position)?)));
+        Ok(Outcome::Looked(seen.collect()))
     }
 
     pub(super) fn await_result(

@@ -84,6 +84,8 @@ pub enum Park {
     No,
     /// It waits, until a time if there is one, and is then answered `Empty`.
     Until(Option<Timestamp>),
+    /// It waits likewise and is given nothing: it is answered `Takeable` as soon as it could be given something.
+    Told(Option<Timestamp>),
     /// It stands: messages are pushed to it as they come, as long as fewer than `credit` of them are
     /// leased to it. Only for [`Unit::Message`]; `max` means nothing.
     Standing {
@@ -304,6 +306,8 @@ pub enum Action {
         /// Messages per second.
         per_second: Option<u32>,
     },
+    /// Blocked, delayed, ready or dead → done, by nobody.
+    Discard,
     /// Blocked, delayed or ready → dead.
     Bury {
         /// Why.
@@ -318,6 +322,7 @@ impl Action {
             Self::Cancel => true,
             Self::Promote => matches!(state, State::Delayed),
             Self::Redrive { .. } => matches!(state, State::Dead),
+            Self::Discard => !matches!(state, State::Leased | State::Done),
             Self::Bury { .. } => matches!(state, State::Blocked | State::Delayed | State::Ready),
         }
     }
@@ -332,6 +337,8 @@ pub enum SeekTo {
     End,
     /// The first message sent at this time or later.
     Time(Timestamp),
+    /// Where the group began.
+    Origin,
     /// The first message with this offset or a later one, in each partition that is meant.
     Offset(u64),
 }
@@ -476,6 +483,13 @@ pub enum Command {
         /// Its id.
         id: Arc<str>,
     },
+    /// Shows one message as each group sees it.
+    Look {
+        /// In which partition.
+        partition: PartitionKey,
+        /// Which.
+        name: Name,
+    },
     /// Waits until a message is done, dead or gone in the work group.
     Await {
         /// Its id.
@@ -488,6 +502,13 @@ pub enum Command {
         /// Its name.
         group: GroupName,
         /// Where it begins.
+        start: Start,
+    },
+    /// Says anew where a group began. It is not moved by that.
+    SetStart {
+        /// Its name.
+        group: GroupName,
+        /// Where it began.
         start: Start,
     },
     /// Removes a group.
@@ -531,6 +552,17 @@ pub enum Command {
     },
     /// Shows the queue: settings, groups, counts, schedules.
     Inspect,
+    /// Shows partitions, by number.
+    Survey {
+        /// As this group sees them; none is the work group.
+        group: Option<GroupName>,
+        /// Only this one.
+        partition: Option<PartitionKey>,
+        /// Only those with a higher number.
+        after: Option<u32>,
+        /// At most so many.
+        limit: u32,
+    },
     /// Says why nothing moves.
     Explain {
         /// In which group; none is the work group.

@@ -7,7 +7,7 @@ use super::{
     message::{Message, Position},
     record::{Record, RecordNumber},
     settings::QueueSettings,
-    view::{Explanation, Inspection},
+    view::{Explanation, Inspection, PartitionSurvey},
 };
 use crate::{
     error::ErrorCode,
@@ -162,6 +162,8 @@ pub enum Outcome {
     SentBatch(Vec<Receipt>),
     /// Messages; never none.
     Delivered(Vec<Delivered>),
+    /// Something could be taken, by a take that only wants to be told.
+    Takeable,
     /// Nothing is ready, and the take does not wait, or no longer.
     Empty,
     /// What became of each lease, in the order of the request; empty if nobody hears it.
@@ -182,8 +184,12 @@ pub enum Outcome {
     Browsed { items: Vec<Item>, next: Option<Position> },
     /// The message.
     Found(Box<Item>),
+    /// The message as each group sees it: the work group first, then the others by name.
+    Looked(Vec<(Option<GroupName>, Item)>),
     /// The schedule's next occurrence; none: there is no more.
     Scheduled { next: Option<Timestamp> },
+    /// Partitions by number, and the number to go on after.
+    Surveyed { partitions: Vec<PartitionSurvey>, next: Option<u32> },
     /// The queue.
     Inspected(Box<Inspection>),
     /// Why nothing moves.

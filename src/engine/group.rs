@@ -19,6 +19,8 @@ pub(super) struct Group {
     pub(super) name: Option<GroupName>,
     /// The record that made it: what it hands out rests on it.
     pub(super) made_in: RecordNumber,
+    /// The first message for it, when it began.
+    pub(super) from: Sequence,
     /// By number of the partition.
     pub(super) lanes: Vec<Lane>,
     /// Partitions with messages that can be taken, by the first of them. Not kept for a single partition.
@@ -39,6 +41,7 @@ impl Group {
         Self {
             name,
             made_in: RecordNumber(0),
+            from: Sequence(0),
             lanes,
             heads: BTreeSet::new(),
             runs: BTreeSet::new(),

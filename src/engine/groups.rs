@@ -45,17 +45,7 @@ impl Queue {
 
     pub(super) fn make_group(&mut self, name: &GroupName, start: Start) -> u32 {
         let group = u32::try_from(self.groups.len()).unwrap_or(u32::MAX);
-        let from = match start {
-            Start::All => Sequence(0),
-            Start::New => Sequence(self.last_sequence.0 + 1),
-            Start::From(time) => {
-                let first = self.partitions.iter().filter_map(|part| {
-                    let at = part.log.first_sent(time);
-                    part.log.get(at).map(Seen::sequence)
-                });
-                first.min().unwrap_or(Sequence(self.last_sequence.0 + 1))
-            }
-        };
+        let from = self.first_message_for(start);
         self.append(Record::GroupAdded { group, name: name.clone(), from });
         self.add_group(group, name.clone(), from);
         let made_in = self.last_record;
@@ -66,13 +56,49 @@ impl Queue {
         group
     }
 
+    /// The first message that a group gets which begins so.
+    fn first_message_for(&self, start: Start) -> Sequence {
+        let next = Sequence(self.last_sequence.0 + 1);
+        match start {
+            Start::All => Sequence(0),
+            Start::New => next,
+            Start::From(time) => {
+                let first = self.partitions.iter().filter_map(|part| {
+                    let at = part.log.first_sent(time);
+                    part.log.get(at).map(Seen::sequence)
+                });
+                first.min().unwrap_or(next)
+            }
+        }
+    }
+
+    pub(super) fn set_start(
+        &mut self,
+        name: &GroupName,
+        start: Start,
+    ) -> Result<Outcome, ErrorCode> {
+        let group = self.by_name.get(name).copied().ok_or(ErrorCode::GroupNotFound)?;
+        let from = self.first_message_for(start);
+        self.append(Record::GroupBegan { group, from });
+        self.group_began(group, from);
+        Ok(Outcome::Done)
+    }
+
+    /// Also for a replay.
+    pub(super) fn group_began(&mut self, group: u32, from: Sequence) {
+        if let Some(members) = self.group_mut(group) {
+            members.from = from;
+        }
+    }
+
     /// Also for a replay.
     pub(super) fn add_group(&mut self, group: u32, name: GroupName, from: Sequence) {
         while self.groups.len() <= group as usize {
             self.groups.push(None);
         }
         let lanes = self.partitions.iter().map(|_| Lane::default()).collect();
-        let members = Group::new(Some(name.clone()), lanes);
+        let mut members = Group::new(Some(name.clone()), lanes);
+        members.from = from;
         if let Some(place) = self.groups.get_mut(group as usize) {
             *place = Some(members);
         }
@@ -182,6 +208,10 @@ impl Queue {
             let offset = match to {
                 SeekTo::Start => 0,
                 SeekTo::End => part.log.end(),
+                SeekTo::Origin => {
+                    let from = self.group(group).map_or(Sequence(0), |group| group.from);
+                    part.log.first_where(|message| message.sequence() >= from)
+                }
                 SeekTo::Time(time) => part.log.first_sent(time),
                 SeekTo::Offset(offset) => offset.min(part.log.end()),
             };

@@ -46,6 +46,8 @@ pub struct Image {
     pub settled: Vec<SettledImage>,
     /// Deliveries that the rate still counts.
     pub deliveries: Vec<Timestamp>,
+    /// Groups that did not begin with the oldest message.
+    pub starts: Vec<(u32, Sequence)>,
 }
 
 /// A partition.
@@ -198,6 +200,11 @@ impl Queue {
                 .collect(),
             settled,
             deliveries: self.deliveries.iter().copied().collect(),
+            starts: (0..)
+                .zip(&self.groups)
+                .filter_map(|(number, group)| Some((number, group.as_ref()?.from)))
+                .filter(|(_, from)| from.0 > 0)
+                .collect(),
         }
     }
 
@@ -277,6 +284,9 @@ impl Queue {
             if let Some(GroupImage { name: Some(name), .. }) = group {
                 queue.by_name.insert(name.clone(), number);
             }
+        }
+        for (group, from) in image.starts {
+            queue.group_began(group, from);
         }
         queue.restore_messages(&image.partitions, &image.groups, blocks)?;
         for SettledImage { position, at, result } in image.settled {

@@ -84,10 +84,41 @@ impl Queue {
                 self.leave(WORK, position, Ending::Purged);
             }
         }
+        let is_other_delay = settings.delay != self.settings.delay;
         self.append(Record::Configured { settings: Box::new(settings.clone()) });
         self.apply_settings(settings);
+        if is_other_delay {
+            self.delay_anew();
+        }
         self.notify(Happened::Configured, None, WORK, 0);
         self.serve_all();
+    }
+
+    /// Messages that say nothing of a delay, and were never taken, wait as long as the queue says now.
+    fn delay_anew(&mut self) {
+        for group in self.group_numbers() {
+            let waiting = |state| matches!(state, State::Delayed | State::Ready);
+            for position in self.positions(group, waiting) {
+                let Some(message) = self.message(position) else { continue };
+                let delivery = self.lane_of(group, position.partition);
+                let delivery = delivery.and_then(|lane| lane.get(position.offset));
+                let (is_new, is_held) = delivery.map_or((true, false), |delivery| {
+                    let is_new = (delivery.attempts, delivery.failures) == (0, 0);
+                    (is_new, delivery.hold == Hold::Held)
+                });
+                let until = match delivery.map(|delivery| &delivery.hold) {
+                    Some(Hold::Delayed(until)) => Some(*until),
+                    _ => None,
+                };
+                let standing = self.standing_of(&message);
+                let is_so =
+                    standing == until.map_or(Standing::Ready, |until| Standing::Delayed { until });
+                if message.has_own_delay() || !is_new || is_held || is_so {
+                    continue;
+                }
+                self.put(group, position, None, standing);
+            }
+        }
     }
 
     /// From now on these are in force. Also for a replay.
@@ -346,6 +377,15 @@ impl Queue {
                     };
                     self.put(group, *position, Some(0), standing);
                 }
+            }
+            Action::Discard if selected.is_empty() => {}
+            Action::Discard => {
+                let (at, positions) = (self.now, selected.to_vec());
+                self.append(Record::Settled { group, at, positions });
+                for position in selected {
+                    self.leave(group, *position, Ending::Purged);
+                }
+                self.notify(Happened::Purged, None, group, selected.len() as u64);
             }
             Action::Bury { reason } => {
                 let reason = reason.clone().unwrap_or_else(|| Arc::from("buried"));

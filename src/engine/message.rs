@@ -173,6 +173,12 @@ impl Message {
         }
     }
 
+    /// Whether its sender said when it is ready.
+    pub(super) fn has_own_delay(&self) -> bool {
+        let options = self.options.as_ref();
+        options.is_some_and(|options| options.delay.is_some() || options.not_before.is_some())
+    }
+
     pub(super) fn priority(&self) -> i32 {
         self.options.as_ref().map_or(0, |options| options.priority)
     }

@@ -22,7 +22,8 @@
 //!
 //! **Existence.** A queue is `Absent` until one of `Open`, `Configure`, `Close`, `Send`, `SendBatch`, `Take`,
 //! `OpenGroup`, `PutSchedule` makes it, then `Open` or `Closed`. `Transact`, `Prepare`, `Commit`, `Abort`
-//! need no queue (what they send makes it); `Settle` without one is answered `Lost`; `Unpark` and `Abandon`
+//! need no queue (what they send makes it). It is made with the settings that whoever asks brings along, else with the
+//! defaults; `Settle` without one is answered `Lost`; `Unpark` and `Abandon`
 //! are never answered; all others are refused with `QueueNotFound`. A refused command makes nothing. A closed
 //! queue refuses sends and takes with `QueueClosed`; all else works on it. `Open` of an open queue is refused
 //! with `QueueExists` unless it is idempotent; its answer are the settings in force. `Close` ends all
@@ -39,7 +40,8 @@
 //!
 //! **Sending.** A message goes to the end of its partition, which is made if need be. In every group that is
 //! there it is at first *blocked* if a message that it depends on is not done; else *delayed* if its time is
-//! not come; else, with a window set, *held* (shown as delayed) until the window of its partition closes;
+//! not come (what its sender said, else the queue's delay after the sending; when that delay is changed, messages that
+//! say nothing of their own and were never taken wait by the new one at once); else, with a window set, *held* (shown as delayed) until the window of its partition closes;
 //! else *ready*. Only those that are held count in a window. What is unblocked, or delayed no more, is not
 //! held.
 //!
@@ -85,7 +87,9 @@
 //! connection and line the *newest* is served first (a client that gives up on a receive tells nobody, and
 //! the newest is the one it surely still waits for). A standing receiver gets one message at a time and is
 //! then the last of its connection, while it has credit; when credit comes back it is the newest again.
-//! `Cancel` answers the receiver, or the `Await`, that it ends with `Empty`. Awaits count as parked.
+//! A receiver that only wants to be *told* is answered `Takeable` when it would be served, and what it would have got
+//! is for the next one. `Cancel` answers the receiver, or the `Await`, that it ends with `Empty`. Awaits count as
+//! parked.
 //!
 //! **Settling.** Any session may settle a lease that it knows. The items of a command: first those of message
 //! leases, then those of partition leases; what is named twice is `Lost` the second time.
@@ -99,17 +103,29 @@
 //!
 //! A partition lease, all items of one command and partition together: the *head* is the item that is not
 //! `Done` with the lowest place (in the order of the run). Everything before the head and up to the highest
-//! `Done` before it is done, items or not; a `Done` behind the head is answered `Back` and changes nothing.
+//! `Done` before it is done, items or not; a `Done` behind the head is answered `Back` and changes
+//! nothing, unless settling goes on (below).
 //! Without a head the lease goes on until the run's last message is done; then the partition's failures are 0
-//! again. With a head the lease ends and the rest of the run is ready again: `Retry` counts one failure *of
-//! the partition*; when these reach `attempts_max` the head is given up and they are 0 again; `Dead` gives
-//! the head up; `Release` counts nothing; `Cancel` removes the head. A wait (delay or back-off) applies to
-//! the head.
+//! again. With a head the lease ends. Of the head, `Retry` counts one failure *of the partition*, and when these reach
+//! `attempts_max` it is given up; `Dead` gives it up; `Cancel` removes it; `Release` counts nothing. A wait (delay or
+//! back-off) applies to the head. When the head is given up or removed, settling goes on behind it, message by message:
+//! with `Done`, `Dead`, `Cancel`, with `Retry` if that is one failure too many as well, and with what nobody names if a
+//! `Done` comes behind it. It stops at the first other one, and from there on all is ready again. The failures are then
+//! 0, but as many as before if it stopped at a `Retry`.
+//!
+//! **Settling by name.** A message of a partition is named by its key, else by its place, among those of the live lease;
+//! if nobody has the partition, among its first 10,000 ready ones, in order. Of several items that mean one message the
+//! strongest counts (`Cancel`, `Dead`, `Retry`, `Release`, `Done`). A lease that is named must be live, else all items are
+//! `Lost`; but if it is the last one that was settled to its end, what the group is done with or has given up is `Again`.
+//! With no lease named it is the live one, whosoever has it; and if there is none, `Done` makes done the message and all
+//! ready ones before it, as far as nothing else is said of any before, and other items change nothing (`Back`). A name
+//! that means none of these is `Before` if the group is done with the message or has given it up (by the key that is
+//! remembered, else by the place), else `Unknown`.
 //!
 //! **Ends of leases.** A timed message lease that runs out is a failure if `expiry_is_failure` (then as
 //! `Retry`, but without a wait), else the message is just back. A timed partition lease that runs out counts
 //! nothing. A session's end releases what is bound to it. `Extend` moves the end to now + by, if that is
-//! later.
+//! later; `ExtendTake` does so to all partition leases that one take gave.
 //!
 //! **Ttl, deadline.** At its `expires_at` a message is dropped for every group in which it waits; with
 //! `dead_letter_expired` it is dead there. Where it is leased, that happens when it comes back (which is
@@ -129,21 +145,24 @@
 //!
 //! **Groups.** A new group gets what is kept from its start on: ready, whatever its state is elsewhere,
 //! unless its own time is not come (delayed) or it is blocked. `Seek` does the same to a group that is there,
-//! and forgets leases, dead letters, attempts and failures in what it moves. The work group is always there,
+//! and forgets leases, dead letters, attempts and failures in what it moves. A group remembers where it began and can be
+//! sought back there; `SetStart` says that anew and moves nothing. The work group is always there,
 //! unless it is switched off: then all its messages are done, and so is at once what is sent meanwhile;
 //! commands that name no group are refused with `GroupRequired`.
 //!
-//! **By hand.** `Purge` means done, by nobody. `Change` looks at messages by position until it has found
+//! **By hand.** `Purge` and `Discard` mean done, by nobody. `Change` looks at messages by position until it has found
 //! `limit` that the filter lets through, and then does what it is asked to those that it fits. `Browse` looks
-//! at no more than 100,000 messages; `next` says where to go on.
+//! at no more than 100,000 messages; `next` says where to go on. `Look` shows the last message with a key, or the one at a place,
+//! as every group sees it.
 //!
 //! **Schedules.** An occurrence that is more than a minute late is missed: for all missed ones together one
 //! message is sent with [`CatchUp::Once`], and none otherwise. What cannot be sent then is passed over in
 //! silence.
 //!
 //! **Transactions.** Every lease must be live and named once, and of a partition lease all of it
-//! (`LeaseLost`), every message admitted and no duplicate (`Duplicate`), else nothing happens. Settles come
-//! before sends. A prepared transaction keeps its leases from ending and its room in the queue: they cannot
+//! (`LeaseLost`); every name must mean something, or be done and named as done (`MessageNotFound`), each partition of a
+//! group once; every message admitted and none sent before (`Duplicate`; within the transaction the second one is a plain
+//! duplicate); else nothing happens. Settles come first, then those by name, then sends. A prepared transaction keeps its leases from ending and its room in the queue: they cannot
 //! be settled or extended by others, and an end that falls due waits for `Abort`. What removes a message or
 //! moves a group ends its leases all the same: `Commit` answers `Lost`. `Commit` asks no limit, and what is
 //! known by then is a duplicate.
@@ -201,6 +220,7 @@ mod settle;
 #[cfg(test)]
 mod simulation;
 mod stream;
+mod survey;
 mod take;
 mod timers;
 mod transact;
@@ -233,5 +253,6 @@ pub use settings::{
 };
 pub use stream::{EMPTY_MAX, KEEP, Moments, Span, StreamSpec};
 pub use view::{
-    Counts, Explanation, GroupView, Inspection, PartitionView, ScheduleView, Status, Totals, Why,
+    Counts, Explanation, GroupView, Inspection, PartitionSurvey, PartitionView, ScheduleView,
+    Status, Totals, Why,
 };

@@ -82,8 +82,8 @@ struct Place {
 #[derive(Debug, Clone)]
 struct Kept {
     message: Arc<Message>,
-    /// Its own time; in the past if it has none.
-    ready_at: Timestamp,
+    /// Its own time; none: as the queue says.
+    ready_at: Option<Timestamp>,
     /// The parents that are not done: positions, or ids that no message had yet.
     waits_for: Vec<Arc<str>>,
     /// One for each group.
@@ -112,6 +112,8 @@ struct Gathering {
 struct Group {
     number: u32,
     name: Option<GroupName>,
+    /// The first message for it, when it began.
+    from: u64,
     /// Partition and failures; who is not listed has none.
     failures: Vec<(u32, u32)>,
     /// Partition, and generation of the last lease of it that was settled to its end.
@@ -120,7 +122,7 @@ struct Group {
 
 impl Group {
     const fn new(number: u32, name: Option<GroupName>) -> Self {
-        Self { number, name, failures: Vec::new(), settled_runs: Vec::new() }
+        Self { number, name, from: 0, failures: Vec::new(), settled_runs: Vec::new() }
     }
 }
 
@@ -353,8 +355,15 @@ impl Model {
             Command::Browse { group, filter, after, limit } => {
                 self.browse(group.as_ref(), &filter, after, limit)
             }
+            Command::Look { partition, name } => self.look(&partition, &name),
             Command::Find { group, id } => self.find(group.as_ref(), &id),
             Command::OpenGroup { group, start } => self.open_group(group, start),
+            Command::SetStart { group, start } => {
+                let number = self.group(Some(&group))?;
+                let from = self.first_of(start);
+                self.groups.iter_mut().find(|it| it.number == number).unwrap().from = from;
+                Ok(Outcome::Done)
+            }
             Command::DeleteGroup { group } => self.delete_group(&group),
             Command::Seek { group, partition, to } => {
                 self.seek(group.as_ref(), partition.as_ref(), to)
@@ -364,6 +373,9 @@ impl Model {
             Command::PauseSchedule { name, paused } => self.pause_schedule(&name, paused),
             Command::FireSchedule { name } => self.fire_schedule(&name),
             Command::Inspect => Ok(self.inspect()),
+            Command::Survey { group, partition, after, limit } => {
+                self.survey(group.as_ref(), partition.as_ref(), after, limit)
+            }
             Command::Explain { group } => self.explain(group.as_ref()),
             Command::Take(_) | Command::Await { .. } | Command::Unpark | Command::Abandon => {
                 unreachable!("answered elsewhere")
@@ -402,7 +414,11 @@ impl Model {
             self.end_receivers(|receiver| receiver.group == WORK, ErrorCode::GroupRequired);
             self.end_work_group();
         }
+        let is_other_delay = settings.delay != self.settings.delay;
         self.settings = settings;
+        if is_other_delay {
+            self.delay_anew();
+        }
         Ok(())
     }
 

@@ -502,7 +502,9 @@ impl Queue {
     /// Where a message stands that is not blocked.
     pub(super) fn standing_of(&self, message: &Message) -> Standing {
         let not_before = message.options.as_ref().and_then(|options| options.not_before);
-        match not_before.filter(|at| *at > self.now) {
+        let by_queue =
+            (!message.has_own_delay()).then(|| message.sent_at.after(self.settings.delay));
+        match not_before.or(by_queue).filter(|at| *at > self.now) {
             Some(until) => Standing::Delayed { until },
             None => Standing::Ready,
         }

@@ -230,6 +230,12 @@ impl Queue {
         self.status != Status::Absent
     }
 
+    /// Whether it is there, and the settings in force.
+    #[must_use]
+    pub const fn description(&self) -> (Status, &QueueSettings) {
+        (self.status, &self.settings)
+    }
+
     /// Ready messages of the work group.
     #[must_use]
     pub fn size(&self) -> usize {
@@ -291,8 +297,10 @@ impl Queue {
                 self.browse(group.as_ref(), &filter, after, limit).map(Some)
             }
             Command::Find { group, id } => self.find(group.as_ref(), &id).map(Some),
+            Command::Look { partition, name } => self.look(&partition, &name).map(Some),
             Command::Await { id, until } => self.await_result(from, &id, until),
             Command::OpenGroup { group, start } => self.open_group(&group, start).map(Some),
+            Command::SetStart { group, start } => self.set_start(&group, start).map(Some),
             Command::DeleteGroup { group } => self.delete_group(&group).map(Some),
             Command::Seek { group, partition, to } => {
                 self.seek(group.as_ref(), partition.as_ref(), to).map(Some)
@@ -302,6 +310,9 @@ impl Queue {
             Command::PauseSchedule { name, paused } => self.pause_schedule(&name, paused).map(Some),
             Command::FireSchedule { name } => self.fire_schedule(&name).map(Some),
             Command::Inspect => Ok(Some(self.inspect())),
+            Command::Survey { group, partition, after, limit } => {
+                self.survey(group.as_ref(), partition.as_ref(), after, limit).map(Some)
+            }
             Command::Explain { group } => self.explain(group.as_ref()).map(Some),
             Command::Unpark => {
                 self.unpark(from.session);

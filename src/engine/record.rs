@@ -66,6 +66,8 @@ pub enum Record {
     PartitionAdded { partition: u32, key: PartitionKey },
     /// A group has this number. Messages from `from` on are for it.
     GroupAdded { group: u32, name: GroupName, from: Sequence },
+    /// Where the group began is this message.
+    GroupBegan { group: u32, from: Sequence },
     /// The group is gone.
     GroupRemoved { group: u32, at: Timestamp },
     /// A message was added, and stands so in every group.

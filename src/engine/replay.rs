@@ -36,6 +36,7 @@ impl Queue {
                     self.add_group(group, name, from);
                 }
             }
+            Record::GroupBegan { group, from } => self.group_began(group, from),
             Record::GroupRemoved { group, at } => {
                 self.is_now(at);
                 self.remove_group(group);

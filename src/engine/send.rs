@@ -476,18 +476,18 @@ impl Queue {
         slot.is_some_and(|slot| slot.open() == 0 && slot.dead() == 0)
     }
 
-    /// The times of a message as moments: when it is ready, if not at once, and when it is no longer good.
+    /// The times of a message as moments: when it is ready, if its sender said so, and when it is no longer good.
     fn times_of(&self, options: Option<Box<Options>>) -> (Option<Box<Options>>, Option<Timestamp>) {
         let said = options.as_deref();
-        let delay = said.and_then(|options| options.delay).unwrap_or(self.settings.delay);
-        let ready_at =
-            said.and_then(|options| options.not_before).unwrap_or_else(|| self.now.after(delay));
+        let delay = said.and_then(|options| options.delay);
+        let ready_at = said.and_then(|options| options.not_before);
+        let ready_at = ready_at.or_else(|| delay.map(|delay| self.now.after(delay)));
         let ttl = said.and_then(|options| options.ttl).or(self.settings.ttl);
         let deadline = said.and_then(|options| options.deadline);
         let expires_at = ttl.map(|ttl| self.now.after(ttl)).into_iter().chain(deadline).min();
-        if ready_at <= self.now {
+        let Some(ready_at) = ready_at.filter(|at| *at > self.now) else {
             return (options, expires_at);
-        }
+        };
         let mut options = options.unwrap_or_default();
         options.not_before = Some(ready_at);
         (Some(options), expires_at)

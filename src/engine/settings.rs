@@ -1,5 +1,7 @@
 //! What can be set on a queue, and what each setting's values may be.
 
+use std::sync::Arc;
+
 use crate::types::{Millis, Timestamp};
 
 /// Which ready message is taken first.
@@ -149,7 +151,9 @@ macro_rules! settings {
             /// The settings with these changes.
             #[must_use]
             pub fn apply(&self, settings: &QueueSettings) -> QueueSettings {
-                QueueSettings { $($name: self.$name.unwrap_or(settings.$name),)* }
+                QueueSettings {
+                    $($name: self.$name.clone().unwrap_or_else(|| settings.$name.clone()),)*
+                }
             }
         }
     };
@@ -209,6 +213,10 @@ settings! {
     durability: Durability = Durability::Durable;
     /// Whether what is stored of it must be encrypted.
     encryption: Encryption = Encryption::Optional;
+    /// Texts by which queues are found, and which others than the engine know what to make of; sorted by name.
+    labels: Vec<(Arc<str>, Arc<str>)> = Vec::new();
+    /// Of several queues that somebody takes from at once, the one with the highest priority comes first.
+    priority: i32 = 0;
 }
 
 /// A lease is at least so long,
@@ -220,7 +228,30 @@ pub(super) const PRIORITY_MAX: i32 = 1_000_000;
 /// The rate counts exactly, and remembers this many moments at most.
 pub(super) const RATE_COUNT_MAX: u32 = 100_000;
 
+/// A queue has at most so many labels,
+const LABELS_MAX: usize = 64;
+/// of names of so many bytes,
+const LABEL_NAME_MAX: usize = 255;
+/// and texts of so many.
+const LABEL_TEXT_MAX: usize = 4096;
+
 impl QueueSettings {
+    /// The text of one of its labels.
+    #[must_use]
+    pub fn label(&self, name: &str) -> Option<&str> {
+        let found = self.labels.iter().find(|(label, _)| label.as_ref() == name);
+        found.map(|(_, text)| text.as_ref())
+    }
+
+    fn has_legal_labels(&self) -> bool {
+        let is_name = |name: &str| {
+            (1..=LABEL_NAME_MAX).contains(&name.len()) && !name.chars().any(char::is_control)
+        };
+        self.labels.len() <= LABELS_MAX
+            && self.labels.iter().all(|(name, text)| is_name(name) && text.len() <= LABEL_TEXT_MAX)
+            && self.labels.is_sorted_by(|one, other| one.0 < other.0)
+    }
+
     /// # Errors
     /// A sentence that names the first setting with a value it may not have, and the range.
     pub fn check(&self) -> Result<(), &'static str> {
@@ -251,6 +282,14 @@ impl QueueSettings {
             (self.messages_max != Some(0), "messages_max must be at least 1"),
             (self.bytes_max != Some(0), "bytes_max must be at least 1"),
             (self.concurrency != Some(0), "concurrency must be at least 1"),
+            (
+                self.has_legal_labels(),
+                "labels: at most 64, names of 1 to 255 bytes without control characters, texts of at most 4096",
+            ),
+            (
+                (-PRIORITY_MAX..=PRIORITY_MAX).contains(&self.priority),
+                "priority must be between -1000000 and 1000000",
+            ),
         ];
         rules.into_iter().find(|(holds, _)| !holds).map_or(Ok(()), |(_, rule)| Err(rule))
     }

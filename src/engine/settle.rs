@@ -334,6 +334,7 @@ impl Queue {
                 let failures = before.saturating_add(1);
                 let attempts_max = self.patience(position).0;
                 if attempts_max > 0 && failures >= attempts_max {
+                    self.set_failures(group, position, failures);
                     return Step::Final(self.bury(group, position, reason.as_deref()));
                 }
                 if !is_head {

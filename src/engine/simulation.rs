@@ -31,7 +31,7 @@ use random::Random;
 use reach::Reach;
 
 /// Seeds of the default sweep,
-const SEEDS: u64 = 20;
+const SEEDS: u64 = 24;
 /// and steps of each.
 const STEPS: usize = 2000;
 
@@ -582,6 +582,10 @@ fn without_numbers(output: Output) -> Output {
                 Outcome::Delivered(all) => {
                     Outcome::Delivered(all.into_iter().map(delivery).collect())
                 }
+                Outcome::Looked(seen) => {
+                    let seen = seen.into_iter().map(|(group, seen)| (group, item(seen)));
+                    Outcome::Looked(seen.collect())
+                }
                 Outcome::Found(found) => Outcome::Found(Box::new(item(*found))),
                 Outcome::Browsed { items, next } => {
                     Outcome::Browsed { items: items.into_iter().map(item).collect(), next }
@@ -606,6 +610,9 @@ fn messages_in(effect: &mut Effect) -> Vec<&mut Arc<Message>> {
             items.iter_mut().map(|item| &mut item.message).collect()
         }
         Effect::Reply { result: Ok(Outcome::Found(item)), .. } => vec![&mut item.message],
+        Effect::Reply { result: Ok(Outcome::Looked(items)), .. } => {
+            items.iter_mut().map(|(_, item)| &mut item.message).collect()
+        }
         Effect::Push { delivered, .. } => vec![&mut delivered.message],
         _ => Vec::new(),
     }

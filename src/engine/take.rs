@@ -44,17 +44,22 @@ impl Queue {
             Unit::Partition { max } => max,
         };
         let (until, standing) = match park {
-            Park::Until(until) => (until, false),
+            Park::Until(until) | Park::Told(until) => (until, false),
             Park::No => (None, false),
             Park::Standing { .. } => (None, true),
         };
         // A standing receiver gets one message at a time.
         let max = if standing { 1 } else { max };
-        let receiver = Receiver { to: from, line, max, partitions_max, term, until, standing };
+        let told = matches!(park, Park::Told(_));
+        let to = from;
+        let receiver = Receiver { to, line, max, partitions_max, term, until, standing, told };
         if let Park::Standing { credit } = park {
             return self.stand(group, receiver, credit).map(|()| None);
         }
-        let delivered = self.grab(group, &receiver);
+        if told && self.can_take(group, &receiver.line) {
+            return Ok(Some(Outcome::Takeable));
+        }
+        let delivered = if told { Vec::new() } else { self.grab(group, &receiver) };
         if !delivered.is_empty() {
             return Ok(Some(Outcome::Delivered(delivered)));
         }
@@ -152,6 +157,27 @@ impl Queue {
                 Some(Position { partition, offset })
             }
             _ => self.group(group)?.first(),
+        }
+    }
+
+    /// Whether a receiver of a line would get something now.
+    fn can_take(&mut self, group: u32, line: &Line) -> bool {
+        if self.allowance(group) == 0 {
+            return false;
+        }
+        let Some(members) = self.group(group) else { return false };
+        let lane = |key| {
+            let partition = *self.by_key.get(key)?;
+            members.lanes.get(partition as usize)
+        };
+        match line {
+            Line::Message => members.first().is_some(),
+            Line::Partition => members.first_run().is_some(),
+            Line::MessageOf(key) => lane(key).is_some_and(|lane| lane.takeable().is_some()),
+            Line::PartitionOf(key) => lane(key).is_some_and(|lane| lane.run_takeable().is_some()),
+            Line::Labelled(partition, labels) => {
+                !self.labelled(group, partition.as_ref(), labels, 1).is_empty()
+            }
         }
     }
 
@@ -402,35 +428,42 @@ impl Queue {
         }
         let Some(key) = self.whose_turn(group, partition) else { return false };
         let Some(members) = self.group_mut(group) else { return false };
+        let standing = members.waiters.get(key).filter(|receiver| receiver.standing).cloned();
+        if let Some(receiver) = standing {
+            return self.serve_standing(group, key, &receiver);
+        }
         let Some(receiver) = members.waiters.serve(key) else { return false };
         let (session, request, ticket) = key;
         if let Some(until) = receiver.until {
             self.timers.clear(until, Timer::Receiver { group, session, request, ticket });
         }
-        let mut delivered = self.grab(group, &receiver);
-        debug_assert!(!delivered.is_empty(), "whose turn it is can be served");
-        if receiver.standing {
-            if let Some(delivered) = delivered.pop() {
-                self.push(group, receiver, delivered);
-            }
-        } else {
-            self.reply(receiver.to, Ok(Outcome::Delivered(delivered)));
+        if receiver.told {
+            self.reply(receiver.to, Ok(Outcome::Takeable));
+            return true;
         }
+        let delivered = self.grab(group, &receiver);
+        debug_assert!(!delivered.is_empty(), "whose turn it is can be served");
+        self.reply(receiver.to, Ok(Outcome::Delivered(delivered)));
         true
     }
 
-    fn push(&mut self, group: u32, receiver: Receiver, delivered: Delivered) {
+    /// Pushes one message to a standing receiver, which goes on waiting as long as it has credit; `false` if there is none.
+    fn serve_standing(&mut self, group: u32, key: ReceiverKey, receiver: &Receiver) -> bool {
+        let Some(delivered) = self.grab(group, receiver).pop() else { return false };
         let is_leased = delivered.lease.is_some();
         self.record_settled();
         let rests_on = self.rest(self.delivery_rests_on(&delivered));
         self.effects.push(Effect::Push { to: receiver.to, delivered, rests_on });
-        let key = (receiver.to.session, receiver.to.request);
-        let Some(members) = self.group_mut(group) else { return };
-        let Some(standing) = members.standing.get_mut(&key) else { return };
+        let (session, request, _) = key;
+        let Some(members) = self.group_mut(group) else { return false };
+        let Some(standing) = members.standing.get_mut(&(session, request)) else { return false };
         standing.outstanding += u32::from(is_leased);
         if standing.outstanding < standing.credit {
-            members.waiters.park_last(receiver);
+            members.waiters.serve_standing(key);
+        } else {
+            members.waiters.serve(key);
         }
+        true
     }
 
     /// Who is to be served next: the earliest turn among those for whom there is something.

@@ -38,6 +38,8 @@ pub(super) enum Timer {
     Receiver { group: u32, session: SessionId, request: RequestId, ticket: u64 },
 }
 
+const END: Timestamp = Timestamp(u64::MAX);
+
 #[derive(Debug, Default)]
 pub(super) struct Timers {
     timers: BTreeSet<(Timestamp, Timer)>,
@@ -47,7 +49,10 @@ pub(super) struct Timers {
 
 impl Timers {
     pub(super) fn set(&mut self, at: Timestamp, timer: Timer) {
-        self.timers.insert((at, timer));
+        // The end of time does not come: what is kept for ever costs no timer.
+        if at < END {
+            self.timers.insert((at, timer));
+        }
     }
 
     pub(super) fn clear(&mut self, at: Timestamp, timer: Timer) {

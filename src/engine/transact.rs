@@ -89,16 +89,16 @@ impl Queue {
             }
             *of_runs.entry((lease.group, lease.position.partition)).or_default() += 1;
         }
+        for ((group, partition), count) in &of_runs {
+            let run = self.lane_of(*group, *partition).and_then(|lane| lane.run.as_ref());
+            if run.is_some_and(|run| run.members.len() != *count) {
+                return Err(ErrorCode::LeaseLost);
+            }
+        }
         let mut seen = BTreeSet::new();
         for part in named {
             let place = self.check_named(part)?;
             if of_runs.contains_key(&place) || !seen.insert(place) {
-                return Err(ErrorCode::LeaseLost);
-            }
-        }
-        for ((group, partition), count) in of_runs {
-            let run = self.lane_of(group, partition).and_then(|lane| lane.run.as_ref());
-            if run.is_some_and(|run| run.members.len() != count) {
                 return Err(ErrorCode::LeaseLost);
             }
         }

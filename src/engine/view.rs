@@ -42,6 +42,27 @@ pub struct PartitionView {
     pub end: u64,
 }
 
+/// A partition as a group sees it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PartitionSurvey {
+    /// Its name.
+    pub key: PartitionKey,
+    /// Its number.
+    pub number: u32,
+    /// Offset of the oldest kept message; with none the end.
+    pub start: u64,
+    /// Offset of the next message.
+    pub end: u64,
+    /// Its kept messages.
+    pub counts: Counts,
+    /// When the oldest one was sent that is neither done nor dead.
+    pub oldest_open: Option<Timestamp>,
+    /// When the newest kept one was sent.
+    pub newest: Option<Timestamp>,
+    /// When the lease on the partition ends.
+    pub leased_until: Option<Timestamp>,
+}
+
 /// A schedule.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ScheduleView {

@@ -4,7 +4,10 @@
 //! the end if it still has receivers there. Within a connection the newest is served first; see the module's
 //! front page.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::Arc,
+};
 
 use super::command::{ReplyTo, Term};
 use crate::types::{PartitionKey, RequestId, SessionId, Timestamp};
@@ -34,6 +37,8 @@ pub(super) struct Receiver {
     pub(super) term: Term,
     pub(super) until: Option<Timestamp>,
     pub(super) standing: bool,
+    /// It is not given anything, only told.
+    pub(super) told: bool,
 }
 
 /// A receiver that stands.
@@ -68,8 +73,9 @@ const MIDDLE: u64 = 1 << 63;
 #[derive(Debug, Default)]
 struct Waiting {
     sessions: BTreeMap<SessionId, Parked>,
-    /// Turn → session. A turn is never given twice.
-    order: BTreeMap<u64, SessionId>,
+    /// Turns and their sessions, the earliest first. A turn is never given twice. One that is not its session's turn
+    /// any more is left where it is, but never in front.
+    order: VecDeque<(u64, SessionId)>,
 }
 
 #[derive(Debug)]
@@ -77,6 +83,31 @@ struct Parked {
     turn: u64,
     /// By ticket: the newest last.
     receivers: BTreeMap<u64, Receiver>,
+}
+
+impl Waiting {
+    /// What was left in the order is cleared away: in front at once, elsewhere when it is more than the rest.
+    fn tidy(&mut self) {
+        let Self { sessions, order } = self;
+        let is_live = |(turn, session): &(u64, SessionId)| {
+            sessions.get(session).is_some_and(|parked| parked.turn == *turn)
+        };
+        while order.front().is_some_and(|first| !is_live(first)) {
+            order.pop_front();
+        }
+        if order.len() > 2 * sessions.len() + 16 {
+            order.retain(is_live);
+        }
+    }
+
+    /// Its session goes to the end.
+    fn to_the_end(&mut self, session: SessionId, turn: u64) {
+        if let Some(parked) = self.sessions.get_mut(&session) {
+            parked.turn = turn;
+            self.order.push_back((turn, session));
+            self.tidy();
+        }
+    }
 }
 
 impl Waiters {
@@ -96,16 +127,7 @@ impl Waiters {
     /// As the first of its session's receivers in its line.
     pub(super) fn park(&mut self, receiver: Receiver) -> ReceiverKey {
         self.given += 1;
-        self.park_as(MIDDLE + self.given, receiver)
-    }
-
-    /// As the last of them: a standing receiver that was served does not keep the others waiting.
-    pub(super) fn park_last(&mut self, receiver: Receiver) -> ReceiverKey {
-        self.given_below += 1;
-        self.park_as(MIDDLE - self.given_below, receiver)
-    }
-
-    fn park_as(&mut self, ticket: u64, receiver: Receiver) -> ReceiverKey {
+        let ticket = MIDDLE + self.given;
         let (session, request) = (receiver.to.session, receiver.to.request);
         self.index.insert((session, request, ticket), receiver.line.clone());
         self.once += usize::from(!receiver.standing);
@@ -113,7 +135,7 @@ impl Waiters {
         let parked = waiting.sessions.entry(session).or_insert_with(|| {
             let turn = self.next_turn;
             self.next_turn += 1;
-            waiting.order.insert(turn, session);
+            waiting.order.push_back((turn, session));
             Parked { turn, receivers: BTreeMap::new() }
         });
         parked.receivers.insert(ticket, receiver);
@@ -122,7 +144,7 @@ impl Waiters {
 
     /// The turn of the first session in a line.
     pub(super) fn turn(&self, line: &Line) -> Option<u64> {
-        self.lines.get(line)?.order.first_key_value().map(|(turn, _)| *turn)
+        self.lines.get(line)?.order.front().map(|(turn, _)| *turn)
     }
 
     /// Lines for single partitions that have somebody in them.
@@ -139,39 +161,70 @@ impl Waiters {
     /// The receiver of a line that is to be served next.
     pub(super) fn first(&self, line: &Line) -> Option<ReceiverKey> {
         let waiting = self.lines.get(line)?;
-        let (_, session) = waiting.order.first_key_value()?;
+        let (_, session) = waiting.order.front()?;
         let (ticket, receiver) = waiting.sessions.get(session)?.receivers.last_key_value()?;
         Some((*session, receiver.to.request, *ticket))
     }
 
     /// Takes out a receiver that is served: its session goes to the end of the line.
     pub(super) fn serve(&mut self, key: ReceiverKey) -> Option<Receiver> {
-        let line = self.index.get(&key)?.clone();
-        let receiver = self.remove(key)?;
-        if let Some(waiting) = self.lines.get_mut(&line)
-            && let Some(parked) = waiting.sessions.get_mut(&key.0)
+        let turn = self.next_turn;
+        self.next_turn += 1;
+        self.take_out(key, |waiting| waiting.to_the_end(key.0, turn))
+    }
+
+    /// Serves a standing receiver that goes on waiting: it is the last of its session then, and the session the last
+    /// of the line. It is not taken out and put back, which would cost more than all else about a message.
+    pub(super) fn serve_standing(&mut self, key: ReceiverKey) {
+        let (session, request, ticket) = key;
+        let Some(line) = self.index.get(&key) else { return };
+        let Some(waiting) = self.lines.get_mut(line) else { return };
+        if let Some(parked) = waiting.sessions.get_mut(&session)
+            && parked.receivers.len() > 1
+            && let Some(receiver) = parked.receivers.remove(&ticket)
         {
-            waiting.order.remove(&parked.turn);
-            parked.turn = self.next_turn;
-            waiting.order.insert(self.next_turn, key.0);
-            self.next_turn += 1;
+            self.given_below += 1;
+            let last = MIDDLE - self.given_below;
+            let line = line.clone();
+            parked.receivers.insert(last, receiver);
+            self.index.remove(&key);
+            self.index.insert((session, request, last), line);
         }
-        Some(receiver)
+        waiting.to_the_end(session, self.next_turn);
+        self.next_turn += 1;
+    }
+
+    /// The receiver, if it waits.
+    pub(super) fn get(&self, key: ReceiverKey) -> Option<&Receiver> {
+        let waiting = self.lines.get(self.index.get(&key)?)?;
+        waiting.sessions.get(&key.0)?.receivers.get(&key.2)
     }
 
     /// Takes out a receiver; the others of its session keep their turn.
     pub(super) fn remove(&mut self, key: ReceiverKey) -> Option<Receiver> {
+        self.take_out(key, |_| {})
+    }
+
+    /// `if_left`: the session has others in this line.
+    fn take_out(
+        &mut self,
+        key: ReceiverKey,
+        if_left: impl FnOnce(&mut Waiting),
+    ) -> Option<Receiver> {
         let line = self.index.remove(&key)?;
         let waiting = self.lines.get_mut(&line)?;
         let parked = waiting.sessions.get_mut(&key.0)?;
         let receiver = parked.receivers.remove(&key.2)?;
         self.once -= usize::from(!receiver.standing);
-        if parked.receivers.is_empty() {
-            waiting.order.remove(&parked.turn);
-            waiting.sessions.remove(&key.0);
-            if waiting.sessions.is_empty() {
-                self.lines.remove(&line);
-            }
+        if !parked.receivers.is_empty() {
+            if_left(waiting);
+            return Some(receiver);
+        }
+        waiting.sessions.remove(&key.0);
+        if waiting.sessions.is_empty() {
+            self.lines.remove(&line);
+        } else {
+            waiting.tidy();
         }
         Some(receiver)
     }
@@ -213,12 +266,16 @@ impl Waiters {
     pub(super) fn check(&self) {
         let mut count = 0;
         for (line, waiting) in &self.lines {
-            assert_eq!(waiting.order.len(), waiting.sessions.len(), "one turn per session");
-            for (turn, session) in &waiting.order {
-                assert_eq!(waiting.sessions[session].turn, *turn);
-                assert!(!waiting.sessions[session].receivers.is_empty());
-            }
+            let is_live = |(turn, session): &&(u64, SessionId)| {
+                waiting.sessions.get(session).is_some_and(|parked| parked.turn == *turn)
+            };
+            let live = waiting.order.iter().filter(is_live).count();
+            assert_eq!(live, waiting.sessions.len(), "one turn per session");
+            assert!(waiting.order.front().is_some_and(|first| is_live(&first)));
+            assert!(waiting.order.iter().is_sorted());
+            assert!(waiting.order.len() <= 2 * waiting.sessions.len() + 16);
             for (session, parked) in &waiting.sessions {
+                assert!(!parked.receivers.is_empty());
                 for (ticket, receiver) in &parked.receivers {
                     count += 1;
                     assert_eq!(receiver.line, *line);
@@ -251,6 +308,7 @@ mod tests {
             term: Term::Session,
             until: None,
             standing: false,
+            told: false,
         }
     }
 

@@ -14,11 +14,17 @@ use crate::engine::{
 /// The version of what follows.
 const FORMAT: u8 = 1;
 
+/// An image with groups that did not begin with the oldest message: they come last.
+const WITH_STARTS: u8 = 2;
+
 /// An image's bytes.
 #[must_use]
 pub fn encode_image(image: &Image) -> Vec<u8> {
-    let mut out = vec![FORMAT];
+    let mut out = vec![if image.starts.is_empty() { FORMAT } else { WITH_STARTS }];
     image.put(&mut out);
+    if !image.starts.is_empty() {
+        image.starts.put(&mut out);
+    }
     out
 }
 
@@ -26,8 +32,17 @@ pub fn encode_image(image: &Image) -> Vec<u8> {
 ///
 /// # Errors
 /// [`NotARecord`].
-pub fn decode_image(bytes: Bytes) -> Result<Image, NotARecord> {
-    whole(bytes)
+pub fn decode_image(mut bytes: Bytes) -> Result<Image, NotARecord> {
+    if bytes.first() != Some(&WITH_STARTS) {
+        return whole(bytes);
+    }
+    let mut reader = Reader { bytes: &mut bytes, number: RecordNumber(0) };
+    reader.byte()?;
+    let image = Image::get(&mut reader)?;
+    let starts: Vec<_> = Written::get(&mut reader)?;
+    // There is one way of writing it.
+    let is_one = bytes.is_empty() && !starts.is_empty();
+    if is_one { Ok(Image { starts, ..image }) } else { Err(NotARecord) }
 }
 
 fn whole<T: Written>(mut bytes: Bytes) -> Result<T, NotARecord> {
@@ -56,7 +71,7 @@ fields!(Image {
     schedules,
     settled,
     deliveries
-});
+} without { starts });
 
 fields!(PartitionImage { key, is_there, end, live, gathering });
 
@@ -239,7 +254,7 @@ mod tests {
             assert!(decode_image(Bytes::copy_from_slice(&whole[..length])).is_err(), "{length}");
         }
         let mut other = whole.clone();
-        other[0] = 2;
+        other[0] = 9;
         assert!(decode_image(other.into()).is_err());
         let mut longer = whole;
         longer.push(0);

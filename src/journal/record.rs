@@ -22,6 +22,7 @@ kinds!(Record {
     16 Charged { group, partition, failures }
     17 Scheduled { name, spec, next }
     18 Unscheduled { name }
+    19 GroupBegan { group, from }
 });
 
 kinds!(Standing {

@@ -31,6 +31,9 @@ tagged!(QueueSettings all {
     22 work_group
     23 durability
     24 encryption
+} set {
+    25 labels
+    26 priority
 });
 
 kinds!(Durability { 1 Durable 2 Relaxed });

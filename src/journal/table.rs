@@ -85,27 +85,45 @@ macro_rules! kinds {
     };
 }
 
-/// All fields, in this order.
+/// All fields, in this order; those that stand behind `without` are written elsewhere.
 macro_rules! fields {
     ($type:ident { $($field:ident),* }) => {
+        fields!($type { $($field),* } without {});
+    };
+    ($type:ident { $($field:ident),* } without { $($other:ident),* }) => {
         impl $crate::journal::table::Written for $type {
             fn put(&self, out: &mut Vec<u8>) {
-                let Self { $($field),* } = self;
+                let Self { $($field,)* $($other: _),* } = self;
                 $($crate::journal::table::Written::put($field, out);)*
             }
 
             fn get(
                 reader: &mut $crate::journal::table::Reader<'_>,
             ) -> Result<Self, $crate::journal::NotARecord> {
-                Ok(Self { $($field: $crate::journal::table::Written::get(reader)?),* })
+                Ok(Self {
+                    $($field: $crate::journal::table::Written::get(reader)?,)*
+                    $($other: Default::default()),*
+                })
             }
         }
     };
 }
 
-/// Fields with tags: `all` of them, or the `set` ones, which differ from the default.
+/// Fields with tags: `all` of them, or the `set` ones, which differ from the default; or all, and then set ones.
 macro_rules! tagged {
+    ($type:ident all { $($all_tag:literal $all:ident)* } set { $($set_tag:literal $set:ident)* }) => {
+        tagged!($type { $($all_tag all $all)* $($set_tag set $set)* });
+    };
     ($type:ident $which:ident { $($tag:literal $field:ident)* }) => {
+        tagged!(@same $type $which { $($tag $field)* });
+    };
+    (@same $type:ident all { $($tag:literal $field:ident)* }) => {
+        tagged!($type { $($tag all $field)* });
+    };
+    (@same $type:ident set { $($tag:literal $field:ident)* }) => {
+        tagged!($type { $($tag set $field)* });
+    };
+    ($type:ident { $($tag:literal $which:ident $field:ident)* }) => {
         impl $crate::journal::table::Written for $type {
             fn put(&self, out: &mut Vec<u8>) {
                 let default = Self::default();

@@ -171,7 +171,10 @@ fn settings() -> impl Strategy<Value = QueueSettings> {
         option::of(rate),
     );
     let times = (millis(), millis(), option::of(millis()), millis(), millis(), millis(), millis());
-    (special, numbers, times, any::<[bool; 5]>()).prop_map(|(special, numbers, times, flags)| {
+    let labels = prop_oneof![Just(Vec::new()), vec((text(), text()), 0..3)];
+    let others = (any::<[bool; 5]>(), labels, any::<i32>());
+    (special, numbers, times, others).prop_map(|(special, numbers, times, others)| {
+        let (flags, labels, priority) = others;
         let (ordering, ageing, backoff, window, overflow, (durability, encryption)) = special;
         let (messages_max, bytes_max, attempts_max, concurrency, rate) = numbers;
         let (lease, delay, ttl, dedup_window, retain_open, retain_settled, retain_dead) = times;
@@ -202,6 +205,8 @@ fn settings() -> impl Strategy<Value = QueueSettings> {
             work_group,
             durability,
             encryption,
+            labels,
+            priority,
         }
     })
 }
@@ -291,6 +296,9 @@ fn kinds() -> Vec<BoxedStrategy<Record>> {
             .prop_map(|(name, spec, next)| Record::Scheduled { name, spec: Box::new(spec), next })
             .boxed(),
         name().prop_map(|name| Record::Unscheduled { name }).boxed(),
+        (n(), number())
+            .prop_map(|(group, from)| Record::GroupBegan { group, from: Sequence(from) })
+            .boxed(),
     ]
 }
 
@@ -415,6 +423,8 @@ fn defaults_of_0_1() -> QueueSettings {
         work_group: true,
         durability: Durability::Durable,
         encryption: Encryption::Optional,
+        labels: Vec::new(),
+        priority: 0,
     }
 }
 
@@ -526,6 +536,23 @@ fn the_bytes_are_these() {
             &[17, 1, b's', 2, 7, 0, 0, 1, b'1', 0, 2, 0, 8, 1, 9],
         ),
         (Record::Unscheduled { name: "s".parse().unwrap() }, &[18, 1, b's']),
+        (Record::GroupBegan { group: 1, from: Sequence(128) }, &[19, 1, 0x80, 1]),
+        (
+            Record::Configured {
+                settings: Box::new(QueueSettings {
+                    labels: vec![label("a", "b")],
+                    priority: -1,
+                    ..defaults_of_0_1()
+                }),
+            },
+            &[
+                5, 1, 1, 1, 2, 1, 0, 3, 3, 0xb0, 0xea, 1, 4, 1, 5, 5, 6, 3, 0, 0xe0, 0xa7, 18, 0,
+                6, 1, 1, 7, 1, 1, 8, 1, 0, 9, 1, 0, 10, 1, 0, 11, 1, 0, 12, 4, 0x80, 0xdd, 0xdb, 1,
+                13, 1, 0, 14, 1, 0, 15, 1, 0, 16, 1, 1, 17, 10, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,
+                0xff, 0xff, 0xff, 1, 18, 1, 0, 19, 5, 0x80, 0x90, 0xe4, 0xc0, 4, 20, 1, 0, 21, 1,
+                0, 22, 1, 1, 23, 1, 1, 24, 1, 1, 25, 5, 1, 1, b'a', 1, b'b', 26, 1, 1, 0,
+            ],
+        ),
     ];
     for (record, bytes) in rows {
         assert_eq!(written(&record), bytes, "{record:?}");
@@ -541,7 +568,7 @@ fn a_setting_that_was_not_written_has_its_default_and_an_unknown_one_is_an_error
     assert_eq!(read(&[5, 0]), with(default()));
     assert_eq!(read(&[5, 4, 1, 9, 0]), with(QueueSettings { attempts_max: 9, ..default() }));
     for (bad, why) in [
-        (&[5, 25, 1, 0, 0][..], "tag unknown"),
+        (&[5, 27, 1, 0, 0][..], "tag unknown"),
         (&[5, 4, 1, 9, 4, 1, 9, 0], "twice"),
         (&[5, 6, 1, 0, 4, 1, 9, 0], "not ascending"),
         (&[5, 4, 2, 9, 9, 0], "value shorter than its length"),

@@ -51,6 +51,7 @@ pub(crate) struct Context {
     origins: Vec<String>,
     /// Whether one may ask without a token: in a trial.
     is_open: bool,
+    modes: queen::Modes,
     times: SessionTimes,
 }
 
@@ -133,6 +134,7 @@ async fn serve(
         clock: Arc::clone(&clock),
         origins: config.origins.clone(),
         is_open: config.dev,
+        modes: queen::Modes::default(),
         times: SessionTimes {
             ping_interval: config.ping_interval,
             pong_timeout: config.pong_timeout,

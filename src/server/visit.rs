@@ -141,6 +141,11 @@ impl Visit {
         Ok(Self { seat, link, receiver, switch, clock, asked: 0, _place: place })
     }
 
+    /// Who asks.
+    pub(super) const fn identity(&self) -> &Identity {
+        self.seat.identity()
+    }
+
     /// Asks one thing. If it may wait, it does so for no longer than `wait`.
     ///
     /// # Errors

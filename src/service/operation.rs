@@ -9,11 +9,13 @@ pub use crate::engine::{
     Delivered, Durability, Encryption, Event, Explanation, FOREVER, Filter, GroupView, Happened,
     Inspection, Item, LeaseId, Message, MessageOrder, Name, NamedSettled, NewMessage, Notice,
     OnDuplicate, Options, Outcome as QueueOutcome, Overflow, ParentFailed, Park, Participant,
-    PartitionView, Permit, Position, QueueSettings, Rate, Receipt, ScheduleSpec, ScheduleView,
-    SeekTo, Select, SettingsPatch, SettleNamed, Settled, SettledPart, Span, Start, State, States,
-    Status, StreamSpec, Take, Term, Timing, Totals, Transaction, Unit, Verdict, Why, Window,
+    PartitionSurvey, PartitionView, Permit, Position, QueueSettings, Rate, Receipt, ScheduleSpec,
+    ScheduleView, SeekTo, Select, SettingsPatch, SettleNamed, Settled, SettledPart, Span, Start,
+    State, States, Status, StreamSpec, Take, Term, Timing, Totals, Transaction, Unit, Verdict, Why,
+    Window,
 };
 use crate::{
+    auth::Names,
     error::Error,
     types::{GroupName, Payload, QueueName, RequestId, StreamName, Timestamp},
 };
@@ -47,6 +49,17 @@ impl Create {
     }
 }
 
+/// What happens to one queue in a transaction.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TransactionPart {
+    /// Which queue. One that is sent to is made if need be.
+    pub queue: QueueName,
+    /// What happens to it.
+    pub transaction: Transaction,
+    /// What it is made with; none: the defaults.
+    pub founding: Option<Arc<QueueSettings>>,
+}
+
 /// One thing that a participant asks of its room.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[expect(missing_docs, reason = "fields say what they are; the variants say what they mean")]
@@ -55,8 +68,16 @@ pub enum Operation {
     ListQueues,
     /// Something of one queue.
     Queue { queue: QueueName, create: Create, command: Command },
+    /// Takes from whichever queue with all these labels has something, from those first that have the highest
+    /// priority. The lease must not be bound to the session.
+    TakeAny {
+        labels: Vec<(Arc<str>, Arc<str>)>,
+        /// Only from these queues: those that the token lets receive from. Whoever asks leaves it open.
+        only: Option<Names>,
+        take: Box<Take>,
+    },
     /// Changes of several queues, together or not at all.
-    Transact { parts: Vec<(QueueName, Transaction)> },
+    Transact { parts: Vec<TransactionPart> },
     /// Keeps a note about messages of a queue, beside it; its partition is not looked at.
     Note { about: QueueName, note: NewMessage },
     /// Notes with all these labels, about one queue or all, by position; those after one.
@@ -99,7 +120,11 @@ impl Operation {
     /// Whether its answer may wait for something to happen, for as long as it takes.
     #[must_use]
     pub const fn parks(&self) -> bool {
-        matches!(self, Self::Queue { command, .. } | Self::Stream { command, .. } if command.parks())
+        match self {
+            Self::Queue { command, .. } | Self::Stream { command, .. } => command.parks(),
+            Self::TakeAny { take, .. } => !matches!(take.park, Park::No),
+            _ => false,
+        }
     }
 }
 

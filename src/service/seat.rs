@@ -88,7 +88,7 @@ impl Seat {
     #[must_use]
     pub fn submit(&self, mut requests: Vec<Request>) -> Vec<Reply> {
         let mut refused = Vec::new();
-        requests.retain(|request| match self.ensure(&request.operation) {
+        requests.retain_mut(|request| match self.ensure(&mut request.operation) {
             Ok(()) => true,
             Err(error) => {
                 let (id, permit) = (request.id, request.permit);
@@ -102,7 +102,7 @@ impl Seat {
         refused
     }
 
-    fn ensure(&self, operation: &Operation) -> Result<(), Error> {
+    fn ensure(&self, operation: &mut Operation) -> Result<(), Error> {
         let grants = &self.identity.grants;
         let name = |queue: &QueueName| self.shared.ensure_name(queue.as_str());
         match operation {
@@ -112,9 +112,13 @@ impl Seat {
                 name(queue)?;
                 ensure_command(grants, queue, command)
             }
-            Operation::Transact { parts } => parts.iter().try_for_each(|(queue, part)| {
-                name(queue)?;
-                ensure_transaction(grants, queue, part)
+            Operation::TakeAny { only, .. } => {
+                *only = Some(grants.ensure_receive_any()?.clone());
+                Ok(())
+            }
+            Operation::Transact { parts } => parts.iter().try_for_each(|part| {
+                name(&part.queue)?;
+                ensure_transaction(grants, &part.queue, &part.transaction)
             }),
             Operation::Note { about, .. } => {
                 name(about)?;
@@ -179,10 +183,10 @@ fn ensure_command(grants: &Grants, queue: &QueueName, command: &Command) -> Resu
             ensure_transaction(grants, queue, transaction)
         }
         Command::Purge { group: None, states: States::READY } => grants.ensure_drain(queue),
-        Command::Browse { .. } | Command::Find { .. } => {
+        Command::Browse { .. } | Command::Find { .. } | Command::Look { .. } => {
             grants.ensure_receive(queue).or_else(|_| grants.ensure_manage(queue))
         }
-        Command::Inspect | Command::Explain { .. } => grants.ensure_list(),
+        Command::Inspect | Command::Survey { .. } | Command::Explain { .. } => grants.ensure_list(),
         // What the session made it may change.
         Command::Credit { .. }
         | Command::Cancel { .. }
@@ -198,6 +202,7 @@ fn ensure_command(grants: &Grants, queue: &QueueName, command: &Command) -> Resu
         | Command::Purge { .. }
         | Command::Change { .. }
         | Command::OpenGroup { .. }
+        | Command::SetStart { .. }
         | Command::DeleteGroup { .. }
         | Command::Seek { .. }
         | Command::PutSchedule { .. }

@@ -10,7 +10,7 @@ use anteroom::{
     service::{
         Command, Delivered, Durability, Happened, LeaseId, Link, NewMessage, Operation, Outcome,
         Outlet, Park, Permit, QueueOutcome, Reply, Request, Rules, Seat, Service, SettingsPatch,
-        Take, ToSession, Transaction, Verdict,
+        Take, ToSession, Transaction, TransactionPart, Verdict,
     },
     store::MemoryStore,
     types::{Limits, Millis, Payload, QueueName, RequestId},
@@ -99,9 +99,12 @@ fn send(text: &'static str) -> Operation {
 /// A message to each of two queues.
 fn both(first: &'static str, second: &'static str) -> Operation {
     let sends = |text| vec![NewMessage::from(Payload::from(text))];
-    let part = |text| Transaction { sends: sends(text), ..Transaction::default() };
+    let part = |queue, text| {
+        let transaction = Transaction { sends: sends(text), ..Transaction::default() };
+        TransactionPart { queue, transaction, founding: None }
+    };
     let other = "other".parse().unwrap();
-    Operation::Transact { parts: vec![(queue(), part(first)), (other, part(second))] }
+    Operation::Transact { parts: vec![part(queue(), first), part(other, second)] }
 }
 
 fn receive(wait: bool) -> Operation {
@@ -294,12 +297,14 @@ fn a_part_that_cannot_be_done_leaves_all_others_undone() {
         member.ask(2, receive(false));
         let lease = delivered(member.reply().await, 2).lease.unwrap();
         let settles = vec![(lease, Verdict::Done { result: None })];
-        let part = |sends: &[&'static str], settles: &[(LeaseId, Verdict)]| {
+        let part = |queue, sends: &[&'static str], settles: &[(LeaseId, Verdict)]| {
             let sends = sends.iter().map(|text| NewMessage::from(Payload::from(*text))).collect();
-            Transaction { settles: settles.to_vec(), sends, ..Transaction::default() }
+            let settles = settles.to_vec();
+            let transaction = Transaction { settles, sends, ..Transaction::default() };
+            TransactionPart { queue, transaction, founding: None }
         };
         let other: QueueName = "other".parse().unwrap();
-        let parts = vec![(queue(), part(&[], &settles)), (other.clone(), part(&["2"], &[]))];
+        let parts = vec![part(queue(), &[], &settles), part(other.clone(), &["2"], &[])];
         member.ask(3, Operation::Transact { parts: parts.clone() });
         assert!(member.reply().await.1.is_ok());
         // The lease is used up: nothing is sent either.

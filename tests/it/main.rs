@@ -30,6 +30,7 @@ mod limits;
 mod messages;
 mod native;
 mod operations;
+mod queen;
 mod resume;
 mod rooms;
 mod shutdown;

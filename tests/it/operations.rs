@@ -21,7 +21,7 @@ fn queues_are_opened_set_shown_and_deleted() {
             "ttl_ms": null, "window": null, "dedup_window_ms": 3_600_000, "dedup_content": false,
             "messages_max": null, "bytes_max": null, "overflow": "reject", "retain_open_ms": "forever",
             "retain_settled_ms": 0, "retain_dead_ms": 1_209_600_000, "rate": null, "concurrency": null,
-            "work_group": true, "durability": "durable", "encryption": "optional",
+            "work_group": true, "labels": {}, "priority": 0, "durability": "durable", "encryption": "optional",
         });
         both.gets(json!({"op": "list"}), json!({"queues": []})).await;
         both.gets(json!({"op": "open", "queue": "q"}), json!({"settings": defaults})).await;
@@ -34,7 +34,7 @@ fn queues_are_opened_set_shown_and_deleted() {
             "dedup_window_ms": 7, "dedup_content": true, "messages_max": 10, "bytes_max": 1000,
             "overflow": "drop_oldest", "retain_open_ms": 100_000, "retain_settled_ms": "forever",
             "retain_dead_ms": 200_000, "rate": {"count": 5, "per_ms": 1000}, "concurrency": 4,
-            "work_group": false, "durability": "relaxed", "encryption": "optional",
+            "work_group": false, "labels": {"namespace": "billing", "team": ""}, "priority": -7, "durability": "relaxed", "encryption": "optional",
         });
         both.gets(json!({"op": "open", "queue": "q", "settings": set}), json!({"settings": set}))
             .await;

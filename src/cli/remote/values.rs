@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// The settings of a queue, as the wire names them.
-const SETTINGS: [&str; 24] = [
+const SETTINGS: [&str; 26] = [
     "ordering",
     "ageing",
     "lease_ms",
@@ -36,6 +36,8 @@ const SETTINGS: [&str; 24] = [
     "work_group",
     "durability",
     "encryption",
+    "labels",
+    "priority",
 ];
 
 /// Address of a server.

@@ -8,8 +8,8 @@ use super::{
 };
 use crate::{
     engine::{
-        Counts, Explanation, Filter, GroupView, Inspection, Item, Options, PartitionView, SeekTo,
-        Select, Start, State, States, Totals, Why,
+        Counts, Explanation, Filter, GroupView, Inspection, Item, Name, Options, PartitionSurvey,
+        PartitionView, SeekTo, Select, Start, State, States, Totals, Why,
     },
     error::ErrorCode,
     types::{Millis, Timestamp},
@@ -156,6 +156,7 @@ impl Model {
                 Action::Cancel => true,
                 Action::Promote => state == State::Delayed,
                 Action::Redrive { .. } => state == State::Dead,
+                Action::Discard => !matches!(state, State::Leased | State::Done),
                 Action::Bury { .. } => {
                     matches!(state, State::Blocked | State::Delayed | State::Ready)
                 }
@@ -175,6 +176,7 @@ impl Model {
     fn change_one(&mut self, group: u32, sequence: u64, action: &Action, nth: u64) {
         match action {
             Action::Cancel => self.cancel(sequence, "cancelled"),
+            Action::Discard => self.purge_one(group, sequence),
             Action::Promote => self.put(group, sequence, Stand::Ready),
             Action::Redrive { per_second } => {
                 self.kept_mut(sequence).place_mut(group).failures = 0;
@@ -216,6 +218,31 @@ impl Model {
         let group = self.group(group)?;
         let sequence = self.by_id(id).ok_or(ErrorCode::MessageNotFound)?;
         Ok(Outcome::Found(Box::new(self.item(group, sequence))))
+    }
+
+    /// The last one with the key, else the one at the position.
+    pub(super) fn look(&self, key: &PartitionKey, name: &Name) -> Answer {
+        let partition = self.partition(key).ok_or(ErrorCode::MessageNotFound)?;
+        let at = |position: Position| {
+            self.messages.iter().find(|kept| kept.message.position == position)
+        };
+        let has_key = |kept: &&Kept| {
+            let key = kept.message.options.as_ref().and_then(|options| options.key.as_ref());
+            kept.partition() == partition && key.is_some_and(|key| key.text == name.key)
+        };
+        let known = self.key(key, &name.key).and_then(|known| at(known.position));
+        let by_key = known.or_else(|| {
+            let mut all: Vec<&Kept> = self.messages.iter().filter(has_key).collect();
+            all.sort_by_key(|kept| kept.message.position);
+            all.pop()
+        });
+        let by_place = name.position.filter(|place| place.partition == partition);
+        let found = by_key.or_else(|| at(by_place?)).ok_or(ErrorCode::MessageNotFound)?;
+        let sequence = found.sequence();
+        let mut groups: Vec<_> = self.groups.iter().filter(|it| self.is_there(it.number)).collect();
+        groups.sort_by(|one, other| one.name.cmp(&other.name));
+        let seen = groups.into_iter().map(|it| (it.name.clone(), self.item(it.number, sequence)));
+        Ok(Outcome::Looked(seen.collect()))
     }
 
     pub(super) fn wait_for(
@@ -278,6 +305,10 @@ impl Model {
             let is_before = match to {
                 SeekTo::Start => false,
                 SeekTo::End => true,
+                SeekTo::Origin => {
+                    let of_group = self.groups.iter().find(|it| it.number == group).unwrap();
+                    sequence < of_group.from
+                }
                 SeekTo::Time(time) => kept.message.sent_at < time,
                 SeekTo::Offset(offset) => kept.message.position.offset < offset,
             };
@@ -331,6 +362,58 @@ impl Model {
 
     fn receivers_of(&self, group: u32) -> u64 {
         self.receivers.iter().filter(|receiver| receiver.group == group).count() as u64
+    }
+
+    pub(super) fn survey(
+        &self,
+        group: Option<&GroupName>,
+        only: Option<&PartitionKey>,
+        after: Option<u32>,
+        limit: u32,
+    ) -> Answer {
+        let group = self.group(group)?;
+        let mut shown: Vec<_> = (self.partitions.iter())
+            .filter(|it| only.is_none_or(|key| it.key == *key))
+            .filter(|it| after.is_none_or(|after| it.number > after))
+            .collect();
+        shown.sort_by_key(|it| it.number);
+        let all = shown.len();
+        shown.truncate(limit as usize);
+        let next = shown.last().map(|it| it.number).filter(|_| shown.len() < all);
+        let partitions = shown.into_iter().map(|it| {
+            let mut kept: Vec<_> =
+                self.messages.iter().filter(|kept| kept.partition() == it.number).collect();
+            kept.sort_by_key(|kept| kept.message.position.offset);
+            let mut counts = Counts::default();
+            let mut oldest_open = None;
+            for one in &kept {
+                let state = self.state(group, one.sequence());
+                match state {
+                    State::Blocked => counts.blocked += 1,
+                    State::Delayed => counts.delayed += 1,
+                    State::Ready => counts.ready += 1,
+                    State::Leased => counts.leased += 1,
+                    State::Dead => counts.dead += 1,
+                    State::Done => counts.done += 1,
+                }
+                if !matches!(state, State::Dead | State::Done) {
+                    oldest_open.get_or_insert(one.message.sent_at);
+                }
+            }
+            PartitionSurvey {
+                key: it.key.clone(),
+                number: it.number,
+                start: kept.first().map_or(it.end, |one| one.message.position.offset),
+                end: it.end,
+                counts,
+                oldest_open,
+                newest: kept.last().map(|one| one.message.sent_at),
+                leased_until: (kept.iter().filter_map(|one| one.lease(group)))
+                    .find(|lease| lease.place.is_some())
+                    .and_then(|lease| lease.until),
+            }
+        });
+        Ok(Outcome::Surveyed { partitions: partitions.collect(), next })
     }
 
     /// Totals are not the model's business.

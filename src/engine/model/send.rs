@@ -363,16 +363,17 @@ impl Model {
             .is_some_and(|parent| matches!(self.kept(parent).place(WORK).stand, Stand::Dead { .. }))
     }
 
-    fn ready_at(&self, new: &NewMessage) -> Timestamp {
+    /// None: the sender did not say.
+    fn ready_at(&self, new: &NewMessage) -> Option<Timestamp> {
         let Options { delay, not_before, .. } = options(new);
-        not_before.unwrap_or_else(|| self.now.after(delay.unwrap_or(self.settings.delay)))
+        not_before.or_else(|| delay.map(|delay| self.now.after(delay)))
     }
 
     /// The time before which it is not ready, written into it if it is not yet over.
-    fn with_own_time(&self, mut new: NewMessage) -> (NewMessage, Timestamp) {
+    fn with_own_time(&self, mut new: NewMessage) -> (NewMessage, Option<Timestamp>) {
         let ready_at = self.ready_at(&new);
-        if ready_at > self.now {
-            new.options.get_or_insert_default().not_before = Some(ready_at);
+        if ready_at.is_some_and(|at| at > self.now) {
+            new.options.get_or_insert_default().not_before = ready_at;
         }
         (new, ready_at)
     }
@@ -439,12 +440,36 @@ impl Model {
         }
     }
 
+    fn ready_from(&self, kept: &Kept) -> Timestamp {
+        kept.ready_at.unwrap_or_else(|| kept.message.sent_at.after(self.settings.delay))
+    }
+
+    /// The queue's delay is another one: that of messages that were never taken, and say nothing of it.
+    pub(super) fn delay_anew(&mut self) {
+        for sequence in self.sequences() {
+            let kept = self.kept(sequence);
+            if kept.ready_at.is_some() {
+                continue;
+            }
+            let stand = match self.ready_from(kept) {
+                at if at > self.now => Stand::Delayed(at),
+                _ => Stand::Ready,
+            };
+            let places = kept.places.iter().filter(|(group, place)| {
+                let waits = matches!(place.stand, Stand::Delayed(_) | Stand::Ready);
+                waits && (place.attempts, place.failures) == (0, 0) && self.is_there(*group)
+            });
+            let groups: Vec<u32> = places.map(|(group, _)| *group).collect();
+            groups.into_iter().for_each(|group| self.put(group, sequence, stand.clone()));
+        }
+    }
+
     /// Blocked, delayed or ready.
     pub(super) fn fresh_stand(&self, kept: &Kept) -> Stand {
         if !kept.waits_for.is_empty() {
             Stand::Blocked
-        } else if kept.ready_at > self.now {
-            Stand::Delayed(kept.ready_at)
+        } else if self.ready_from(kept) > self.now {
+            Stand::Delayed(self.ready_from(kept))
         } else {
             Stand::Ready
         }

@@ -345,6 +345,7 @@ impl Model {
                     self.settle_message(group, sequence, verdict.unwrap())
                 }
                 Some(Verdict::Retry { reason, .. }) if is_too_many => {
+                    self.kept_mut(sequence).place_mut(group).failures = charged + 1;
                     self.give_up(group, sequence, reason.as_deref().unwrap_or("failed"))
                 }
                 Some(Verdict::Retry { delay, .. }) if place == head => {

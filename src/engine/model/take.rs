@@ -33,12 +33,19 @@ impl Model {
         if let Park::Standing { credit } = take.park {
             return self.park(from, group, take, Some(credit)).err().map(Err);
         }
-        let delivered = self.take_now(from, group, &take, take.max);
+        let is_told = matches!(take.park, Park::Told(_));
+        if is_told && !self.find_to_take(group, &take, take.max).is_empty() {
+            return Some(Ok(Outcome::Takeable));
+        }
+        let delivered =
+            if is_told { Vec::new() } else { self.take_now(from, group, &take, take.max) };
         if !delivered.is_empty() {
             return Some(Ok(Outcome::Delivered(delivered)));
         }
         match take.park {
-            Park::Until(until) if until.is_none_or(|until| until > self.now) => {
+            Park::Until(until) | Park::Told(until)
+                if until.is_none_or(|until| until > self.now) =>
+            {
                 self.park(from, group, take, None).err().map(Err)
             }
             _ => Some(Ok(Outcome::Empty)),
@@ -262,7 +269,10 @@ impl Model {
         if self.parked() >= self.config.parked_max {
             return Err(ErrorCode::TooManyParkedOnQueue);
         }
-        let until = if let Park::Until(until) = take.park { until } else { None };
+        let until = match take.park {
+            Park::Until(until) | Park::Told(until) => until,
+            Park::No | Park::Standing { .. } => None,
+        };
         self.receivers.push(Receiver { to, group, take, until, credit });
         self.enter_line(to);
         Ok(())
@@ -341,6 +351,14 @@ impl Model {
         let receiver = self.receiver(to).unwrap();
         let (group, take, standing) =
             (receiver.group, receiver.take.clone(), receiver.credit.is_some());
+        if let Park::Told(_) = take.park {
+            self.receivers.retain(|receiver| receiver.to != to);
+            self.out.push(Output::Reply(to, Ok(Outcome::Takeable)));
+            if !turn.receivers.is_empty() {
+                self.line.push(turn);
+            }
+            return;
+        }
         let max = if standing { 1 } else { take.max };
         let mut delivered = self.take_now(to, group, &take, max);
         if standing {
@@ -398,6 +416,19 @@ impl Model {
         found.map(|receiver| receiver.to).ok_or(ErrorCode::ReceiverNotFound)
     }
 
+    /// The first message of a group that begins so.
+    pub(super) fn first_of(&self, start: Start) -> u64 {
+        let next = self.last_sequence + 1;
+        match start {
+            Start::All => 0,
+            Start::New => next,
+            Start::From(time) => {
+                let late = self.messages.iter().filter(|kept| kept.message.sent_at >= time);
+                late.map(super::Kept::sequence).min().unwrap_or(next)
+            }
+        }
+    }
+
     pub(super) fn add_group(&mut self, name: GroupName, start: Start) -> Result<u32, ErrorCode> {
         // The work group is not counted.
         if self.groups.len() > self.config.groups_max {
@@ -405,7 +436,8 @@ impl Model {
         }
         self.groups_made += 1;
         let number = self.groups_made;
-        self.groups.push(super::Group::new(number, Some(name)));
+        let from = self.first_of(start);
+        self.groups.push(super::Group { from, ..super::Group::new(number, Some(name)) });
         for sequence in self.sequences() {
             let kept = self.kept(sequence);
             let is_before = match start {

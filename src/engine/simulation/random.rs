@@ -190,6 +190,7 @@ impl Random {
                 0..4 => Park::No,
                 4 if whole => Park::No,
                 4..6 => standing,
+                6 => Park::Told(until),
                 _ => Park::Until(until),
             },
         }
@@ -240,7 +241,7 @@ impl Random {
 
     fn named_part(&mut self, known: &Known) -> SettleNamed {
         let lately = &known.leases[known.leases.len().saturating_sub(12)..];
-        let pool = if known.live.is_empty() || self.chance(25) { lately } else { &known.live };
+        let pool = if known.live.is_empty() || self.chance(40) { lately } else { &known.live };
         let lease = if pool.is_empty() { None } else { Some(self.pick(pool)) };
         let items = 1 + self.below(3);
         let items = (0..items).map(|_| {
@@ -270,7 +271,7 @@ impl Random {
             settles.dedup_by_key(|(lease, _)| *lease);
         }
         let sends = if self.chance(60) { self.messages(now, known, 2) } else { Vec::new() };
-        let named = if self.chance(25) { self.named(known) } else { Vec::new() };
+        let named = if self.chance(50) { self.named(known) } else { Vec::new() };
         if !named.is_empty() && self.chance(80) {
             settles.clear();
         }
@@ -300,13 +301,20 @@ impl Random {
         let reason = self.maybe(50, |random| random.text(&["by hand"]));
         let per_second = self.maybe(40, |random| 1 + random.below(500) as u32);
         let redrive = Action::Redrive { per_second };
-        let actions = [Action::Cancel, Action::Promote, redrive, Action::Bury { reason }];
+        let actions = [
+            Action::Cancel,
+            Action::Promote,
+            Action::Promote,
+            redrive,
+            Action::Discard,
+            Action::Bury { reason },
+        ];
         let action = self.pick(&actions);
         let select = if self.chance(50) {
             Select::Ids((0..=self.below(3)).map(|_| self.id(known)).collect())
         } else {
             let mut filter = self.filter(now);
-            if self.chance(50) {
+            if self.chance(75) {
                 filter.states = State::ALL.into_iter().filter(|it| action.fits(*it)).collect();
             }
             Select::Matching { filter, limit: 1 + self.below(4) as u32 }
@@ -344,7 +352,9 @@ impl Random {
         let orders = [MessageOrder::Fifo, MessageOrder::Priority, MessageOrder::Deadline];
         let overflows =
             [Overflow::Reject, Overflow::DropOldest, Overflow::DeadLetter, Overflow::DeadLetter];
-        match self.below(26) {
+        match self.below(28) {
+            26 => patch.labels = Some(self.labels()),
+            27 => patch.priority = Some(self.below(3) as i32),
             0..2 => patch.ordering = Some(self.pick(&orders)),
             2 => {
                 let every = Millis(1 + self.below(10));
@@ -443,7 +453,13 @@ impl Random {
 
     fn look(&mut self, now: Timestamp, known: &Known) -> Command {
         let group = self.group();
-        match self.below(6) {
+        match self.below(7) {
+            6 => {
+                let position = known.positions.last().copied().filter(|_| self.chance(70));
+                let key = self.text(&["k", "l", "m", "none"]);
+                let partition = self.partition().unwrap_or_default();
+                Command::Look { partition, name: Name { key, position } }
+            }
             0 => {
                 let after = self.maybe(30, |random| Position {
                     partition: random.below(3) as u32,
@@ -464,13 +480,20 @@ impl Random {
                 Command::Await { id, until }
             }
             3 => Command::Inspect,
+            4 => Command::Survey {
+                group,
+                partition: self.partition(),
+                after: self.maybe(20, |random| random.below(3) as u32),
+                limit: self.below(4) as u32,
+            },
             _ => Command::Explain { group },
         }
     }
 
     fn group_command(&mut self, now: Timestamp) -> Command {
         let (time, offset) = (self.around(now), self.below(20));
-        match self.below(4) {
+        match self.below(5) {
+            4 => Command::SetStart { group: self.group_name(), start: self.start(now) },
             0 => Command::OpenGroup { group: self.group_name(), start: self.start(now) },
             1 => Command::DeleteGroup { group: self.group_name() },
             _ => Command::Seek {
@@ -480,6 +503,7 @@ impl Random {
                     SeekTo::Start,
                     SeekTo::End,
                     SeekTo::Time(time),
+                    SeekTo::Origin,
                     SeekTo::Offset(offset),
                 ]),
             },

@@ -17,6 +17,7 @@ use crate::{
 /// One per line; after a colon several with the same beginning.
 const REQUIRED: &str = "
     record: Opened Closed Paused Deleted Configured PartitionAdded GroupAdded GroupRemoved Sent
+    record: GroupBegan
     record: Replaced Settled Moved Removed Purged Sought Charged Scheduled Unscheduled
     sent: Ready Blocked Delayed Held Dead Dropped
     moved: Ready Delayed Dead Dropped Done
@@ -31,7 +32,7 @@ const REQUIRED: &str = "
     Send: Sent InvalidRequest QueueClosed QueueFull QueueBytesFull KeyConflict TooManyPartitions
     SendBatch: SentBatch InvalidRequest QueueFull QueueBytesFull
     Take: Delivered Empty InvalidRequest QueueClosed GroupRequired TooManyGroups
-    Take: TooManyParkedOnQueue
+    Take: TooManyParkedOnQueue Takeable
     Credit: Done ReceiverNotFound
     Cancel: Done ReceiverNotFound
     Settle: Settled
@@ -46,7 +47,9 @@ const REQUIRED: &str = "
     Abort: Done NotFound
     Purge: Purged GroupRequired
     Change: Changed GroupNotFound
-    changed: Cancel Promote Redrive Bury
+    changed: Cancel Promote Redrive Bury Discard
+    Look: Looked MessageNotFound
+    SetStart: Done GroupNotFound
     Browse: Browsed
     Find: Found MessageNotFound
     Await: Found MessageNotFound TooManyParkedOnQueue
@@ -58,6 +61,7 @@ const REQUIRED: &str = "
     PauseSchedule: Scheduled
     FireSchedule: Sent
     Inspect: Inspected
+    Survey: Surveyed
     code: QueueNotFound
     Explain: Explained
     why: Closed Paused Empty ConcurrencyFull RateLimited NoReceivers NothingMatches
@@ -72,6 +76,7 @@ const REQUIRED: &str = "
     once: duplicate named_group whole_partition without_lease pushed_again result_came
     once: receiver_gave_up closed_receiver fired_by_time browse_goes_on extended
     once: settles_and_sends settles_by_name named_released
+    once: receiver_was_told
 ";
 
 /// How often each was reached.
@@ -175,6 +180,7 @@ impl Reach {
         match result {
             Err(_) if own.is_none() => self.once("closed_receiver"),
             Ok(Outcome::Empty) if own.is_none() => self.once("receiver_gave_up"),
+            Ok(Outcome::Takeable) if own.is_none() => self.once("receiver_was_told"),
             Ok(Outcome::Found(item)) if own.is_none() => {
                 let Item { result, .. } = &**item;
                 result.iter().for_each(|_| self.once("result_came"));

@@ -13,7 +13,7 @@ use crate::{
     service::{
         Action, CatchUp, Command, Filter, LeaseId, NewMessage, Operation, Park, Position,
         QueueSettings, ScheduleSpec, SeekTo, Select, Start, State, States, Take, Term, Timing,
-        Transaction, Unit, Verdict,
+        Transaction, TransactionPart, Unit, Verdict,
     },
     types::{Millis, NameError, Payload, QueueName, RequestId, Timestamp},
     wire::native::{self as wire, Json, Labels, Request, Sending, Text, request},
@@ -401,10 +401,10 @@ impl Reader<'_> {
         let things = |part: &request::Part<'_>| part.settle.len() + part.send.len();
         self.count("parts", transact.parts.len())?;
         self.count("parts", transact.parts.iter().map(things).sum())?;
-        let mut parts: Vec<(QueueName, Transaction)> = Vec::with_capacity(transact.parts.len());
+        let mut parts: Vec<TransactionPart> = Vec::with_capacity(transact.parts.len());
         for (at, part) in transact.parts.into_iter().enumerate() {
             let queue: QueueName = name(&format!("parts[{at}].queue"), part.queue.as_str())?;
-            if parts.iter().any(|(other, _)| *other == queue) {
+            if parts.iter().any(|other| other.queue == queue) {
                 return Err(invalid(format!("`parts[{at}].queue`: a queue may come once only")));
             }
             let (mut settles, mut sends) = (Vec::new(), Vec::new());
@@ -414,7 +414,8 @@ impl Reader<'_> {
             if !part.send.is_empty() {
                 sends = self.messages(&format!("parts[{at}].send"), part.send)?;
             }
-            parts.push((queue, Transaction { settles, named: Vec::new(), sends }));
+            let transaction = Transaction { settles, named: Vec::new(), sends };
+            parts.push(TransactionPart { queue, transaction, founding: None });
         }
         Ok(Operation::Transact { parts })
     }

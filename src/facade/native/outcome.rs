@@ -61,8 +61,13 @@ pub(super) fn write_outcome(out: &mut Writer, outcome: &Outcome) {
 
 fn write_queue_outcome(out: &mut Writer, queue: &QueueName, outcome: &QueueOutcome) {
     match outcome {
-        // Nobody settles by name in this protocol.
-        QueueOutcome::Done | QueueOutcome::Prepared | QueueOutcome::SettledNamed(_) => {
+        // Nobody settles or looks by name, surveys partitions, or wants to be told, in this protocol.
+        QueueOutcome::Done
+        | QueueOutcome::Prepared
+        | QueueOutcome::SettledNamed(_)
+        | QueueOutcome::Looked(_)
+        | QueueOutcome::Surveyed { .. }
+        | QueueOutcome::Takeable => {
             out.put("{}");
         }
         QueueOutcome::Configured(settings) => {

@@ -1,5 +1,7 @@
 //! Settings of a queue, both ways.
 
+use std::sync::Arc;
+
 use super::operation::invalid;
 use crate::{
     error::{Error, ErrorCode},
@@ -60,12 +62,26 @@ pub(super) fn settings_patch(change: &SettingsChange) -> Result<SettingsPatch, E
         work_group: plain(change.work_group, |is| is, default.work_group),
         durability: plain(change.durability, durability, default.durability),
         encryption: plain(change.encryption, encryption, default.encryption),
+        labels: match &change.labels {
+            Some(Some(labels)) => Some(read_labels(labels)),
+            Some(None) => Some(default.labels.clone()),
+            None => None,
+        },
+        priority: plain(change.priority, |n| n, default.priority),
     };
     // No rule is about two settings, so what is not changed may be anything. The engine knows the rules, and names
     // the setting.
     let rule = patch.apply(&default).check();
     rule.map_err(|rule| Error::new(ErrorCode::InvalidSettings, rule))?;
     Ok(patch)
+}
+
+fn read_labels(labels: &wire::Labels) -> Vec<(Arc<str>, Arc<str>)> {
+    labels.iter().map(|(name, text)| (name.as_str().into(), text.as_str().into())).collect()
+}
+
+fn show_labels(labels: &[(Arc<str>, Arc<str>)]) -> wire::Labels {
+    labels.iter().map(|(name, text)| (name.to_string(), text.to_string())).collect()
 }
 
 const fn ordering(ordering: wire::Ordering) -> MessageOrder {
@@ -198,5 +214,7 @@ pub(super) fn show(settings: &QueueSettings) -> Settings {
             Encryption::Optional => wire::Encryption::Optional,
             Encryption::Required => wire::Encryption::Required,
         },
+        labels: show_labels(&settings.labels),
+        priority: settings.priority,
     }
 }

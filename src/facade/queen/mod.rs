@@ -14,18 +14,30 @@
 
 pub mod ack;
 pub mod configure;
+pub mod dead;
+pub mod groups;
+pub mod message;
+mod options;
 pub mod pop;
 pub mod push;
+pub mod reads;
+pub mod resources;
 pub mod streams;
+pub mod survey;
+pub mod system;
 pub mod traces;
+pub mod transaction;
 
 use bytes::Bytes;
 
 use crate::{
     error::{Error, ErrorCode},
     facade::Written,
-    types::{GroupName, NameError, ParticipantName, Timestamp},
-    wire::{Writer, queen::Query},
+    types::{GroupName, NameError, ParticipantName, QueueName, Timestamp},
+    wire::{
+        Writer,
+        queen::{MessageName, Query},
+    },
 };
 
 /// The name of "no group".
@@ -54,7 +66,7 @@ fn name<N: std::str::FromStr<Err = NameError>>(field: &str, text: &str) -> Resul
 ///
 /// # Errors
 /// `InvalidName`.
-fn group(text: Option<&str>) -> Result<Option<GroupName>, Error> {
+pub fn group(text: Option<&str>) -> Result<Option<GroupName>, Error> {
     match text.filter(|text| !text.is_empty() && *text != QUEUE_MODE) {
         Some(text) => name("consumerGroup", text).map(Some),
         None => Ok(None),
@@ -103,10 +115,14 @@ pub fn no_such_route() -> Written {
 ///
 /// # Errors
 /// `InvalidJson`, `InvalidRequest`.
-fn body(call: &Call) -> Result<serde_json::Value, Error> {
-    let body: serde_json::Value = crate::wire::queen::request::read(&call.body)?;
-    match body.is_object() {
-        true => Ok(body),
-        false => Err(Error::new(ErrorCode::InvalidRequest, "the body must be an object")),
+fn body(call: &Call) -> Result<serde_json::Map<String, serde_json::Value>, Error> {
+    match crate::wire::queen::request::read(&call.body)? {
+        serde_json::Value::Object(body) => Ok(body),
+        _ => Err(Error::new(ErrorCode::InvalidRequest, "the body must be an object")),
     }
+}
+
+/// Their id of a queue, in the form of a UUID.
+fn queue_id(queue: &QueueName) -> String {
+    MessageName { partition: u32::MAX, offset: 0 }.write(queue)
 }

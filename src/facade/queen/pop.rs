@@ -1,13 +1,17 @@
 //! Popping: partitions as a whole, under one lease.
 
-use super::{Call, QUEUE_MODE, configure::pushed_settings, group, json, name, nothing, show_group};
+use super::{
+    Call, group, json, name, nothing,
+    options::{NAMESPACE, TASK, pushed_settings},
+    show_group,
+};
 use crate::{
     error::{Error, ErrorCode},
     facade::Written,
     service::{
         Command, Create, Delivered, Operation, Outcome, Park, QueueOutcome, Start, Take, Term, Unit,
     },
-    types::{GroupName, Millis, PartitionKey, QueueName, Timestamp},
+    types::{GroupName, Millis, PartitionKey, QueueName},
     wire::{
         Writer,
         queen::{LeaseName, MessageName, PartitionName, time},
@@ -31,6 +35,10 @@ pub struct Pop {
 /// What is to be taken, by the query.
 fn take(call: &Call, partition: Option<PartitionKey>) -> Result<Take, Error> {
     let query = &call.query;
+    if query.is_on("conflation") {
+        let text = "conflation is not offered here";
+        return Err(Error::new(ErrorCode::NotSupported, text));
+    }
     let at_least_one = |number: i64| u32::try_from(number).ok().filter(|number| *number > 0);
     let max = query.number("batch").and_then(at_least_one).unwrap_or(1);
     let partitions = match query.number("partitions") {
@@ -94,10 +102,28 @@ impl Pop {
         // Whoever waits for a queue that is not there waits for it to come.
         let create = match take.park {
             Park::No => Create::No,
-            Park::Until(_) | Park::Standing { .. } => Create::With(pushed_settings(&queue)),
+            Park::Until(_) | Park::Told(_) | Park::Standing { .. } => {
+                Create::With(pushed_settings(&queue))
+            }
         };
         let command = Command::Take(Box::new(take));
         Ok((pop, Operation::Queue { queue, create, command }))
+    }
+
+    /// Reads a pop of all queues with a namespace and a task, or with one of them.
+    ///
+    /// # Errors
+    /// `InvalidName`, `InvalidRequest`.
+    pub fn read_any(call: &Call) -> Result<(Self, Operation), Error> {
+        let label = |label: &'static str| Some((label.into(), call.query.text(label)?.into()));
+        let labels: Vec<_> = [NAMESPACE, TASK].into_iter().filter_map(label).collect();
+        if labels.is_empty() {
+            let text = "namespace or task is required";
+            return Err(Error::new(ErrorCode::InvalidRequest, text));
+        }
+        let take = take(call, None)?;
+        let pop = Self { group: take.group.clone(), names_queue: false };
+        Ok((pop, Operation::TakeAny { labels, only: None, take: Box::new(take) }))
     }
 
     /// The answer.
@@ -191,6 +217,10 @@ impl Shown<'_> {
     pub(super) fn write(&self, out: &mut Writer) {
         out.name("id");
         out.plain(self.id());
+        self.write_without_id(out);
+    }
+
+    pub(super) fn write_without_id(&self, out: &mut Writer) {
         out.name("transactionId");
         out.text(&self.transaction_id());
         for (member, header) in [("traceId", "traceId"), ("producerSub", "producerSub")] {
@@ -231,22 +261,4 @@ fn write_delivered(out: &mut Writer, queue: &QueueName, one: &Delivered, group: 
     out.name("deliveryAttempt");
     out.number(one.attempt);
     out.put("}");
-}
-
-/// When a pop is given up.
-#[must_use]
-pub fn is_waiting_until(operation: &Operation) -> Option<Timestamp> {
-    match operation {
-        Operation::Queue { command: Command::Take(take), .. } => match take.park {
-            Park::Until(until) => until,
-            Park::No | Park::Standing { .. } => None,
-        },
-        _ => None,
-    }
-}
-
-/// Whether a group's name means "no group".
-#[must_use]
-pub fn is_queue_mode(group: &str) -> bool {
-    group.is_empty() || group == QUEUE_MODE
 }

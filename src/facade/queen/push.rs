@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Call, configure::pushed_settings, json, name};
+use super::{Call, json, name, options::pushed_settings};
 use crate::{
     error::{Error, ErrorCode},
     facade::Written,
@@ -28,6 +28,8 @@ const NO_ID: &str = "00000000-0000-0000-0000-000000000000";
 pub struct Push {
     items: Vec<Item>,
     operations: Vec<Operation>,
+    /// The room is in maintenance.
+    is_buffered: bool,
 }
 
 #[derive(Debug)]
@@ -76,7 +78,12 @@ impl Push {
             let create = Create::With(pushed_settings(&queue));
             Operation::Queue { queue, create, command: Command::SendBatch { messages } }
         });
-        Ok(Self { items: read, operations: operations.collect() })
+        Ok(Self { items: read, operations: operations.collect(), is_buffered: false })
+    }
+
+    /// The room is in maintenance: what is stored is called `buffered`.
+    pub const fn may_take_a_while(&mut self) {
+        self.is_buffered = true;
     }
 
     /// What is asked.
@@ -85,8 +92,14 @@ impl Push {
     }
 
     /// The answer.
-    #[must_use]
-    pub fn write(&self, results: &[Result<Outcome, Error>]) -> Written {
+    ///
+    /// # Errors
+    /// That the token does not allow it is no matter of one message.
+    pub fn write(&self, results: &[Result<Outcome, Error>]) -> Result<Written, Error> {
+        let is_denied = |error: &&Error| error.code == ErrorCode::PermissionDenied;
+        if let Some(error) = results.iter().filter_map(|it| it.as_ref().err()).find(is_denied) {
+            return Err(error.clone());
+        }
         let mut out = Writer::default();
         out.put("[");
         for (index, item) in self.items.iter().enumerate() {
@@ -94,16 +107,16 @@ impl Push {
             let receipt = item.place.clone().and_then(|(part, at)| receipt(results.get(part), at));
             out.put("{\"index\":");
             out.number(index);
-            write_item(&mut out, item, receipt);
+            write_item(&mut out, item, receipt, self.is_buffered);
             out.put("}");
         }
         out.put("]");
-        json(201, out)
+        Ok(json(201, out))
     }
 }
 
 /// The message of one item, and where it goes.
-fn message(
+pub(super) fn message(
     call: &Call,
     item: &PushItem<'_>,
 ) -> Result<(QueueName, PartitionKey, NewMessage), Error> {
@@ -154,7 +167,7 @@ pub(super) fn receipt(
     }
 }
 
-fn write_item(out: &mut Writer, item: &Item, receipt: Result<Receipt, Error>) {
+fn write_item(out: &mut Writer, item: &Item, receipt: Result<Receipt, Error>, is_buffered: bool) {
     let id = receipt.as_ref().ok().and_then(|receipt| {
         let queue: QueueName = item.queue.parse().ok()?;
         let position = receipt.position;
@@ -169,7 +182,9 @@ fn write_item(out: &mut Writer, item: &Item, receipt: Result<Receipt, Error>) {
     out.text(&item.queue);
     out.name("status");
     match receipt {
-        Ok(receipt) => out.plain(if receipt.duplicate { "duplicate" } else { "queued" }),
+        Ok(receipt) if receipt.duplicate => out.plain("duplicate"),
+        Ok(_) if is_buffered => out.plain("buffered"),
+        Ok(_) => out.plain("queued"),
         Err(error) => {
             out.plain("failed");
             out.name("error");

@@ -7,11 +7,13 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use super::{Call, QUEUE_MODE, json, pop::partition_id, value};
+use super::{Call, QUEUE_MODE, ack::message_name, json, value};
 use crate::{
     error::{Error, ErrorCode},
     facade::Written,
-    service::{Item, NewMessage, Operation, Options, Outcome, Position, QueueOutcome},
+    service::{
+        Command, Create, Item, NewMessage, Operation, Options, Outcome, Position, QueueOutcome,
+    },
     types::{Payload, QueueName},
     wire::{
         Writer,
@@ -288,30 +290,37 @@ pub struct NamedTraces {
 }
 
 impl NamedTraces {
-    /// The messages that they are about: queue, partition and name of each.
+    /// What is asked to find the messages that they are about, one for each.
     #[must_use]
-    pub fn messages(&self) -> Vec<Option<(PartitionName, String)>> {
+    pub fn looks(&self) -> Vec<Operation> {
         let of_item = |item: &Item| {
             let labels = &item.message.options.as_ref()?.labels;
             let label = |name: &str| labels.iter().find(|(known, _)| &**known == name);
-            let partition = PartitionName {
-                queue: item.partition.as_str().parse().ok()?,
-                partition: label("partition")?.1.parse().ok()?,
-            };
-            Some((partition, label("message")?.1.to_string()))
+            let queue: QueueName = item.partition.as_str().parse().ok()?;
+            let partition = label("partition")?.1.parse().ok()?;
+            let name = message_name(&label("message")?.1, &queue);
+            let command = Command::Look { partition, name };
+            Some(Operation::Queue { queue, create: Create::No, command })
         };
-        self.traces.items.iter().map(of_item).collect()
+        // All of them were made here, with these labels.
+        self.traces.items.iter().filter_map(of_item).collect()
     }
 
     /// The answer, with what became of these messages.
     #[must_use]
-    pub fn write(&self, payloads: &[Option<Payload>]) -> Written {
+    pub fn write(&self, looks: &[Result<Outcome, Error>]) -> Written {
         let mut out = Writer::default();
         out.put("{\"traces\":[");
         for (at, item) in self.traces.items.iter().enumerate() {
             self.traces.write_item(&mut out, item);
             out.name("message_payload");
-            match payloads.get(at).and_then(Option::as_ref) {
+            let payload = match looks.get(at) {
+                Some(Ok(Outcome::Queue { outcome: QueueOutcome::Looked(seen), .. })) => {
+                    seen.first().map(|(_, item)| &item.message.body)
+                }
+                _ => None,
+            };
+            match payload {
                 Some(payload) if payload.content_type().is_none() => out.json(payload.bytes()),
                 Some(payload) => out.base64(payload.bytes()),
                 None => out.put("null"),
@@ -324,10 +333,4 @@ impl NamedTraces {
         out.put("}");
         json(200, out)
     }
-}
-
-/// Their id of a partition, for tests of it.
-#[must_use]
-pub fn partition_name(queue: &QueueName, partition: &crate::types::PartitionKey) -> String {
-    partition_id(queue, partition)
 }

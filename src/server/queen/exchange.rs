@@ -2,27 +2,36 @@
 
 use actix_web::{
     Error as ActixError, FromRequest, HttpRequest, HttpResponse, dev,
+    http::Method,
     web::{Data, Path, Payload},
 };
 use serde::Deserialize;
 
+use super::modes::Modes;
 use crate::{
     auth::{self, Grants, Identity},
     error::{Error, ErrorCode},
     facade::{
         Written,
-        queen::{self, Call},
+        queen::{
+            self, Call,
+            groups::{self, Queues},
+            resources,
+        },
     },
     server::{
         Context,
         visit::{Refused, Visit, answer, bearer, closing, query, read_body, switch_of},
     },
-    types::RoomName,
+    types::{Millis, QueueName, RoomName},
     wire::queen::Query,
 };
 
 /// A body has at most so many bytes: as many as their own servers take.
 const BODY_BYTES_MAX: usize = 64 << 20;
+
+/// For what does not wait.
+pub(super) const NO_WAIT: Millis = Millis(0);
 
 /// The room of those who name none.
 const ROOM: &str = "queen";
@@ -42,8 +51,13 @@ pub(super) struct Parts {
     pub(super) queue: String,
     pub(super) partition: Option<String>,
     pub(super) lease: String,
+    pub(super) group: String,
+    /// Of a trace.
     pub(super) name: String,
-    pub(super) message: String,
+    /// Of a dead letter.
+    pub(super) dead: String,
+    pub(super) partition_id: String,
+    pub(super) transaction_id: String,
 }
 
 impl FromRequest for At {
@@ -75,7 +89,7 @@ impl At {
         };
         let token = bearer(&self.request)?;
         if let Some(token) = token {
-            let identity = auth::verify(&context.keys, token, context.clock.now())?;
+            let identity = auth::verify_with_roles(&context.keys, token, context.clock.now())?;
             if let Some(room) = &room {
                 identity.ensure_room(room)?;
             }
@@ -92,6 +106,28 @@ impl At {
             expires_at: None,
         };
         Ok((identity, false))
+    }
+
+    /// What rooms have switched.
+    pub(super) fn modes(&self) -> &Modes {
+        &self.context.modes
+    }
+
+    /// Looks at all queues of the room.
+    pub(super) async fn queues(visit: &mut Visit) -> Result<Queues, Error> {
+        let listed = visit.ask(groups::list(), NO_WAIT).await;
+        let (names, operations) = groups::inspect_all(listed)?;
+        Queues::found(names, visit.ask_all(operations, NO_WAIT).await?)
+    }
+
+    /// Looks at one queue, if it is one that is meant.
+    pub(super) async fn queues_or(
+        visit: &mut Visit,
+        queue: Option<&QueueName>,
+    ) -> Result<Queues, Error> {
+        let Some(queue) = queue else { return Self::queues(visit).await };
+        let operation = resources::inspect(queue.as_str())?;
+        Queues::found(vec![queue.clone()], vec![visit.ask(operation, NO_WAIT).await])
     }
 
     /// Does the work of a request.
@@ -116,6 +152,11 @@ impl At {
     ) -> Result<Written, Refused> {
         let (context, clock) = (&self.context, self.context.clock.as_ref());
         let (identity, has_token) = self.identify()?;
+        // Of their roles one alone may delete queues and groups.
+        if identity.role == auth::roles::READ_WRITE && self.request.method() == Method::DELETE {
+            let error = Error::new(ErrorCode::PermissionDenied, "Insufficient permissions");
+            return Err(error.into());
+        }
         let switch = switch_of(&self.request);
         let body = read_body(body, BODY_BYTES_MAX, &switch, clock).await?;
         let call = Call {

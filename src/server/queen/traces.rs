@@ -31,8 +31,8 @@ async fn all(mut traces: Traces, visit: &mut Visit) -> Result<Traces, Error> {
 
 pub(super) async fn of_message(at: At, body: Payload) -> HttpResponse {
     at.serve(body, async |at, _, visit| {
-        let partition = at.parts.partition.as_deref().unwrap_or_default();
-        let traces = Traces::of_message(partition, &at.parts.message)?;
+        let At { parts, .. } = at;
+        let traces = Traces::of_message(&parts.partition_id, &parts.transaction_id)?;
         Ok(all(traces, visit).await?.write())
     })
     .await
@@ -41,7 +41,8 @@ pub(super) async fn of_message(at: At, body: Payload) -> HttpResponse {
 pub(super) async fn by_name(at: At, body: Payload) -> HttpResponse {
     at.serve(body, async |at, call, visit| {
         let traces = all(Traces::of_name(&at.parts.name), visit).await?.by_name(call);
-        Ok(traces.write(&[]))
+        let looks = visit.ask_all(traces.looks(), NO_WAIT).await?;
+        Ok(traces.write(&looks))
     })
     .await
 }

@@ -107,7 +107,7 @@
 //! jitter_percent}, expiry_is_failure, dead_letter, dead_letter_expired, delay_ms, ttl_ms or null, window: {length_ms, debounce, messages} or null,
 //! dedup_window_ms, dedup_content, messages_max, bytes_max (or null), overflow: "reject","drop_oldest","dead_letter", retain_open_ms,
 //! retain_settled_ms, retain_dead_ms (a number or "forever"), rate: {count, per_ms} or null, concurrency or null, work_group,
-//! durability: "durable","relaxed", encryption: "optional","required"}`.
+//! durability: "durable","relaxed", encryption: "optional","required", labels: {name: text}, priority}`.
 //!
 //! **INSPECTION**: `{name, status: "open","closed", paused, settings, messages, bytes, groups:[{name (null: work group), counts, receivers,
 //! oldest_ready_at}], partitions:[{name, number, messages, end}], schedules:[{name, every_ms | cron+zone | at, catch_up, paused, next_at, message}],

@@ -1,5 +1,7 @@
 //! The settings of a queue, as they are changed and as they are shown.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -133,6 +135,9 @@ pub struct Rate {
     pub per_ms: u64,
 }
 
+/// Texts by name.
+pub type Labels = BTreeMap<String, String>;
+
 macro_rules! settings {
     ($($(#[doc = $doc:literal])+ $name:ident: $type:ty, $shown:ty;)*) => {
         /// Settings to be changed. A field that is absent stays as it is; a field that is `null` goes back to
@@ -214,4 +219,10 @@ settings! {
     durability: Durability, Durability;
     /// Whether what is stored of the queue must be encrypted. Default `optional`.
     encryption: Encryption, Encryption;
+    /// Texts about the queue, by name: at most 64, of names of 1 to 255 bytes, each at most 4,096 bytes. They are set as a
+    /// whole. Default `{}`. Interfaces of other protocols keep here what they know of the queue.
+    labels: Labels, Labels;
+    /// Of several queues that somebody takes from at once, the one with the highest priority comes first:
+    /// −1,000,000 to 1,000,000. Default 0.
+    priority: i32, i32;
 }

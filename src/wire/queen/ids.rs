@@ -5,7 +5,7 @@ use std::fmt;
 
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 
-use crate::types::{PartitionKey, QueueName};
+use crate::types::{GroupName, PartitionKey, QueueName};
 
 /// A partition of a queue, written as base64url of `QUEUE 0 PARTITION`. No name has a zero in it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -54,6 +54,44 @@ impl LeaseName {
     pub fn read(text: &str) -> Option<Self> {
         let (generation, queue) = text.split_once('-')?;
         Some(Self { queue: decode(queue)?.parse().ok()?, generation: generation.parse().ok()? })
+    }
+}
+
+/// A dead letter of a group, written as base64url of `QUEUE 0 GROUP 0 PARTITION - OFFSET`; the work group has no name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeadName {
+    /// The queue.
+    pub queue: QueueName,
+    /// The group; none is the work group.
+    pub group: Option<GroupName>,
+    /// Number of the partition.
+    pub partition: u32,
+    /// Offset in the partition.
+    pub offset: u64,
+}
+
+impl fmt::Display for DeadName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let group = self.group.as_ref().map_or("", GroupName::as_str);
+        let text = format!("{}\0{group}\0{}-{}", self.queue, self.partition, self.offset);
+        f.write_str(&BASE64_URL_SAFE_NO_PAD.encode(text))
+    }
+}
+
+impl DeadName {
+    /// Reads what [`fmt::Display`] writes.
+    #[must_use]
+    pub fn read(text: &str) -> Option<Self> {
+        let text = decode(text)?;
+        let (queue, rest) = text.split_once('\0')?;
+        let (group, position) = rest.split_once('\0')?;
+        let (partition, offset) = position.split_once('-')?;
+        Some(Self {
+            queue: queue.parse().ok()?,
+            group: if group.is_empty() { None } else { Some(group.parse().ok()?) },
+            partition: partition.parse().ok()?,
+            offset: offset.parse().ok()?,
+        })
     }
 }
 
@@ -123,9 +161,14 @@ mod tests {
         assert_eq!(PartitionName::read(&partition.to_string()), Some(partition));
         let lease = LeaseName { queue: queue.clone(), generation: u64::MAX };
         assert_eq!(LeaseName::read(&lease.to_string()), Some(lease));
+        for group in [None, Some("g".parse().unwrap())] {
+            let dead = DeadName { queue: queue.clone(), group, partition: 3, offset: 17 };
+            assert_eq!(DeadName::read(&dead.to_string()), Some(dead));
+        }
         for text in ["", "b", "b3JkZXJz", "b3JkZXJzAA", "00000000-0000-7000-8000-000000000000"] {
             assert_eq!(PartitionName::read(text), None, "{text}");
             assert_eq!(MessageName::read(text, &queue), None, "{text}");
+            assert_eq!(DeadName::read(text), None, "{text}");
         }
         for text in ["", "1", "1-", "x-b3JkZXJz", "-1-b3JkZXJz"] {
             assert_eq!(LeaseName::read(text), None, "{text}");

@@ -12,5 +12,5 @@ pub mod stream;
 pub mod time;
 pub mod trace;
 
-pub use ids::{LeaseName, MessageName, PartitionName};
+pub use ids::{DeadName, LeaseName, MessageName, PartitionName};
 pub use query::Query;

@@ -91,3 +91,51 @@ pub struct AckBatch<'a> {
     #[serde(borrow, default)]
     pub consumer_group: Option<Text<'a>>,
 }
+
+/// `POST /api/v1/transaction`
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Steps<'a> {
+    /// What is to happen.
+    #[serde(borrow)]
+    pub operations: Vec<Step<'a>>,
+    /// Leases that must be live.
+    #[serde(borrow, default)]
+    pub required_leases: Option<Vec<Text<'a>>>,
+    /// Changes of keys and values.
+    #[serde(borrow, default)]
+    pub kv: Option<Vec<&'a RawValue>>,
+    /// Timers.
+    #[serde(borrow, default)]
+    pub timers: Option<Vec<&'a RawValue>>,
+}
+
+/// One step of a transaction: an ack, or pushes.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Step<'a> {
+    /// Which of the two.
+    #[serde(borrow, default, rename = "type")]
+    pub kind: Option<Text<'a>>,
+    /// Of an ack: which message.
+    #[serde(borrow, default)]
+    pub transaction_id: Option<Text<'a>>,
+    /// Where it is.
+    #[serde(borrow, default)]
+    pub partition_id: Option<Text<'a>>,
+    /// The lease under which it was handed out.
+    #[serde(borrow, default)]
+    pub lease_id: Option<Text<'a>>,
+    /// What became of it.
+    #[serde(borrow, default)]
+    pub status: Option<Text<'a>>,
+    /// Why it failed.
+    #[serde(borrow, default)]
+    pub error: Option<Text<'a>>,
+    /// For which group.
+    #[serde(borrow, default)]
+    pub consumer_group: Option<Text<'a>>,
+    /// Of pushes: the messages.
+    #[serde(borrow, default)]
+    pub items: Option<Vec<PushItem<'a>>>,
+}

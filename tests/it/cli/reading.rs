@@ -60,7 +60,7 @@ fn every_reader_prints_json_for_programs() {
         json("top demo"),
         r#"{"queue":"jobs","ready":2,"leased":0,"delayed":1,"dead":1,"receivers":0,"oldest_ready_at":AT,"status":"open","paused":false}"#
     );
-    const SETTINGS: &str = r#"{"ageing":null,"attempts_max":1,"backoff":{"base_ms":0,"cap_ms":300000,"jitter_percent":0,"kind":"exponential"},"bytes_max":null,"concurrency":null,"dead_letter":true,"dead_letter_expired":false,"dedup_content":false,"dedup_window_ms":3600000,"delay_ms":0,"durability":"durable","encryption":"optional","expiry_is_failure":true,"lease_ms":30000,"messages_max":null,"ordering":"fifo","overflow":"reject","rate":null,"retain_dead_ms":1209600000,"retain_open_ms":"forever","retain_settled_ms":0,"ttl_ms":null,"window":null,"work_group":true}"#;
+    const SETTINGS: &str = r#"{"ageing":null,"attempts_max":1,"backoff":{"base_ms":0,"cap_ms":300000,"jitter_percent":0,"kind":"exponential"},"bytes_max":null,"concurrency":null,"dead_letter":true,"dead_letter_expired":false,"dedup_content":false,"dedup_window_ms":3600000,"delay_ms":0,"durability":"durable","encryption":"optional","expiry_is_failure":true,"labels":{},"lease_ms":30000,"messages_max":null,"ordering":"fifo","overflow":"reject","priority":0,"rate":null,"retain_dead_ms":1209600000,"retain_open_ms":"forever","retain_settled_ms":0,"ttl_ms":null,"window":null,"work_group":true}"#;
     assert_eq!(json("queue configure demo/jobs"), SETTINGS);
     let stats = json("stats demo/jobs");
     for part in [

@@ -117,7 +117,9 @@ async def a_body_past_the_limit_is_413(lab):
 @scenario
 async def what_this_server_has_not_is_501(lab):
     """Surfaces of Queen 2 that nothing here does: a code, not a guess."""
-    for method, path in (("POST", "/api/v1/ephemeral/push"), ("GET", "/api/v1/ephemeral/queues")):
+    for method, path in (("POST", "/api/v1/ephemeral/push"), ("GET", "/api/v1/ephemeral/queues"), ("POST", "/api/v1/kv"),
+                         ("GET", "/api/v1/kv/ns/key"), ("POST", "/api/v1/locks"), ("POST", "/api/v1/timers"),
+                         ("DELETE", "/api/v1/timers/q/key"), ("POST", "/streams/v1/queries"), ("POST", "/streams/v1/cycle")):
         answer = await lab.http(method, path, json={})
         same(answer.status_code, 501, path)
         check(answer.json()["error"] and answer.json()["code"], answer.text)

@@ -1,7 +1,9 @@
 """What only 2.6.0 has: commit at delivery, pop sizes chosen by the server, binary bodies refused."""
 
+import asyncio
+
 from harness import check, same, scenario
-from lab import at, numbers, pop, push
+from lab import acked, at, numbers, pop, push
 
 
 @scenario
@@ -42,3 +44,52 @@ async def renewing_a_list_asks_once_per_lease(lab):
     await push(a, "q", range(3))
     got = await a.renew(await pop(a, "q"))
     same([(item["success"], item["renewed"]) for item in got], [(True, 1)])
+
+
+@scenario
+async def fetch_reads_by_offset_without_a_lease(lab):
+    a = lab.queen()
+    await push(a, "q", range(5), "x")
+    await push(a, "q", range(2), "y")
+    await pop(a, "q", partition="x")
+    got = await a.queue("q").fetch(["x", "y", "none"], offsets={"x": 2})
+    same([(r["offset"], r["transactionId"], r["payload"]) for r in got["x"]["records"]],
+         [(n, f"t{n}", {"n": n}) for n in (2, 3, 4)])
+    same((got["x"]["highWatermark"], got["x"]["logStartOffset"], got["x"]["nextOffset"]), (5, 0, 5))
+    same([r["offset"] for r in got["y"]["records"]], [0, 1])
+    same(got["none"]["records"], [])
+    same((await a.queue("nowhere").fetch("x"))["x"]["records"], [])
+    same((await a.queue("q").fetch("x", offsets={"x": 9}))["x"]["records"], [])
+
+
+@scenario
+async def fetch_reads_thousands_in_order(lab):
+    a = lab.queen()
+    for first in range(0, 2500, 500):
+        await push(a, "q", range(first, first + 500))
+    got = await a.queue("q").fetch("Default", max_bytes=4000)
+    same([r["payload"]["n"] for r in got["Default"]["records"]], list(range(2500)))
+
+
+@scenario
+async def changed_partitions_are_found_by_time(lab):
+    a = lab.queen()
+    await push(a, "q", range(3), "x")
+    first = await a.queue("q").changed_since()
+    same([(p["name"], p["lastOffset"], p["logStart"]) for p in first["partitions"]], [("x", 2, 0)])
+    await asyncio.sleep(0.05)
+    moment = (await a.queue("q").changed_since())["safeTime"]
+    await asyncio.sleep(0.05)
+    await push(a, "q", range(1), "y")
+    same([p["name"] for p in (await a.queue("q").changed_since(moment))["partitions"]], ["y"])
+    same((await a.queue("nowhere").changed_since())["partitions"], [])
+
+
+@scenario
+async def renewing_a_dead_lease_is_a_failure(lab):
+    a = lab.queen()
+    await push(a, "q", [0])
+    got = await pop(a, "q")
+    await acked(a, got)
+    same((await a.renew(got[0]))["success"], False)
+    same((await a.renew("11111111-2222-3333-4444-555555555555"))["success"], False)
