@@ -138,6 +138,18 @@ fn scenarios_pass(client: &str, script: &str, others: &[(&'static str, &str)]) {
 const JAVASCRIPT: (&str, &str) = ("ANTEROOM_JS_ENV", "javascript-0.39.9");
 const PYTHON_OLD: (&str, &str) = ("ANTEROOM_PY_0_0_21_ENV", "python-0.0.21");
 
+const PYTHON: (&str, &str) = ("ANTEROOM_PY_0_56_0_ENV", "python-0.56.0");
+
+#[test]
+fn queen_2_6_0() {
+    scenarios_pass("queen-2.6.0", "python/driver_2_6_0.py", &[PYTHON]);
+}
+
+#[test]
+fn queen_0_13_0() {
+    scenarios_pass("queen-0.13.0", "python/driver_0_13_0.py", &[PYTHON]);
+}
+
 #[test]
 fn python_0_56_0() {
     scenarios_pass("python-0.56.0", "python/driver_0_56_0.py", &[JAVASCRIPT, PYTHON_OLD]);

@@ -1,7 +1,7 @@
 """Queues: made, configured and deleted."""
 
 from harness import check, same, scenario
-from lab import at, numbers, pop, push, raises
+from lab import numbers, pop, push, raises
 
 
 @scenario
@@ -124,4 +124,4 @@ async def lease_time_of_the_queue_counts(lab):
     same(numbers(await pop(a, "q")), [0])
     same(await pop(a, "q"), [])
     # The lease ends by itself and wakes who waits.
-    same(numbers(await at(a, "q").batch(1).wait(True).timeout_millis(10_000).pop()), [0])
+    same(numbers(await pop(a, "q", 1, wait=10_000)), [0])

@@ -97,7 +97,9 @@ async def a_handler_that_raises_is_called_again_and_then_its_message_is_dead(lab
     await at(a, "q").batch(1).wait(False).idle_millis(700).consume(seen)
     same(seen.calls, [0, 1, 1, 1, 2])
     (letter,) = (await a.queue("q").dlq().get())["messages"]
-    same((letter["data"], letter["errorMessage"]), ({"n": 1}, "no 1"))
+    same(letter["data"], {"n": 1})
+    # 0.13.0 says no reason.
+    check(letter["errorMessage"] in ("no 1", "Retries exhausted"), letter)
 
 
 @scenario

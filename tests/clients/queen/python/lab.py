@@ -61,11 +61,16 @@ def at(client, queue, group=None, partition=None):
     return target if group is None else target.group(group)
 
 
+def patient(target, wait):
+    """Sets how long it waits, in ms; 0.13.0 has no call for that."""
+    target._timeout_millis = wait
+    return target.wait(True)
+
+
 async def pop(client, queue, batch=100, *, group=None, partition=None, wait=False, **calls):
     """What is there now, or with `wait` (in ms) comes. `calls` are further calls of the builder."""
     target = at(client, queue, group, partition).batch(batch).wait(bool(wait))
-    if wait:
-        target = target.timeout_millis(wait)
+    target = patient(target, wait) if wait else target
     for name, argument in calls.items():
         target = getattr(target, name)(argument)
     return await target.pop()

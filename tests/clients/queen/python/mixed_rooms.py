@@ -64,10 +64,11 @@ async def both_protocols_share_the_work(lab):
     await push(a, "q", range(30))
     got = []
     while len(got) < 30:
-        got.append((await b.receive("q"))["n"])
+        got += [message["n"] for message in [await b.receive("q", True, False)] if message]
         messages = await pop(a, "q", 1)
         got += numbers(messages)
-        await acked(a, messages)
+        if messages:  # the member's last message may still be on its way, and its partition with it
+            await acked(a, messages)
     same(sorted(got), list(range(30)))
     same(await pop(a, "q"), [])
 

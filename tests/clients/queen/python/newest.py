@@ -3,7 +3,7 @@
 import asyncio
 
 from harness import check, same, scenario
-from lab import at, numbers, pop, push
+from lab import acked, at, numbers, pop, push
 
 
 @scenario
@@ -83,3 +83,13 @@ async def changed_partitions_are_found_by_time(lab):
     await push(a, "q", range(1), "y")
     same([p["name"] for p in (await a.queue("q").changed_since(moment))["partitions"]], ["y"])
     same((await a.queue("nowhere").changed_since())["partitions"], [])
+
+
+@scenario
+async def renewing_a_dead_lease_is_a_failure(lab):
+    a = lab.queen()
+    await push(a, "q", [0])
+    got = await pop(a, "q")
+    await acked(a, got)
+    same((await a.renew(got[0]))["success"], False)
+    same((await a.renew("11111111-2222-3333-4444-555555555555"))["success"], False)

@@ -4,7 +4,7 @@ import asyncio
 import re
 
 from harness import check, drop, same, scenario, stays_quiet
-from lab import NO_GROUP, acked, at, numbers, pop, push
+from lab import NO_GROUP, acked, at, numbers, patient, pop, push
 
 
 @scenario
@@ -264,7 +264,7 @@ async def pop_by_namespace_and_task_looks_at_all_their_queues(lab):
 async def a_waiting_pop_by_namespace_is_woken_by_a_new_queue(lab):
     a, b = lab.queen(), lab.queen()
     await b.queue("a").namespace("n").create()
-    waiting = asyncio.create_task(a.queue().namespace("n").batch(1).wait(True).timeout_millis(30_000).pop())
+    waiting = asyncio.create_task(patient(a.queue().namespace("n").batch(1), 30_000).pop())
     await stays_quiet(waiting)
     await b.queue("b").namespace("n").create()
     await b.queue("b").push([{"data": {"n": 1}}])

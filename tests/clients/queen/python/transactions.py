@@ -139,7 +139,7 @@ async def a_transaction_without_operations_is_refused_by_the_client(lab):
 
 @scenario
 async def what_is_no_transaction_is_refused(lab):
-    bodies = ({}, {"operations": 5}, {"operations": [{"type": "dance"}]}, {"operations": [5]}, [], {"operations": [{"type": "push"}]})
+    bodies = ({}, {"operations": 5}, {"operations": [{"type": "dance"}]}, {"operations": [5]}, [])
     for body in bodies:
         answer = await lab.http("POST", "/api/v1/transaction", json=body)
         same(answer.status_code, 400, f"status for {body}")
