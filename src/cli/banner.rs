@@ -41,6 +41,7 @@ anteroom {version} with --dev: to try things out, not for others to use
   docs       {http}/v1/docs
   WebSocket  {ws}/v1/rooms/demo/ws   (anteroom.v1)
              {ws}/rooms/demo         (MeshAgent)
+  Queen MQ   {http}   (without a token: room queen, and anybody who gets here may do everything in it)
   API key    {api_key}
   token      {token}
              (room demo, name dev, may do everything, for 24 hours)
@@ -131,6 +132,7 @@ mod tests {
             "ws://127.0.0.1:1/rooms/demo",
             "ws://127.0.0.1:1/v1/rooms/demo/ws",
             "http://127.0.0.1:1/v1/docs",
+            "Queen MQ   http://127.0.0.1:1 ",
         ] {
             assert!(text.contains(part), "{text}");
         }

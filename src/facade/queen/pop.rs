@@ -35,10 +35,6 @@ pub struct Pop {
 /// What is to be taken, by the query.
 fn take(call: &Call, partition: Option<PartitionKey>) -> Result<Take, Error> {
     let query = &call.query;
-    if query.is_on("conflation") {
-        let text = "conflation is not offered here";
-        return Err(Error::new(ErrorCode::NotSupported, text));
-    }
     let at_least_one = |number: i64| u32::try_from(number).ok().filter(|number| *number > 0);
     let max = query.number("batch").and_then(at_least_one).unwrap_or(1);
     let partitions = match query.number("partitions") {
