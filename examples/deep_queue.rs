@@ -4,6 +4,7 @@
 //! ANTEROOM_TOKEN=… cargo run --release --example deep_queue -- fill 1000000     # sends messages of 1 KiB
 //! ANTEROOM_TOKEN=… cargo run --release --example deep_queue -- work 20 100      # for 20 s: send 100, receive 100, settle
 //! ANTEROOM_TOKEN=… cargo run --release --example deep_queue -- take 100000      # only receives and settles
+//! ANTEROOM_TOKEN=… cargo run --release --example deep_queue -- lone 2000        # one send after the other: how long one takes
 //! ```
 //!
 //! `ANTEROOM_URL` (default http://127.0.0.1:8080) says where the server is. `ANTEROOM_TASKS` (8) is how many do it at the same
@@ -74,6 +75,19 @@ async fn main() -> Result<(), Error> {
     let mut number = |default: u64| words.next().and_then(|it| it.parse().ok()).unwrap_or(default);
     let (first, second) = (number(1000), number(100));
     let room = Client::connect(&url, "demo", &token).await?;
+    if what == "lone" {
+        let queue = room.queue(&name);
+        let mut times = Vec::new();
+        for number in 0..first {
+            let at = Instant::now();
+            send(&queue, number, 1).await?;
+            times.push(at.elapsed());
+        }
+        times.sort_unstable();
+        let at = |part: usize| times.get(times.len() * part / 100).copied().unwrap_or_default();
+        println!("lone sends: p50 {:?}, p99 {:?}", at(50), at(99));
+        return Ok(());
+    }
     let (begin, done) = (Instant::now(), Arc::new(AtomicU64::new(0)));
     let running: Vec<_> = (0..tasks)
         .map(|task: u64| {

@@ -610,6 +610,9 @@ fn messages_in(effect: &mut Effect) -> Vec<&mut Arc<Message>> {
             items.iter_mut().map(|item| &mut item.message).collect()
         }
         Effect::Reply { result: Ok(Outcome::Found(item)), .. } => vec![&mut item.message],
+        Effect::Reply { result: Ok(Outcome::Looked(items)), .. } => {
+            items.iter_mut().map(|(_, item)| &mut item.message).collect()
+        }
         Effect::Push { delivered, .. } => vec![&mut delivered.message],
         _ => Vec::new(),
     }

@@ -550,7 +550,7 @@ fn the_bytes_are_these() {
                 6, 1, 1, 7, 1, 1, 8, 1, 0, 9, 1, 0, 10, 1, 0, 11, 1, 0, 12, 4, 0x80, 0xdd, 0xdb, 1,
                 13, 1, 0, 14, 1, 0, 15, 1, 0, 16, 1, 1, 17, 10, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,
                 0xff, 0xff, 0xff, 1, 18, 1, 0, 19, 5, 0x80, 0x90, 0xe4, 0xc0, 4, 20, 1, 0, 21, 1,
-                0, 22, 1, 1, 23, 5, 1, 1, b'a', 1, b'b', 24, 1, 1, 0,
+                0, 22, 1, 1, 23, 1, 1, 24, 1, 1, 25, 5, 1, 1, b'a', 1, b'b', 26, 1, 1, 0,
             ],
         ),
     ];
@@ -568,7 +568,7 @@ fn a_setting_that_was_not_written_has_its_default_and_an_unknown_one_is_an_error
     assert_eq!(read(&[5, 0]), with(default()));
     assert_eq!(read(&[5, 4, 1, 9, 0]), with(QueueSettings { attempts_max: 9, ..default() }));
     for (bad, why) in [
-        (&[5, 25, 1, 0, 0][..], "tag unknown"),
+        (&[5, 27, 1, 0, 0][..], "tag unknown"),
         (&[5, 4, 1, 9, 4, 1, 9, 0], "twice"),
         (&[5, 6, 1, 0, 4, 1, 9, 0], "not ascending"),
         (&[5, 4, 2, 9, 9, 0], "value shorter than its length"),

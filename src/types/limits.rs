@@ -90,7 +90,7 @@ limits! {
         "queues of one room";
     messages_per_queue = 16 << 20, max 1 << 40, QueueFull,
         "messages in one queue, handed out but not yet received ones included";
-    bytes_per_queue = 4 << 30, max 1 << 50, QueueBytesFull,
+    bytes_per_queue = 16 << 30, max 1 << 50, QueueBytesFull,
         "bytes of the bodies in one queue";
     groups_per_queue = 1000, max 1 << 16, TooManyGroups,
         "consumer groups of one queue";

@@ -71,7 +71,9 @@ fn what_waits_for_long_is_not_in_memory_and_comes_back_as_it_was() {
 
 #[test]
 fn a_body_that_is_away_is_compared_replaced_and_saved_again() {
-    let home = home().with("ANTEROOM_IDLE_TIMEOUT", "100ms");
+    let home = home()
+        .with("ANTEROOM_IDLE_TIMEOUT", "100ms")
+        .with("ANTEROOM_ENCRYPTION_KEYS", &"5a".repeat(32));
     let server = home.start();
     let rests = |times: usize| {
         until("the room rests", || server.log().matches("the room rests").count() >= times);

@@ -227,15 +227,31 @@ fn a_changed_byte_of_the_state_store_is_never_taken_for_the_truth() {
         let _ = fs::remove_file(home.data.join("state.db-shm"));
     }
     assert!(refused > 0, "most of the file is content");
-    let at = good.windows(5).position(|five| five == b" yyyy").unwrap();
-    let mut bad = good.clone();
-    bad[at] = b'z';
-    fs::write(&path, &bad).unwrap();
+    let damaged = |what: &[u8]| {
+        let mut bad = good.clone();
+        // Wherever it stands: some of it may be in unused space.
+        for (at, _) in good.windows(what.len()).enumerate().filter(|(_, some)| *some == what) {
+            bad[at] ^= 1;
+        }
+        assert_ne!(bad, good);
+        fs::write(&path, &bad).unwrap();
+        assert!(!store(&["check", "--data", &data], &home).status.success());
+    };
+    // In what is kept beside the messages, where the name of the partition stands. A list without the queue would say that
+    // it is not there.
+    damaged(b"Default");
     let server = home.start();
-    // A list without the queue would say that it is not there.
     for path in ["/queues", "/queues/deep"] {
-        let answer = home.call("GET", path, &Value::Null);
-        assert_eq!(answer.code(), "store_failed");
+        assert_eq!(home.call("GET", path, &Value::Null).code(), "store_failed");
+    }
+    server.kill();
+    // In a body: it is read when somebody is to see it.
+    damaged(b" yyyy");
+    let server = home.start();
+    for path in ["/queues/deep/receive", "/queues/deep/messages"] {
+        let asked =
+            if path.ends_with("receive") { json!({"max": 1000}) } else { json!({"body": 1}) };
+        assert_eq!(home.call("POST", path, &asked).code(), "store_failed");
     }
     server.kill();
     fs::write(&path, &good).unwrap();
