@@ -101,7 +101,7 @@ impl Waiting {
     }
 
     /// Its session goes to the end.
-    fn go_last(&mut self, session: SessionId, turn: u64) {
+    fn move_to_end(&mut self, session: SessionId, turn: u64) {
         if let Some(parked) = self.sessions.get_mut(&session) {
             parked.turn = turn;
             self.order.push_back((turn, session));
@@ -170,7 +170,7 @@ impl Waiters {
     pub(super) fn serve(&mut self, key: ReceiverKey) -> Option<Receiver> {
         let turn = self.next_turn;
         self.next_turn += 1;
-        self.take_out(key, |waiting| waiting.go_last(key.0, turn))
+        self.take_out(key, |waiting| waiting.move_to_end(key.0, turn))
     }
 
     /// Serves a standing receiver that goes on waiting: it is the last of its session then, and the session the last
@@ -190,7 +190,7 @@ impl Waiters {
             self.index.remove(&key);
             self.index.insert((session, request, last), line);
         }
-        waiting.go_last(session, self.next_turn);
+        waiting.move_to_end(session, self.next_turn);
         self.next_turn += 1;
     }
 

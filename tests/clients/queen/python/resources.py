@@ -1,7 +1,7 @@
 """What the admin calls of 2.6.0 show: queues, depths, messages, status."""
 
 from harness import check, same, scenario
-from lab import acked, pop, push, raises
+from lab import acked, numbers, pop, push, raises
 
 
 @scenario
@@ -86,8 +86,22 @@ async def status_calls_answer(lab):
 
 
 @scenario
-async def there_is_no_maintenance_to_switch_on(lab):
-    for path in ("/api/v1/system/maintenance", "/api/v1/system/maintenance/pop"):
-        same((await lab.http("GET", path)).json()["enabled"], False)
-        same((await lab.http("POST", path, json={"enabled": False})).status_code, 200)
-        same((await lab.http("POST", path, json={"enabled": True})).status_code, 501)
+async def maintenance_holds_pops_back(lab):
+    """It belongs to the room."""
+    a = lab.queen()
+    await push(a, "q", [0])
+    path = "/api/v1/system/maintenance/pop"
+    same((await lab.http("POST", path, json={"enabled": True})).json()["enabled"], True)
+    same(await pop(a, "q"), [])
+    same((await lab.http("POST", path, json={"enabled": False})).json()["enabled"], False)
+    same(numbers(await pop(a, "q")), [0])
+
+
+@scenario
+async def maintenance_loses_no_push(lab):
+    a = lab.queen()
+    path = "/api/v1/system/maintenance"
+    same((await lab.http("POST", path, json={"enabled": True})).json()["maintenanceMode"], True)
+    same([item["status"] for item in await push(a, "q", range(3))], ["buffered"] * 3)
+    same((await lab.http("POST", path, json={"enabled": False})).json()["maintenanceMode"], False)
+    same(numbers(await pop(a, "q")), [0, 1, 2])
