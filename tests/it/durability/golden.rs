@@ -67,7 +67,7 @@ fn make(is_encrypted: bool, target: &Path) {
         }
     }
     let server = home.start();
-    let text = serde_json::to_string_pretty(&seen(&home)).unwrap();
+    let text = seen(&home).to_string();
     fs::write(target.join("seen.json"), text + "\n").unwrap();
     server.stop_well();
 }
