@@ -7,7 +7,6 @@ pub mod nats;
 pub mod rabbitmq;
 pub mod redis;
 pub mod ws_echo;
-pub mod wsq;
 
 use crate::peer::{Opts, Peer};
 use anyhow::{bail, Result};
@@ -23,7 +22,6 @@ pub fn by_name(name: &str, o: Opts) -> Result<Box<dyn Peer>> {
         "meshagent" => Box::new(meshagent::Meshagent { o, echo: false }),
         "meshagent-echo" => Box::new(meshagent::Meshagent { o, echo: true }),
         "ws-echo" => Box::new(ws_echo::WsEcho { o }),
-        "wsq" => Box::new(wsq::Wsq { o }),
         _ => bail!("no driver {name}"),
     })
 }
