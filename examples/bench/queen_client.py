@@ -2,7 +2,7 @@
 
     pip install queen-mq==2.6.0
     anteroom serve --dev --data DIR &          # or --memory
-    python examples/bench/queen.py http://127.0.0.1:8080
+    python examples/bench/queen_client.py http://127.0.0.1:8080
 
 Prints the time from a push to a pop that waits already, and for batches of 1 and 100 the messages per second that eight
 clients push, and pop and acknowledge. The responder is asked by the same calls and gives what this server gave: its
