@@ -159,7 +159,9 @@ impl Writer {
     /// Gives the buffer back: a connection at rest holds none. Nothing may be left in it.
     pub fn rest(&mut self) {
         self.shared.shrink_to(0);
-        let text = std::mem::take(&mut self.text);
+        let mut text = std::mem::take(&mut self.text);
+        // Whatever was left is not for the connection that writes next.
+        text.clear();
         if (1..=KEEP).contains(&text.capacity()) {
             SPARE.set(text);
         }
