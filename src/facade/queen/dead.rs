@@ -5,15 +5,15 @@ use std::sync::Arc;
 use serde_json::json;
 
 use super::{
-    Call, group, groups::Queues, json, message::address, name, options::pushed_settings,
-    pop::Shown, show_group, value,
+    Call, group, groups::Queues, json, listing::Listing, message::address, name,
+    options::pushed_settings, pop::Shown, show_group, value,
 };
 use crate::{
     error::{Error, ErrorCode},
     facade::Written,
     service::{
-        Action, Command, Create, DedupKey, Filter, Item, NewMessage, OnDuplicate, Operation,
-        Options, Outcome, Position, QueueOutcome, Receipt, Select, State, States,
+        Action, Command, Create, DedupKey, Item, NewMessage, OnDuplicate, Operation, Options,
+        Outcome, Position, QueueOutcome, Receipt, Select, State, States,
     },
     types::{GroupName, PartitionKey, QueueName, Timestamp},
     wire::{
@@ -31,14 +31,9 @@ const PAGE: usize = 100;
 /// A list that is under way.
 #[derive(Debug)]
 pub struct List {
-    queue: Option<QueueName>,
+    listing: Listing,
     /// None: all of them.
     group: Option<Option<GroupName>>,
-    partition: Option<PartitionKey>,
-    from: Option<Timestamp>,
-    to: Option<Timestamp>,
-    limit: usize,
-    offset: usize,
     /// Whose dead letters the answers are.
     asked: Vec<(QueueName, Option<GroupName>)>,
 }
@@ -49,16 +44,10 @@ impl List {
     /// # Errors
     /// `InvalidName`.
     pub fn read(call: &Call) -> Result<Self, Error> {
-        let query = &call.query;
-        let number = |text: &str| query.number(text).and_then(|it| usize::try_from(it).ok());
+        let named = call.query.text("consumerGroup");
         Ok(Self {
-            queue: query.text("queue").map(|text| name("queue", text)).transpose()?,
-            group: query.text("consumerGroup").map(|text| group(Some(text))).transpose()?,
-            partition: query.text("partition").map(|text| name("partition", text)).transpose()?,
-            from: query.text("from").and_then(time::read),
-            to: query.text("to").and_then(time::read),
-            limit: number("limit").unwrap_or(PAGE).min(call.items_max),
-            offset: number("offset").unwrap_or(0),
+            listing: Listing::read(call, PAGE)?,
+            group: named.map(|text| group(Some(text))).transpose()?,
             asked: Vec::new(),
         })
     }
@@ -66,7 +55,7 @@ impl List {
     /// The one queue that is meant, if it is one.
     #[must_use]
     pub const fn queue(&self) -> Option<&QueueName> {
-        self.queue.as_ref()
+        self.listing.queue.as_ref()
     }
 
     /// What is asked of the queues that were found.
@@ -77,15 +66,8 @@ impl List {
                 if self.group.as_ref().is_some_and(|meant| *meant != view.name) {
                     continue;
                 }
-                let partition = self.partition.clone();
-                let filter = Filter { partition, ..Filter::states(States::DEAD) };
-                let group = view.name.clone();
-                let command = Command::Browse { group, filter, after: None, limit: SHOWN };
-                operations.push(Operation::Queue {
-                    queue: queue.clone(),
-                    create: Create::No,
-                    command,
-                });
+                let group = view.name.as_ref();
+                operations.push(self.listing.browse(queue, group, States::DEAD, SHOWN));
                 self.asked.push((queue.clone(), view.name.clone()));
             }
         }
@@ -101,24 +83,22 @@ impl List {
         for ((queue, group), result) in self.asked.iter().zip(results) {
             for item in browsed(result)? {
                 let at = item.ended_at.unwrap_or_default();
-                let is_meant =
-                    self.from.is_none_or(|from| at >= from) && self.to.is_none_or(|to| at <= to);
-                if is_meant {
+                if self.listing.covers(at) {
                     dead.push((at, queue, group.as_ref(), item));
                 }
             }
         }
         dead.sort_by_key(|(at, _, _, item)| std::cmp::Reverse((*at, item.message.sequence)));
-        let page: Vec<_> = dead.iter().skip(self.offset).take(self.limit).collect();
+        let page = self.listing.page(&dead);
         let mut out = Writer::default();
         out.put("{\"messages\":[");
-        for (at, queue, group, item) in &page {
+        for (at, queue, group, item) in page {
             out.element();
             write_dead(&mut out, queue, *group, item, *at);
         }
         out.put("]");
         out.name("pagination");
-        out.value(&json!({"limit": self.limit, "offset": self.offset}));
+        out.value(&json!({"limit": self.listing.limit, "offset": self.listing.offset}));
         out.name("total");
         out.number(page.len());
         out.put("}");

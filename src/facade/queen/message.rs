@@ -9,7 +9,8 @@ use super::{
     ack::message_name,
     dead::{browsed, discard},
     groups::Queues,
-    json, name,
+    json,
+    listing::Listing,
     options::{NAMESPACE, Options, TASK},
     pop::Shown,
     show_group, value,
@@ -18,10 +19,10 @@ use crate::{
     error::{Error, ErrorCode},
     facade::Written,
     service::{
-        Command, Create, Filter, Inspection, Item, Operation, Outcome, Position, QueueOutcome,
-        State, States,
+        Command, Create, Inspection, Item, Operation, Outcome, Position, QueueOutcome, State,
+        States,
     },
-    types::{GroupName, PartitionKey, QueueName, Timestamp},
+    types::{GroupName, QueueName},
     wire::{
         Writer,
         queen::{PartitionName, time},
@@ -245,15 +246,10 @@ impl Delete {
 /// A list of messages.
 #[derive(Debug)]
 pub struct List {
-    queue: Option<QueueName>,
-    partition: Option<PartitionKey>,
+    listing: Listing,
     namespace: Option<String>,
     task: Option<String>,
     status: Option<String>,
-    from: Option<Timestamp>,
-    to: Option<Timestamp>,
-    limit: usize,
-    offset: usize,
     asked: Vec<(QueueName, Option<GroupName>)>,
 }
 
@@ -263,19 +259,12 @@ impl List {
     /// # Errors
     /// `InvalidName`.
     pub fn read(call: &Call) -> Result<Self, Error> {
-        let query = &call.query;
-        let text = |member: &str| query.text(member).map(str::to_owned);
-        let number = |text: &str| query.number(text).and_then(|it| usize::try_from(it).ok());
+        let text = |member: &str| call.query.text(member).map(str::to_owned);
         Ok(Self {
-            queue: query.text("queue").map(|text| name("queue", text)).transpose()?,
-            partition: query.text("partition").map(|text| name("partition", text)).transpose()?,
+            listing: Listing::read(call, PAGE)?,
             namespace: text("namespace"),
             task: text("task"),
             status: text("status"),
-            from: query.text("from").and_then(time::read),
-            to: query.text("to").and_then(time::read),
-            limit: number("limit").unwrap_or(PAGE).min(call.items_max),
-            offset: number("offset").unwrap_or(0),
             asked: Vec::new(),
         })
     }
@@ -283,7 +272,7 @@ impl List {
     /// The one queue that is meant, if it is one.
     #[must_use]
     pub const fn queue(&self) -> Option<&QueueName> {
-        self.queue.as_ref()
+        self.listing.queue.as_ref()
     }
 
     /// What is asked of the queues that were found.
@@ -297,15 +286,8 @@ impl List {
                 continue;
             }
             for view in &inspection.groups {
-                let partition = self.partition.clone();
-                let filter = Filter { partition, ..Filter::states(States::ALL) };
-                let group = view.name.clone();
-                let command = Command::Browse { group, filter, after: None, limit: LOOKED_AT };
-                operations.push(Operation::Queue {
-                    queue: queue.clone(),
-                    create: Create::No,
-                    command,
-                });
+                let group = view.name.as_ref();
+                operations.push(self.listing.browse(queue, group, States::ALL, LOOKED_AT));
                 self.asked.push((queue.clone(), view.name.clone()));
             }
         }
@@ -324,18 +306,14 @@ impl List {
         let mut seen: BTreeMap<(&QueueName, Position), Seen> = BTreeMap::new();
         for ((queue, group), result) in self.asked.iter().zip(results) {
             for item in browsed(result)? {
-                let at = item.message.sent_at;
-                let is_meant =
-                    self.from.is_none_or(|from| at >= from) && self.to.is_none_or(|to| at <= to);
-                if is_meant {
+                if self.listing.covers(item.message.sent_at) {
                     let place = (queue, item.message.position);
                     seen.entry(place).or_default().push((group.clone(), item));
                 }
             }
         }
-        let refs = |one: &'_ Seen| -> Vec<(Option<GroupName>, Item)> { one.clone() };
         let mut all: Vec<(&QueueName, Seen)> =
-            seen.iter().map(|((queue, _), seen)| (*queue, refs(seen))).collect();
+            seen.into_iter().map(|((queue, _), seen)| (queue, seen)).collect();
         all.retain(|(_, seen)| {
             let seen: Vec<_> = seen.iter().map(|(group, item)| (group.clone(), item)).collect();
             self.status.as_deref().is_none_or(|wanted| wanted == status(&seen))
@@ -344,12 +322,12 @@ impl List {
             seen.first().map(|(_, item)| (item.message.sent_at, item.message.sequence))
         };
         all.sort_by_key(|(_, seen)| std::cmp::Reverse(age(seen)));
-        let page: Vec<_> = all.iter().skip(self.offset).take(self.limit).collect();
+        let page = self.listing.page(&all);
         let mut out = Writer::default();
         out.put("{\"messages\":[");
-        for (queue, seen) in &page {
+        for (queue, seen) in page {
             let seen: Vec<_> = seen.iter().map(|(group, item)| (group.clone(), item)).collect();
-            let inspection = queues.iter().find(|(name, _)| name == queue).map(|(_, it)| it);
+            let inspection = queues.iter().find(|(name, _)| *name == *queue).map(|(_, it)| it);
             out.element();
             out.put("{");
             write_message(&mut out, queue, inspection, &seen);

@@ -16,6 +16,7 @@ pub mod ack;
 pub mod configure;
 pub mod dead;
 pub mod groups;
+mod listing;
 pub mod message;
 mod options;
 pub mod pop;
