@@ -7,13 +7,14 @@ use std::{collections::BTreeMap, future::Future, pin::pin, sync::Arc, time::Dura
 
 use actix_http::ConnectionType;
 use actix_web::{
-    HttpRequest, HttpResponse,
+    Error as ActixError, FromRequest, HttpRequest, HttpResponse, dev,
     http::{StatusCode, header},
     rt::time::timeout,
-    web::{Payload, Query},
+    web::{Data, Path, Payload, Query},
 };
 use bytes::Bytes;
 use futures_util::future::{Either, select};
+use serde::de::DeserializeOwned;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use super::{
@@ -29,6 +30,26 @@ use crate::{
     service::{Link, Operation, Outcome, Outlet, Permit, Reply, Request, Seat, ToSession},
     types::{Millis, RequestId},
 };
+
+/// Where a request was made; `P` is what stands in its path, decoded.
+pub(super) struct At<P> {
+    pub(super) request: HttpRequest,
+    pub(super) context: Data<Context>,
+    pub(super) parts: P,
+}
+
+impl<P: DeserializeOwned + 'static> FromRequest for At<P> {
+    type Error = ActixError;
+    type Future = std::future::Ready<Result<Self, ActixError>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut dev::Payload) -> Self::Future {
+        let parts = Path::<P>::from_request(request, payload).into_inner();
+        let context = Data::<Context>::from_request(request, payload).into_inner();
+        std::future::ready(parts.and_then(|parts| {
+            Ok(Self { request: request.clone(), context: context?, parts: parts.into_inner() })
+        }))
+    }
+}
 
 /// An answer as HTTP.
 pub(super) fn answer(Written { status, content_type, body }: Written) -> HttpResponse {

@@ -1,9 +1,6 @@
 //! One request, one answer.
 
-use actix_web::{
-    Error as ActixError, FromRequest, HttpRequest, HttpResponse, dev,
-    web::{Data, Path, Payload},
-};
+use actix_web::{HttpRequest, HttpResponse, web::Payload};
 use serde::Deserialize;
 
 use crate::{
@@ -12,18 +9,14 @@ use crate::{
     facade::native::{HttpRequest as Asked, WAIT_MAX, problem},
     server::{
         Context,
-        visit::{Refused, Visit, answer, bearer, closing, query, read_body, switch_of},
+        visit::{self, Refused, Visit, answer, bearer, closing, query, read_body, switch_of},
     },
     service::{Operation, Outcome},
     types::RoomName,
 };
 
 /// Where a request was made.
-pub(super) struct At {
-    pub(super) request: HttpRequest,
-    pub(super) context: Data<Context>,
-    parts: Parts,
-}
+pub(super) type At = visit::At<Parts>;
 
 /// What stands in the path, decoded.
 #[derive(Default, Deserialize)]
@@ -34,19 +27,6 @@ pub(super) struct Parts {
     pub(super) group: String,
     pub(super) name: String,
     pub(super) message: String,
-}
-
-impl FromRequest for At {
-    type Error = ActixError;
-    type Future = std::future::Ready<Result<Self, ActixError>>;
-
-    fn from_request(request: &HttpRequest, payload: &mut dev::Payload) -> Self::Future {
-        let parts = Path::<Parts>::from_request(request, payload).into_inner();
-        let context = Data::<Context>::from_request(request, payload).into_inner();
-        std::future::ready(parts.and_then(|parts| {
-            Ok(Self { request: request.clone(), context: context?, parts: parts.into_inner() })
-        }))
-    }
 }
 
 /// A refusal as HTTP.

@@ -1,10 +1,6 @@
 //! One request: whose it is, its body, what the room says to it.
 
-use actix_web::{
-    Error as ActixError, FromRequest, HttpRequest, HttpResponse, dev,
-    http::Method,
-    web::{Data, Path, Payload},
-};
+use actix_web::{HttpResponse, http::Method, web::Payload};
 use serde::Deserialize;
 
 use super::modes::Modes;
@@ -19,10 +15,7 @@ use crate::{
             resources,
         },
     },
-    server::{
-        Context,
-        visit::{Refused, Visit, answer, bearer, closing, query, read_body, switch_of},
-    },
+    server::visit::{self, Refused, Visit, answer, bearer, closing, query, read_body, switch_of},
     types::{Millis, QueueName, RoomName},
     wire::queen::Query,
 };
@@ -37,11 +30,7 @@ pub(super) const NO_WAIT: Millis = Millis(0);
 const ROOM: &str = "queen";
 
 /// Where a request was made.
-pub(super) struct At {
-    request: HttpRequest,
-    context: Data<Context>,
-    pub(super) parts: Parts,
-}
+pub(super) type At = visit::At<Parts>;
 
 /// What stands in the path, decoded.
 #[derive(Default, Deserialize)]
@@ -58,19 +47,6 @@ pub(super) struct Parts {
     pub(super) dead: String,
     pub(super) partition_id: String,
     pub(super) transaction_id: String,
-}
-
-impl FromRequest for At {
-    type Error = ActixError;
-    type Future = std::future::Ready<Result<Self, ActixError>>;
-
-    fn from_request(request: &HttpRequest, payload: &mut dev::Payload) -> Self::Future {
-        let parts = Path::<Parts>::from_request(request, payload).into_inner();
-        let context = Data::<Context>::from_request(request, payload).into_inner();
-        std::future::ready(parts.and_then(|parts| {
-            Ok(Self { request: request.clone(), context: context?, parts: parts.into_inner() })
-        }))
-    }
 }
 
 /// A path that cannot be read.
