@@ -77,6 +77,9 @@ impl Queue {
     /// The bodies that are likely to be asked for next, now that somebody has got this message.
     #[must_use]
     pub fn wanted_next(&self, Position { partition, offset }: Position) -> Option<BodyRange> {
+        if self.away == 0 {
+            return None; // As nearly always; this is asked for every message.
+        }
         let part = self.partitions.get(partition as usize)?;
         let first = offset / BLOCK;
         let is_near = |next: &u64| (first..=first + 1).contains(next);
