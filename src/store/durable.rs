@@ -149,12 +149,10 @@ impl DurableStore {
         options: OpenOptions,
         told: &dyn Fn(u64, u64),
     ) -> Result<Self, OpenError> {
-        let mut id = [0; 8];
-        getrandom::fill(&mut id).map_err(|error| OpenError::State(error.to_string()))?;
         // Without the state store that they belong to, segments say nothing.
         let mut state = match has_segments(disk.as_ref())? {
             true => State::open(state_path)?,
-            false => State::open_or_make(state_path, u64::from_le_bytes(id))?,
+            false => State::open_or_make(state_path)?,
         };
         let (store, retired) = (state.store()?, state.retired()?);
         let found = recover(disk.as_ref(), store, retired, &options.keys, told)?;
@@ -253,7 +251,7 @@ impl Drop for DurableStore {
     }
 }
 
-fn has_segments(disk: &dyn Disk) -> Result<bool, OpenError> {
+pub(super) fn has_segments(disk: &dyn Disk) -> Result<bool, OpenError> {
     let is_segment = |name: &str| matches!(Named::of(name), Some(Named::Segment { .. }));
     Ok(disk.list()?.iter().any(|(name, _)| is_segment(name)))
 }

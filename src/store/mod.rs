@@ -16,6 +16,7 @@ mod durable;
 mod files;
 mod frame;
 mod memory;
+mod offline;
 mod recovery;
 mod reserve;
 mod segment;
@@ -26,6 +27,8 @@ use std::io;
 pub use cipher::Keys;
 pub use durable::{DurableStore, OpenOptions};
 pub use memory::MemoryStore;
+pub use offline::{Filling, Offline};
+pub use recovery::QueueKey;
 pub use state::{Save, Saved};
 
 use crate::{

@@ -20,7 +20,7 @@ use crate::{
 };
 
 /// A queue, by its names.
-pub(super) type QueueKey = (RoomName, QueueName);
+pub type QueueKey = (RoomName, QueueName);
 
 /// Where the entries of each queue are, by room.
 pub(super) type Places = HashMap<RoomName, HashMap<QueueName, Vec<Place>>>;
