@@ -133,17 +133,38 @@ impl DiskFile for File {
     }
 }
 
-/// Keeps a second process out of a directory for as long as it lives.
-pub(super) struct Lock(#[expect(dead_code, reason = "held, not used")] File);
+/// Keeps a second process out of a directory for as long as it lives, and says how often it was taken over.
+pub(super) struct Lock(File);
 
 impl Lock {
     /// `None`: another process has it.
     pub(super) fn take(path: &Path) -> io::Result<Option<Self>> {
-        let file = OpenOptions::new().create(true).truncate(false).write(true).open(path)?;
+        let file =
+            OpenOptions::new().create(true).truncate(false).read(true).write(true).open(path)?;
         match file.try_lock() {
             Ok(()) => Ok(Some(Self(file))),
             Err(fs::TryLockError::WouldBlock) => Ok(None),
             Err(fs::TryLockError::Error(error)) => Err(error),
+        }
+    }
+
+    /// The epoch that stands in it; none: nothing that makes sense.
+    pub(super) fn epoch(&self) -> Option<u32> {
+        let mut text = [0; 11];
+        self.0.read_exact_at(&mut text, 0).ok()?;
+        std::str::from_utf8(&text).ok()?.strip_suffix('\n')?.parse().ok()
+    }
+
+    /// Begins an epoch: one after that which stands here, and after `found`.
+    pub(super) fn raise(&self, found: u32) -> io::Result<u32> {
+        let last = self.epoch().unwrap_or_default().max(found);
+        let epoch =
+            last.checked_add(1).ok_or_else(|| io::Error::other("there is no epoch left"))?;
+        let written = self.0.write_all_at(format!("{epoch:010}\n").as_bytes(), 0);
+        match written.and_then(|()| self.0.sync_data()) {
+            // It is in the journal, too, as soon as something is written there.
+            Err(error) if error.kind() == io::ErrorKind::StorageFull => Ok(epoch),
+            written => written.map(|()| epoch),
         }
     }
 }

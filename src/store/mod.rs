@@ -15,11 +15,13 @@ mod disk;
 mod durable;
 mod files;
 mod frame;
+mod ledger;
 mod memory;
 mod offline;
 mod recovery;
 mod reserve;
 mod segment;
+mod slot;
 mod state;
 
 use std::io;

@@ -12,7 +12,7 @@ use super::{
     admin::Report,
     disk::{Directory, Disk, Lock},
     durable::{check_clean_mark, has_segments},
-    recovery::{QueueKey, Recovered, Sources, recover},
+    recovery::{self, QueueKey, Recovered, recover},
     state::State,
 };
 use crate::{journal::BlockImage, types::RoomName};
@@ -51,7 +51,6 @@ pub struct Offline<'a> {
     place: Place,
     state: State,
     found: Recovered,
-    sources: Sources,
     is_clean: bool,
     #[expect(dead_code, reason = "held, not used")]
     lock: Option<Lock>,
@@ -72,8 +71,7 @@ impl<'a> Offline<'a> {
         let state = State::open(&place.state_path())?;
         let found = place.recover(&state, keys)?;
         let is_clean = check_clean_mark(place.journal.as_ref(), &found)?;
-        let sources = Sources::of(&place.journal, &found.segments);
-        Ok(Self { keys, place, state, found, sources, is_clean, lock: None })
+        Ok(Self { keys, place, state, found, is_clean, lock: None })
     }
 
     /// What can be said without reading the queues.
@@ -110,7 +108,10 @@ impl<'a> Offline<'a> {
         let saved = self.state.load(key, self.keys)?;
         let places = self.found.places.get(&key.0).and_then(|of_room| of_room.get(&key.1));
         let places = places.map_or(&[][..], Vec::as_slice);
-        let records = self.sources.records(places, saved.applied, self.keys)?;
+        let records = recovery::records(places, saved.applied, |position| {
+            let place = recovery::place(&self.found.segments, position);
+            recovery::read(self.place.journal.as_ref(), self.keys, position, place)
+        })?;
         Ok(Stored { saved, records })
     }
 
