@@ -41,8 +41,12 @@ pub(super) trait DiskFile: Send + Sync {
 /// A directory of the real file system.
 pub(super) struct Directory(PathBuf);
 
-/// Zeros are written in pieces of this size.
-const PIECE: usize = 1 << 20;
+/// Zeros are written in pieces of this size: the page cache keeps a file in units as large as what was written at a time, and
+/// goes through a whole unit at every sync. With 1 MiB a small commit takes a quarter more processor time.
+const PIECE: usize = 64 << 10;
+
+/// So much of a new file is synced at a time: whoever syncs another file meanwhile waits for no more.
+const SYNCED: u64 = 1 << 20;
 
 impl Directory {
     /// A directory, made if it is not there, for nobody else to read.
@@ -82,6 +86,9 @@ impl Disk for Directory {
                 let length = usize::try_from(bytes - at).unwrap_or(PIECE).min(PIECE);
                 file.write_all_at(zeros.get(..length).unwrap_or_default(), at)?;
                 at += length as u64;
+                if at.is_multiple_of(SYNCED) {
+                    file.sync_data()?;
+                }
             }
             file.sync_all()
         };
