@@ -188,11 +188,13 @@
 //!
 //! It refuses to know who a session is, how a record is written, or what any protocol calls these things.
 
+mod bound;
 mod browse;
 #[cfg(test)]
 mod check;
 mod cold;
 mod command;
+mod deliveries;
 mod effect;
 mod group;
 mod groups;
