@@ -1,13 +1,18 @@
 //! A store as lines of JSON, and a store from them: nothing is missing, and nothing is taken that is not whole.
 
-use std::{fs, path::Path};
+use std::{
+    fs,
+    io::Write,
+    path::Path,
+    process::{Command, Stdio},
+};
 
 use serde_json::{Value, json};
 
 use super::{
     daemon::Home,
     kept::{QUEUES, fill, seen},
-    saved::{receive, refusal, report, send, small},
+    saved::{receive, refusal, report, send, small, until},
 };
 
 const KEY: &str = "0707070707070707070707070707070707070707070707070707070707070707";
@@ -205,6 +210,32 @@ fn what_is_not_whole_is_refused_with_its_line_and_leaves_nothing() {
     };
     assert!(refused(&target, &lacking.concat()).contains("there should be"));
     assert_eq!(import(&target, &text)["queues"], json!(QUEUES.len() + 2));
+}
+
+#[test]
+fn an_import_that_is_killed_has_imported_nothing() {
+    let home = filled();
+    let text = export(&home, "store.jsonl", &[]);
+    let target = Home::new();
+    let data = target.data.to_str().unwrap();
+    let mut importing = Command::new(env!("CARGO_BIN_EXE_anteroom"))
+        .args(["store", "import", "-", "--data", data])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut lines = importing.stdin.take().unwrap();
+    // More than the pipe holds: when it is taken, most of it is saved.
+    lines.write_all(&text.as_bytes()[..text.len() - 100]).unwrap();
+    until("it saves", || {
+        fs::metadata(target.data.join("state.db")).is_ok_and(|state| state.len() > 100_000)
+    });
+    importing.kill().unwrap();
+    importing.wait().unwrap();
+    let checked = report(&["check", "--data", data], &target);
+    assert_eq!((&checked["queues"], &checked["saved_messages"]), (&json!(0), &json!(0)));
+    import(&target, &text);
+    assert_eq!(export(&target, "copy.jsonl", &[]), text);
 }
 
 #[test]
