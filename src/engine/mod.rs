@@ -22,8 +22,8 @@
 //!
 //! **Existence.** A queue is `Absent` until one of `Open`, `Configure`, `Close`, `Send`, `SendBatch`, `Take`,
 //! `OpenGroup`, `PutSchedule` makes it, then `Open` or `Closed`. `Transact`, `Prepare`, `Commit`, `Abort`
-//! need no queue (what they send makes it). It is made with the settings that whoever asks brings along, else with the
-//! defaults; `Settle` without one is answered `Lost`; `Unpark` and `Abandon`
+//! need no queue (what they send makes it). A queue that is not there has the settings that whoever asks brings along, else
+//! the defaults, and is made with them; `Settle` without one is answered `Lost`; `Unpark` and `Abandon`
 //! are never answered; all others are refused with `QueueNotFound`. A refused command makes nothing. A closed
 //! queue refuses sends and takes with `QueueClosed`; all else works on it. `Open` of an open queue is refused
 //! with `QueueExists` unless it is idempotent; its answer are the settings in force. `Close` ends all
@@ -60,7 +60,9 @@
 //!   batch the second one is a plain duplicate.
 //! * Limits: `QueueFull`, `QueueBytesFull`: of the queue's settings over messages that some group is not done
 //!   with (dead ones not counted), or of the server over all that is kept. Prepared messages count.
-//!   `Overflow` says what happens at the queue's own limits; the server's always refuse. `DropOldest` drops
+//!   Where the server's would be exceeded, messages that every group is done with make room, the oldest first, 1,000 or
+//!   more at a time; if that is not enough, nothing is dropped. `Overflow` says what happens at the queue's own limits;
+//!   the server's refuse. `DropOldest` drops
 //!   messages that were ready in the work group before the command, for all groups, and only if that is
 //!   enough; `DeadLetter` gives up, in every group, each message that does not fit.
 //!
@@ -132,7 +134,8 @@
 //! answered `Back` all the same), and so it does with what is redriven or sought too late, or sent too late.
 //!
 //! **Keeping.** A message is removed when no group has had it open or dead for `retain_settled`; only then
-//! its `ended_at` is shown, and its `result` is what the work group's taker said. `retain_dead` drops dead
+//! its `ended_at` is shown, and its `result` is what the work group's taker said. It goes earlier where room is needed
+//! (see limits). `retain_dead` drops dead
 //! letters, of which nobody hears. `retain_open` drops everything older, leased ones when they come back. A
 //! waiting `Await` is answered when the work group is done with its message, or it is removed.
 //!

@@ -31,6 +31,8 @@ use crate::{
 const TEXT_MAX: usize = 255;
 /// Labels of a message.
 const LABELS_MAX: usize = 64;
+/// Where settled messages make room, at least so many do, if there are as many. Few in tests.
+const AT_ONCE: usize = if cfg!(test) { 3 } else { 1000 };
 /// Messages that one message may wait for.
 const PARENTS_MAX: usize = 1000;
 
@@ -295,16 +297,19 @@ impl Queue {
         if count == 0 {
             return Ok(());
         }
-        self.check_server_limits(count, bytes)?;
-        let Err(code) = self.check_own_limits(count, bytes) else { return Ok(()) };
-        let victims = match self.settings.overflow {
-            Overflow::Reject => return Err(code),
-            Overflow::DeadLetter => return Ok(()),
-            Overflow::DropOldest => {
+        let settled = self.settled_victims(count, bytes)?;
+        let victims = match (self.check_own_limits(count, bytes), self.settings.overflow) {
+            (Ok(()), _) | (Err(_), Overflow::DeadLetter) => Vec::new(),
+            (Err(code), Overflow::Reject) => return Err(code),
+            (Err(code), Overflow::DropOldest) => {
                 let (messages, surplus) = self.excess(count, bytes);
                 self.victims(messages, surplus).ok_or(code)?
             }
         };
+        self.drop_settled(&settled);
+        if victims.is_empty() {
+            return Ok(());
+        }
         self.totals.dropped += victims.len() as u64;
         for position in &victims {
             self.notify(Happened::Dropped, Some(*position), WORK, 1);
@@ -315,12 +320,58 @@ impl Queue {
     }
 
     /// Whether so much more may come and nothing need be done for it.
+    fn check_room(&self, count: usize, bytes: usize) -> Result<(), ErrorCode> {
+        self.check_server_limits(count, bytes)?;
+        self.check_own_limits(count, bytes)
+    }
+
+    /// Sees to it that so much more may come, and nothing is dropped that anybody still waits for.
     ///
     /// # Errors
     /// `QueueFull`, `QueueBytesFull`.
-    pub(super) fn check_room(&self, count: usize, bytes: usize) -> Result<(), ErrorCode> {
-        self.check_server_limits(count, bytes)?;
-        self.check_own_limits(count, bytes)
+    pub(super) fn admit(&mut self, count: usize, bytes: usize) -> Result<(), ErrorCode> {
+        let settled = self.settled_victims(count, bytes)?;
+        self.check_own_limits(count, bytes)?;
+        self.drop_settled(&settled);
+        Ok(())
+    }
+
+    /// The oldest settled messages, if the server's limits demand that some go.
+    fn settled_victims(&self, count: usize, bytes: usize) -> Result<Vec<Position>, ErrorCode> {
+        let Err(code) = self.check_server_limits(count, bytes) else { return Ok(Vec::new()) };
+        let held = self.messages + self.reserved_messages + count;
+        let surplus = held.saturating_sub(self.config.messages_max);
+        let held = self.bytes + self.reserved_bytes + bytes;
+        let surplus_bytes = held.saturating_sub(self.config.bytes_max);
+        let first = |partition: u32, offset: u64| {
+            let (offset, seen) = self.partitions.get(partition as usize)?.next_settled(offset)?;
+            Some((seen.sequence(), (Position { partition, offset }, seen.length())))
+        };
+        let mut next: BTreeMap<Sequence, (Position, usize)> = BTreeMap::new();
+        for partition in 0..u32::try_from(self.partitions.len()).unwrap_or(u32::MAX) {
+            next.extend(first(partition, 0));
+        }
+        let (mut victims, mut freed) = (Vec::new(), 0);
+        while victims.len() < surplus.max(AT_ONCE) || freed < surplus_bytes {
+            let Some((_, (position, length))) = next.pop_first() else { break };
+            freed += length;
+            victims.push(position);
+            next.extend(first(position.partition, position.offset + 1));
+        }
+        if victims.len() < surplus || freed < surplus_bytes { Err(code) } else { Ok(victims) }
+    }
+
+    fn drop_settled(&mut self, victims: &[Position]) {
+        if victims.is_empty() {
+            return;
+        }
+        self.remove_for_good(victims);
+        // The next ones are behind them.
+        for Position { partition, offset } in victims {
+            if let Some(part) = self.partitions.get_mut(*partition as usize) {
+                part.settled_from = offset + 1;
+            }
+        }
     }
 
     fn check_own_limits(&self, count: usize, bytes: usize) -> Result<(), ErrorCode> {
@@ -473,7 +524,7 @@ impl Queue {
     pub(super) fn has_no_group(&self, position: Position) -> bool {
         let slot = self.partitions.get(position.partition as usize);
         let slot = slot.and_then(|part| part.log.get(position.offset));
-        slot.is_some_and(|slot| slot.open() == 0 && slot.dead() == 0)
+        slot.is_some_and(Seen::is_settled)
     }
 
     /// The times of a message as moments: when it is ready, if its sender said so, and when it is no longer good.
@@ -517,6 +568,7 @@ impl Queue {
         }
         if let Some(part) = self.partitions.get_mut(position.partition as usize) {
             part.log.push(Slot { message, open: 0, dead: 0, settled: None });
+            part.has_settled(position.offset);
         }
         self.wait_for(position, parents);
         let is_fresh = *standing == Standing::Ready && self.settings.ordering == MessageOrder::Fifo;

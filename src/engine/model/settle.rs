@@ -658,13 +658,15 @@ impl Model {
         Ok(Outcome::Transacted { settled, named, sent })
     }
 
-    fn check_transaction(&self, transaction: &Transaction) -> Result<(), ErrorCode> {
+    fn check_transaction(&mut self, transaction: &Transaction) -> Result<(), ErrorCode> {
         if self.status == Status::Closed && !transaction.sends.is_empty() {
             return Err(ErrorCode::QueueClosed);
         }
         self.check_settles(&transaction.settles)?;
         self.check_named(transaction)?;
-        self.check_sends(&transaction.sends)
+        let settled = self.check_sends(&transaction.sends)?;
+        self.drop_settled(&settled);
+        Ok(())
     }
 
     /// Each live, each once, and of a partition lease all.

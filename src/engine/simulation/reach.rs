@@ -76,7 +76,7 @@ const REQUIRED: &str = "
     once: duplicate named_group whole_partition without_lease pushed_again result_came
     once: receiver_gave_up closed_receiver fired_by_time browse_goes_on extended
     once: settles_and_sends settles_by_name named_released
-    once: receiver_was_told
+    once: receiver_was_told founded
 ";
 
 /// How often each was reached.
