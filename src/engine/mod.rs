@@ -191,6 +191,7 @@
 //!
 //! It refuses to know who a session is, how a record is written, or what any protocol calls these things.
 
+mod admit;
 mod browse;
 #[cfg(test)]
 mod check;
