@@ -80,7 +80,9 @@
 //! **Taking partitions.** A partition can be taken if none of its messages is leased in the group and its
 //! first message that is not done or dead is ready (blocked, delayed and held ones stop it). The partitions
 //! with the first ready messages come first, each gives its ready messages in order up to the first one that
-//! is not ready, and `max` counts over all. One lease generation for all partitions of the take.
+//! is not ready, and `max` counts over all. One lease generation for all partitions of the take. [`Unit::Newest`] gives
+//! of these messages the last one of each partition, and those before it are done: whoever wants to know how things
+//! stand need not read how they came to.
 //!
 //! **Receivers.** When a message can be taken and a receiver waits for it, it gets it at once. Groups are
 //! served in the order of their making. In a group receivers wait in lines by what they can take: any
@@ -118,7 +120,8 @@
 //! **Settling by name.** A message of a partition is named by its key, else by its place, among those of the live lease;
 //! if nobody has the partition, among its first 10,000 ready ones, in order. Of several items that mean one message the
 //! strongest counts (`Cancel`, `Dead`, `Retry`, `Release`, `Done`). A lease that is named must be live, else all items are
-//! `Lost`; but if it is the last one that was settled to its end, what the group is done with or has given up is `Again`.
+//! `Lost`; but if it is the last one that was settled to its end, what the group is done with or has given up is `Again`;
+//! and so is, of a lease from before the queue was loaded, which has ended one way or the other, what is named as done.
 //! With no lease named it is the live one, whosoever has it; and if there is none, `Done` makes done the message and all
 //! ready ones before it, as far as nothing else is said of any before, and other items change nothing (`Back`). A name
 //! that means none of these is `Before` if the group is done with the message or has given it up (by the key that is

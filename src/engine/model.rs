@@ -179,6 +179,8 @@ pub(super) struct Model {
     founding: Option<QueueSettings>,
     last_sequence: u64,
     next_generation: u64,
+    /// Leases with lower ones are from before the last crash.
+    first_generation: u64,
     partitions_made: u32,
     partitions: Vec<Partition>,
     groups_made: u32,
@@ -212,6 +214,7 @@ impl Model {
             founding: None,
             last_sequence: 0,
             next_generation: config.first_generation,
+            first_generation: config.first_generation,
             partitions_made: 0,
             partitions: Vec::new(),
             groups_made: 0,
@@ -275,6 +278,7 @@ impl Model {
             }
         }
         self.next_generation += 1000;
+        self.first_generation = self.next_generation;
         self.advance(now);
         self.next_generation
     }
@@ -461,6 +465,7 @@ impl Model {
         (self.now, self.moment) = (old.now, old.moment);
         self.last_sequence = old.last_sequence;
         self.next_generation = old.next_generation;
+        self.first_generation = old.first_generation;
         self.partitions_made = old.partitions_made;
         self.groups_made = old.groups_made;
         self.founding = old.founding;

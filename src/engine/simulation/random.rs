@@ -176,7 +176,8 @@ impl Random {
             start: self.start(now),
             partition: if self.chance(30) { self.partition() } else { None },
             unit: if whole {
-                Unit::Partition { max: 1 + self.below(3) as u32 }
+                let max = 1 + self.below(3) as u32;
+                if self.chance(30) { Unit::Newest { max } } else { Unit::Partition { max } }
             } else {
                 Unit::Message
             },
