@@ -15,7 +15,7 @@ use actix_web::{
 use anteroom::{
     clock::{Clock, SystemClock},
     server::{
-        Switchboard, bind, listen,
+        Switchboard, Workers, bind, listen,
         ws::{self, CHUNK_BYTES, Conversation, Ending},
     },
     service::{Outlet, ToSession},
@@ -104,7 +104,8 @@ fn main() -> std::io::Result<()> {
             config.default_service(web::to(|| async { HttpResponse::NotFound().finish() }));
         };
         let board = Arc::new(Switchboard::new(1024));
-        let (server, address) = listen(bind(address)?, 2, &board, &clock, routes)?;
+        let (server, address) =
+            listen(bind(address)?, 2, &Workers::new(|_| None), &board, &clock, routes)?;
         println!("ready ws://{address}/");
         server.await
     })

@@ -99,6 +99,7 @@ impl Queue {
         for (number, group) in (0..).zip(&self.groups) {
             let Some(group) = group else { continue };
             let mut outstanding: BTreeMap<_, u32> = BTreeMap::new();
+            let mut bound: BTreeMap<_, Vec<Position>> = BTreeMap::new();
             for (partition, lane) in (0..).zip(&group.lanes) {
                 for (offset, delivery) in lane.exceptions() {
                     let Hold::Leased(lease) = &delivery.hold else { continue };
@@ -106,13 +107,18 @@ impl Queue {
                     assert!(delivery.attempts >= 1, "I6: leased means attempted");
                     assert!(lease.generation < self.next_generation, "I6");
                     if let Some(session) = lease.bound {
-                        assert!(group.bound.contains(&(session, position)), "bound");
+                        bound.entry(session).or_default().push(position);
                     }
                     if let Some(key) = lease.receiver {
                         *outstanding.entry(key).or_default() += 1;
                     }
                 }
             }
+            for (session, positions) in &bound {
+                assert_eq!(group.bound_to(*session), *positions, "bound");
+            }
+            let counts = bound.iter().map(|(session, all)| (*session, all.len())).collect();
+            assert_eq!(group.bound.counts(), counts, "bound");
             for (key, standing) in &group.standing {
                 let leased = outstanding.get(key).copied().unwrap_or_default();
                 assert_eq!(standing.outstanding, leased, "credit of {number} {key:?}");

@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
-    lane::Lane,
+    bound::Bound,
+    lane::{Hold, Lane},
     log::Log,
     message::{Position, Sequence},
     partition::Partition,
@@ -32,8 +33,15 @@ pub(super) struct Group {
     /// Messages in leases.
     pub(super) leased: usize,
     /// What ends with a session.
-    pub(super) bound: BTreeSet<(SessionId, Position)>,
+    pub(super) bound: Bound,
     pub(super) bound_runs: BTreeSet<(SessionId, u32)>,
+}
+
+fn is_bound(lanes: &[Lane], session: SessionId, position: Position) -> bool {
+    let delivery =
+        lanes.get(position.partition as usize).and_then(|lane| lane.get(position.offset));
+    let Some(Hold::Leased(lease)) = delivery.map(|delivery| &delivery.hold) else { return false };
+    lease.bound == Some(session)
 }
 
 impl Group {
@@ -48,7 +56,7 @@ impl Group {
             waiters: Waiters::default(),
             standing: BTreeMap::new(),
             leased: 0,
-            bound: BTreeSet::new(),
+            bound: Bound::default(),
             bound_runs: BTreeSet::new(),
         }
     }
@@ -70,6 +78,21 @@ impl Group {
         if !waited && standing.outstanding < standing.credit {
             self.waiters.park(standing.receiver.clone());
         }
+    }
+
+    /// A message is leased to a session, or is not any more.
+    pub(super) fn bind(&mut self, session: SessionId, position: Position) {
+        self.bound.note(session, position);
+    }
+
+    pub(super) fn unbind(&mut self, session: SessionId) {
+        let Self { bound, lanes, .. } = self;
+        bound.strike(session, |position| is_bound(lanes, session, *position));
+    }
+
+    /// Messages whose leases end with a session, in order.
+    pub(super) fn bound_to(&self, session: SessionId) -> Vec<Position> {
+        self.bound.of(session, |position| is_bound(&self.lanes, session, *position))
     }
 
     pub(super) fn counts(&self, partitions: &[Partition]) -> Counts {

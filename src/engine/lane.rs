@@ -9,12 +9,9 @@
 //! Everything before `next` is done and everything from it on is fresh, but for what `deliveries` says. So a
 //! group that consumes in order costs nothing per message.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::Arc,
-};
+use std::{collections::BTreeSet, sync::Arc};
 
-use super::{command::State, log::Log, message::Sequence, view::Counts};
+use super::{command::State, deliveries::Deliveries, log::Log, message::Sequence, view::Counts};
 use crate::types::{RequestId, SessionId, Timestamp};
 
 /// A lease of one message.
@@ -80,7 +77,7 @@ pub(super) struct Lane {
     pub(super) next: u64,
     /// Fresh messages.
     fresh: usize,
-    deliveries: BTreeMap<u64, Delivery>,
+    deliveries: Deliveries,
     /// Ready ones that are not fresh, by class and offset.
     ready: BTreeSet<(i64, u64)>,
     /// Those that a partition lease cannot pass: blocked, delayed, held.
@@ -138,19 +135,19 @@ impl Lane {
     }
 
     pub(super) fn get(&self, offset: u64) -> Option<&Delivery> {
-        self.deliveries.get(&offset)
+        self.deliveries.get(offset)
     }
 
     /// A leased message's lease.
     pub(super) fn lease_mut(&mut self, offset: u64) -> Option<&mut Lease> {
-        match &mut self.deliveries.get_mut(&offset)?.hold {
+        match &mut self.deliveries.get_mut(offset)?.hold {
             Hold::Leased(lease) => Some(lease),
             _ => None,
         }
     }
 
     pub(super) fn set_failures(&mut self, offset: u64, failures: u32) {
-        if let Some(delivery) = self.deliveries.get_mut(&offset) {
+        if let Some(delivery) = self.deliveries.get_mut(offset) {
             delivery.failures = failures;
         }
     }
@@ -158,12 +155,12 @@ impl Lane {
     /// Deliveries and failures so far, as far as they are known.
     pub(super) fn counts_of(&self, offset: u64) -> (u32, u32) {
         self.deliveries
-            .get(&offset)
+            .get(offset)
             .map_or((0, 0), |delivery| (delivery.attempts, delivery.failures))
     }
 
     pub(super) fn state(&self, offset: u64) -> State {
-        match self.deliveries.get(&offset) {
+        match self.deliveries.get(offset) {
             None if offset < self.next => State::Done,
             None => State::Ready,
             Some(delivery) => match delivery.hold {
@@ -194,10 +191,10 @@ impl Lane {
     /// Takes a message out of all indexes; `None` if it is done. One of [`Self::place`], [`Self::finish`] or
     /// the removal of the message must follow.
     pub(super) fn lift(&mut self, offset: u64) -> Option<Delivery> {
-        if self.state(offset) == State::Done {
-            return None;
-        }
-        let Some(delivery) = self.deliveries.remove(&offset) else {
+        let Some(delivery) = self.deliveries.remove(offset) else {
+            if offset < self.next {
+                return None;
+            }
             self.fresh -= 1;
             return Some(Delivery::FRESH);
         };
@@ -220,7 +217,10 @@ impl Lane {
                 }
             }
             Hold::Dead { .. } => self.dead -= 1,
-            Hold::Done => {}
+            Hold::Done => {
+                self.deliveries.insert(offset, delivery);
+                return None;
+            }
         }
         Some(delivery)
     }
@@ -259,7 +259,7 @@ impl Lane {
 
     /// A message is removed from the log: nothing may be left of it.
     pub(super) fn forget(&mut self, offset: u64, log: &Log) {
-        self.deliveries.remove(&offset);
+        self.deliveries.remove(offset);
         self.advance(log);
     }
 
@@ -271,10 +271,10 @@ impl Lane {
                 self.next = log.next_at(self.next).unwrap_or(end);
                 continue;
             }
-            match self.deliveries.get(&self.next) {
+            match self.deliveries.get(self.next) {
                 None => return,
                 Some(Delivery { hold: Hold::Done, .. }) => {
-                    self.deliveries.remove(&self.next);
+                    self.deliveries.remove(self.next);
                     self.next += 1;
                 }
                 Some(_) => self.next += 1,
@@ -312,7 +312,7 @@ impl Lane {
         let mut fresh = log
             .from(fresh_left)
             .map(|(offset, _)| offset)
-            .filter(|offset| !self.deliveries.contains_key(offset))
+            .filter(|offset| !self.deliveries.contains(*offset))
             .take(self.fresh)
             .map(|offset| (0, offset))
             .peekable();
@@ -340,7 +340,7 @@ impl Lane {
     }
 
     pub(super) fn exceptions_from(&self, first: u64) -> impl Iterator<Item = (u64, &Delivery)> {
-        self.deliveries.range(first..).map(|(offset, delivery)| (*offset, delivery))
+        self.deliveries.from(first)
     }
 
     /// When the first of its leases ends.
@@ -366,12 +366,12 @@ impl Lane {
     /// When an index disagrees with the deliveries (I1).
     #[cfg(test)]
     pub(super) fn check(&self, log: &Log, fifo: bool) {
-        let fresh = log.from(self.next).filter(|(at, _)| !self.deliveries.contains_key(at)).count();
+        let fresh = log.from(self.next).filter(|(at, _)| !self.deliveries.contains(*at)).count();
         assert_eq!(self.fresh, fresh, "I5: fresh");
         assert!(fifo || fresh == 0, "I2: no fresh messages but with fifo");
         let (mut ready, mut stops, mut held, mut blocked, mut leased, mut dead, mut members) =
             (BTreeSet::new(), BTreeSet::new(), BTreeSet::new(), 0, 0, 0, BTreeSet::new());
-        for (offset, delivery) in &self.deliveries {
+        for (offset, delivery) in &self.deliveries.from(0).collect::<Vec<_>>() {
             assert!(log.get(*offset).is_some(), "I1: nothing is left of what is removed");
             let place = (delivery.class, *offset);
             match delivery.hold {

@@ -195,11 +195,13 @@
 //! It refuses to know who a session is, how a record is written, or what any protocol calls these things.
 
 mod admit;
+mod bound;
 mod browse;
 #[cfg(test)]
 mod check;
 mod cold;
 mod command;
+mod deliveries;
 mod effect;
 mod group;
 mod groups;

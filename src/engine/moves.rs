@@ -70,7 +70,7 @@ impl Queue {
                     self.timers.clear(until, Timer::Lease { group, position });
                 }
                 if let Some(session) = lease.bound {
-                    members.bound.remove(&(session, position));
+                    members.unbind(session);
                 }
                 if let Some(key) = lease.receiver {
                     members.credit_back(key);
@@ -130,6 +130,29 @@ impl Queue {
         (class, self.settings.next_ageing(priority, sent_at, self.now))
     }
 
+    /// What follows from the time for a message that is not in anybody's hands any more: if its own is over, that is the next thing to
+    /// happen. Its class, if it `waits`, and when that changes.
+    fn wait_again(
+        &mut self,
+        group: u32,
+        position: Position,
+        waits: bool,
+    ) -> (i64, Option<Timestamp>) {
+        let Some(message) = self.message(position) else { return (0, None) };
+        if let Some(at) = message.expires_at.filter(|at| waits && *at <= self.moment) {
+            self.timers.set(at, Timer::Expiry { position });
+        }
+        let too_old_at = message.sent_at.after(self.settings.retain_open);
+        if too_old_at <= self.moment {
+            self.look_again(position, too_old_at);
+        }
+        let (class, ages_at) = if waits { self.class(&message) } else { (0, None) };
+        if let Some(at) = ages_at {
+            self.timers.set_ageing(at, group, position);
+        }
+        (class, ages_at)
+    }
+
     /// Puts a message that was lifted, or is new in this group, where `hold` says.
     pub(super) fn place(
         &mut self,
@@ -139,21 +162,15 @@ impl Queue {
         hold: Hold,
     ) {
         let Position { partition, offset } = position;
-        let Some(message) = self.message(position) else { return };
+        if self.seen(position).is_none() {
+            return;
+        }
         let waits = matches!(hold, Hold::Ready | Hold::Delayed(_) | Hold::Held | Hold::Blocked);
         let (is_ready, is_dead) = (hold == Hold::Ready, matches!(hold, Hold::Dead { .. }));
-        // If its time has been over, that is the next thing to happen.
-        if let Some(at) = message.expires_at.filter(|at| waits && *at <= self.moment) {
-            self.timers.set(at, Timer::Expiry { position });
-        }
-        let too_old_at = message.sent_at.after(self.settings.retain_open);
-        if (waits || is_dead) && too_old_at <= self.moment {
-            self.look_again(position, too_old_at);
-        }
-        let (class, ages_at) = if waits { self.class(&message) } else { (0, None) };
-        if let Some(at) = ages_at {
-            self.timers.set_ageing(at, group, position);
-        }
+        let (class, ages_at) = match waits || is_dead {
+            true => self.wait_again(group, position, waits),
+            false => (0, None),
+        };
         match &hold {
             Hold::Delayed(until) => self.timers.set(*until, Timer::Visible { group, position }),
             Hold::Leased(lease) => {
@@ -172,7 +189,7 @@ impl Queue {
             Hold::Leased(lease) => {
                 members.leased += 1;
                 if let Some(session) = lease.bound {
-                    members.bound.insert((session, position));
+                    members.bind(session, position);
                 }
             }
             Hold::InRun => members.leased += 1,

@@ -343,8 +343,8 @@ impl Queue {
         loop {
             // Whoever gives up at the very moment gets what comes at that moment.
             let is_later = match self.timers.first().filter(|(at, _)| *at <= self.now) {
-                None | Some((_, Timer::Await { .. } | Timer::Receiver { .. })) => true,
-                Some((at, _)) => *at > self.moment,
+                None | Some((_, Some(Timer::Await { .. } | Timer::Receiver { .. }))) => true,
+                Some((at, _)) => at > self.moment,
             };
             if is_later && !self.unserved.is_empty() {
                 self.serve_marked();

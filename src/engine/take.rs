@@ -637,10 +637,7 @@ impl Queue {
     /// What is bound to a session that has ended goes back to its place.
     pub(super) fn return_bound(&mut self, group: u32, session: SessionId) {
         let Some(members) = self.group(group) else { return };
-        let first = Position { partition: 0, offset: 0 };
-        let last = Position { partition: u32::MAX, offset: u64::MAX };
-        let bound: Vec<Position> =
-            members.bound.range((session, first)..=(session, last)).map(|(_, at)| *at).collect();
+        let bound = members.bound_to(session);
         let runs: Vec<u32> = members
             .bound_runs
             .range((session, 0)..=(session, u32::MAX))

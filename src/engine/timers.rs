@@ -43,20 +43,31 @@ const END: Timestamp = Timestamp(u64::MAX);
 #[derive(Debug, Default)]
 pub(super) struct Timers {
     timers: BTreeSet<(Timestamp, Timer)>,
+    /// Of [`Timer::Lease`]. Most timers are these, and the smaller they are the faster they are set and cleared.
+    leases: BTreeSet<(Timestamp, u32, Position)>,
     /// When the class of a message that waits in a group changes. That comes first, whatever else is due.
     ageing: BTreeSet<(Timestamp, u32, Position)>,
 }
 
 impl Timers {
+    #[inline]
     pub(super) fn set(&mut self, at: Timestamp, timer: Timer) {
         // The end of time does not come: what is kept for ever costs no timer.
-        if at < END {
-            self.timers.insert((at, timer));
+        if at >= END {
+            return;
         }
+        match timer {
+            Timer::Lease { group, position } => self.leases.insert((at, group, position)),
+            other => self.timers.insert((at, other)),
+        };
     }
 
+    #[inline]
     pub(super) fn clear(&mut self, at: Timestamp, timer: Timer) {
-        self.timers.remove(&(at, timer));
+        match timer {
+            Timer::Lease { group, position } => self.leases.remove(&(at, group, position)),
+            other => self.timers.remove(&(at, other)),
+        };
     }
 
     pub(super) fn set_ageing(&mut self, at: Timestamp, group: u32, position: Position) {
@@ -67,13 +78,18 @@ impl Timers {
         self.ageing.remove(&(at, group, position));
     }
 
-    pub(super) fn first(&self) -> Option<&(Timestamp, Timer)> {
-        self.timers.first()
+    /// When the next one is due, and which it is if it is not the end of a message's lease. Those come first.
+    pub(super) fn first(&self) -> Option<(Timestamp, Option<&Timer>)> {
+        let lease = self.leases.first().map(|(at, _, _)| *at);
+        match self.timers.first() {
+            Some((at, timer)) if lease.is_none_or(|lease| *at < lease) => Some((*at, Some(timer))),
+            _ => lease.map(|at| (at, None)),
+        }
     }
 
     pub(super) fn next(&self) -> Option<Timestamp> {
         let ageing = self.ageing.first().map(|(at, _, _)| *at);
-        self.first().map(|(at, _)| *at).into_iter().chain(ageing).min()
+        self.first().map(|(at, _)| at).into_iter().chain(ageing).min()
     }
 
     /// Removes and returns the first message that is to age.
@@ -84,7 +100,12 @@ impl Timers {
 
     /// Removes and returns the first one that is due.
     pub(super) fn pop_due(&mut self, now: Timestamp) -> Option<(Timestamp, Timer)> {
-        self.timers.first().filter(|(at, _)| *at <= now)?;
-        self.timers.pop_first()
+        match self.first().filter(|(at, _)| *at <= now)? {
+            (_, Some(_)) => self.timers.pop_first(),
+            (_, None) => self
+                .leases
+                .pop_first()
+                .map(|(at, group, position)| (at, Timer::Lease { group, position })),
+        }
     }
 }

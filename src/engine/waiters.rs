@@ -58,6 +58,9 @@ pub(super) type ReceiverKey = (SessionId, RequestId, u64);
 
 #[derive(Debug, Default)]
 pub(super) struct Waiters {
+    /// The line of most receivers, [`Line::Message`]; it is not made and given up with each of them.
+    messages: Waiting,
+    /// The other lines that have somebody in them.
     lines: BTreeMap<Line, Waiting>,
     index: BTreeMap<ReceiverKey, Line>,
     /// Those of them that do not stand.
@@ -113,6 +116,13 @@ impl Waiting {
 }
 
 impl Waiters {
+    fn line(&self, line: &Line) -> Option<&Waiting> {
+        match line {
+            Line::Message => Some(&self.messages),
+            other => self.lines.get(other),
+        }
+    }
+
     pub(super) fn len(&self) -> usize {
         self.index.len()
     }
@@ -133,7 +143,10 @@ impl Waiters {
         let (session, request) = (receiver.to.session, receiver.to.request);
         self.index.insert((session, request, ticket), receiver.line.clone());
         self.once += usize::from(!receiver.standing);
-        let waiting = self.lines.entry(receiver.line.clone()).or_default();
+        let waiting = match &receiver.line {
+            Line::Message => &mut self.messages,
+            other => self.lines.entry(other.clone()).or_default(),
+        };
         let parked = waiting.sessions.entry(session).or_insert_with(|| {
             let turn = self.next_turn;
             self.next_turn += 1;
@@ -146,7 +159,7 @@ impl Waiters {
 
     /// The turn of the first session in a line.
     pub(super) fn turn(&self, line: &Line) -> Option<u64> {
-        self.lines.get(line)?.order.front().map(|(turn, _)| *turn)
+        self.line(line)?.order.front().map(|(turn, _)| *turn)
     }
 
     /// Lines for single partitions that have somebody in them.
@@ -162,7 +175,7 @@ impl Waiters {
 
     /// The receiver of a line that is to be served next.
     pub(super) fn first(&self, line: &Line) -> Option<ReceiverKey> {
-        let waiting = self.lines.get(line)?;
+        let waiting = self.line(line)?;
         let (_, session) = waiting.order.front()?;
         let (ticket, receiver) = waiting.sessions.get(session)?.receivers.last_key_value()?;
         Some((*session, receiver.to.request, *ticket))
@@ -180,7 +193,13 @@ impl Waiters {
     pub(super) fn serve_standing(&mut self, key: ReceiverKey) {
         let (session, request, ticket) = key;
         let Some(line) = self.index.get(&key) else { return };
-        let Some(waiting) = self.lines.get_mut(line) else { return };
+        let waiting = match line {
+            Line::Message => &mut self.messages,
+            other => match self.lines.get_mut(other) {
+                Some(waiting) => waiting,
+                None => return,
+            },
+        };
         if let Some(parked) = waiting.sessions.get_mut(&session)
             && parked.receivers.len() > 1
             && let Some(receiver) = parked.receivers.remove(&ticket)
@@ -198,7 +217,7 @@ impl Waiters {
 
     /// The receiver, if it waits.
     pub(super) fn get(&self, key: ReceiverKey) -> Option<&Receiver> {
-        let waiting = self.lines.get(self.index.get(&key)?)?;
+        let waiting = self.line(self.index.get(&key)?)?;
         waiting.sessions.get(&key.0)?.receivers.get(&key.2)
     }
 
@@ -214,7 +233,10 @@ impl Waiters {
         if_left: impl FnOnce(&mut Waiting),
     ) -> Option<Receiver> {
         let line = self.index.remove(&key)?;
-        let waiting = self.lines.get_mut(&line)?;
+        let waiting = match &line {
+            Line::Message => &mut self.messages,
+            other => self.lines.get_mut(other)?,
+        };
         let parked = waiting.sessions.get_mut(&key.0)?;
         let receiver = parked.receivers.remove(&key.2)?;
         self.once -= usize::from(!receiver.standing);
@@ -223,10 +245,9 @@ impl Waiters {
             return Some(receiver);
         }
         waiting.sessions.remove(&key.0);
+        waiting.tidy();
         if waiting.sessions.is_empty() {
             self.lines.remove(&line);
-        } else {
-            waiting.tidy();
         }
         Some(receiver)
     }
@@ -246,19 +267,22 @@ impl Waiters {
     /// Removes all receivers, line by line, in the order in which they would have been served.
     pub(super) fn take_all(&mut self) -> Vec<(ReceiverKey, Receiver)> {
         let mut all = Vec::with_capacity(self.len());
-        while let Some(line) = self.lines.keys().next().cloned() {
+        let mut next = Some(Line::Message);
+        while let Some(line) = next {
             while let Some(key) = self.first(&line) {
                 if let Some(receiver) = self.serve(key) {
                     all.push((key, receiver));
                 }
             }
+            next = self.lines.keys().next().cloned();
         }
         all
     }
 
     #[cfg(test)]
     pub(super) fn receivers(&self) -> impl Iterator<Item = &Receiver> {
-        let sessions = self.lines.values().flat_map(|waiting| waiting.sessions.values());
+        let lines = self.lines.values().chain([&self.messages]);
+        let sessions = lines.flat_map(|waiting| waiting.sessions.values());
         sessions.flat_map(|parked| parked.receivers.values())
     }
 
@@ -267,13 +291,13 @@ impl Waiters {
     #[cfg(test)]
     pub(super) fn check(&self) {
         let mut count = 0;
-        for (line, waiting) in &self.lines {
+        for (line, waiting) in self.lines.iter().chain([(&Line::Message, &self.messages)]) {
             let is_live = |(turn, session): &&(u64, SessionId)| {
                 waiting.sessions.get(session).is_some_and(|parked| parked.turn == *turn)
             };
             let live = waiting.order.iter().filter(is_live).count();
             assert_eq!(live, waiting.sessions.len(), "one turn per session");
-            assert!(waiting.order.front().is_some_and(|first| is_live(&first)));
+            assert!(waiting.order.front().is_none_or(|first| is_live(&first)));
             assert!(waiting.order.iter().is_sorted());
             assert!(waiting.order.len() <= 2 * waiting.sessions.len() + 16);
             for (session, parked) in &waiting.sessions {

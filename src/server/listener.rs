@@ -3,21 +3,26 @@
 use std::{
     io,
     net::{SocketAddr, TcpListener},
+    rc::Rc,
     sync::Arc,
     time::Duration,
 };
 
 use actix_http::{HttpService, KeepAlive, error::DispatchError};
 use actix_server::Server;
-use actix_service::{ServiceFactoryExt, fn_service, map_config};
+use actix_service::{ServiceFactory, fn_factory, fn_service, map_config};
 use actix_web::{
     App,
     dev::{AppConfig, Service},
+    rt,
     web::ServiceConfig,
 };
 use socket2::{Domain, Protocol, Type};
 
-use super::switch::{self, REQUEST_MAX, Socket, Switch, Switchboard};
+use super::{
+    switch::{self, REQUEST_MAX, Socket, Switch, Switchboard},
+    workers::Workers,
+};
 use crate::clock::Clock;
 
 /// Connections that wait to be accepted; a restart brings many at once.
@@ -33,6 +38,7 @@ const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
 pub fn listen<F>(
     listener: TcpListener,
     workers: usize,
+    together: &Arc<Workers>,
     board: &Arc<Switchboard>,
     clock: &Arc<dyn Clock>,
     configure: F,
@@ -41,7 +47,7 @@ where
     F: Fn(&mut ServiceConfig) + Clone + Send + 'static,
 {
     let address = listener.local_addr()?;
-    let (board, clock) = (Arc::clone(board), Arc::clone(clock));
+    let (together, board, clock) = (Arc::clone(together), Arc::clone(board), Arc::clone(clock));
     let factory = move || {
         let clock_of_requests = Arc::clone(&clock);
         let app = App::new().configure(configure.clone()).wrap_fn(move |request, service| {
@@ -65,16 +71,41 @@ where
                 extensions.insert(socket.switch());
             })
             .h1(map_config(app, |_| AppConfig::default()));
+        let workers = Arc::clone(&together);
         let (board, clock) = (Arc::clone(&board), Arc::clone(&clock));
-        fn_service(move |stream| {
-            let socket = Socket::new(stream, Arc::clone(&board), Arc::clone(&clock));
-            let accepted = socket.map(|socket| {
-                let peer = socket.peer_addr();
-                (socket, peer)
-            });
-            std::future::ready(accepted.ok_or(DispatchError::DisconnectTimeout))
+        fn_factory(move || {
+            let http = http.new_service(());
+            let (workers, board, clock) =
+                (Arc::clone(&workers), Arc::clone(&board), Arc::clone(&clock));
+            async move {
+                let http = Rc::new(http.await?);
+                let serve = move |socket: Socket| {
+                    let peer = socket.peer_addr();
+                    http.call((socket, peer))
+                };
+                let mut moving = workers.enter();
+                let serve_moved = serve.clone();
+                rt::spawn(async move {
+                    while let Some(moved) = moving.recv().await {
+                        if let Ok(socket) = moved.arrive() {
+                            rt::spawn(serve_moved(socket));
+                        }
+                    }
+                });
+                Ok::<_, ()>(fn_service(move |stream| {
+                    let socket = Socket::new(stream, Arc::clone(&board), Arc::clone(&clock));
+                    let (workers, serve) = (Arc::clone(&workers), serve.clone());
+                    async move {
+                        let socket = socket.ok_or(DispatchError::DisconnectTimeout)?;
+                        // Boxed: it is over long before the connection is.
+                        match Box::pin(workers.place(socket)).await? {
+                            Some(socket) => serve(socket).await,
+                            None => Ok(()),
+                        }
+                    }
+                }))
+            }
         })
-        .and_then(http)
     };
     let server = Server::build()
         .workers(workers)

@@ -14,6 +14,7 @@ mod starting;
 mod switch;
 mod turn;
 mod visit;
+mod workers;
 pub mod ws;
 
 use std::{
@@ -27,6 +28,7 @@ use futures_util::future::{Either, select};
 
 pub use listener::{bind, listen};
 pub use switch::{KEEP_ALIVE, REQUEST_MAX, Socket, Switch, Switchboard};
+pub use workers::Workers;
 
 use connections::Connections;
 use resume::Sessions;
@@ -146,7 +148,9 @@ async fn serve(
     let configure = move |config: &mut actix_web::web::ServiceConfig| {
         routes::configure(&routes, config);
     };
-    let (server, address) = listen(listener, config.workers, &board, &clock, configure)?;
+    let rooms = context.service.clone();
+    let workers = Workers::new(move |room| rooms.home(room));
+    let (server, address) = listen(listener, config.workers, &workers, &board, &clock, configure)?;
     let mut signals = shutdown::Signals::catch()?;
     let handle = server.handle();
     let running = actix_web::rt::spawn(server);

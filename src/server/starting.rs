@@ -13,7 +13,7 @@ use actix_server::ServerHandle;
 use actix_web::{HttpResponse, web};
 use serde_json::json;
 
-use super::{listener::listen, switch::Switchboard};
+use super::{listener::listen, switch::Switchboard, workers::Workers};
 use crate::{clock::Clock, error::ErrorCode};
 
 /// Bytes of the journal that are read, and that are to be read.
@@ -54,7 +54,7 @@ pub(super) fn serve(
             .route("/health/ready", web::get().to(ready))
             .default_service(web::to(refuse));
     };
-    let (server, _) = listen(listener, 1, &board, clock, configure)?;
+    let (server, _) = listen(listener, 1, &Workers::new(|_| None), &board, clock, configure)?;
     let handle = server.handle();
     actix_web::rt::spawn(server);
     Ok(handle)

@@ -25,6 +25,7 @@ use tokio::{
     net::TcpStream,
 };
 
+use super::workers::Member;
 use crate::{clock::Clock, types::Millis};
 
 /// A request must be there, and its answer given, within this time, unless its handler says otherwise.
@@ -182,9 +183,29 @@ impl Switchboard {
 pub struct Socket {
     stream: TcpStream,
     switch: Arc<Switch>,
+    entry: Entry,
+}
+
+/// A connection that is on its way to another thread: its runtime has let go of it.
+pub(super) struct Moving {
+    stream: std::net::TcpStream,
+    switch: Arc<Switch>,
+    entry: Entry,
+}
+
+/// A switch on its board, until the connection is gone.
+struct Entry {
     number: u64,
     board: Arc<Switchboard>,
     clock: Arc<dyn Clock>,
+    /// Kept for its end.
+    member: Option<Member>,
+}
+
+impl Drop for Entry {
+    fn drop(&mut self) {
+        self.board.switches.remove(&self.number);
+    }
 }
 
 impl Socket {
@@ -200,7 +221,30 @@ impl Socket {
         let switch = Arc::new(Switch::default());
         switch.expect_answer(clock.elapsed(), REQUEST_MAX);
         board.switches.insert(number, Arc::clone(&switch));
-        Some(Self { stream, switch, number, board, clock })
+        Some(Self { stream, switch, entry: Entry { number, board, clock, member: None } })
+    }
+
+    /// What the peer has sent so far, once it has sent something. It can still be read.
+    pub(super) async fn peek<'a>(&mut self, buffer: &'a mut [u8]) -> io::Result<&'a [u8]> {
+        let mut peeked = ReadBuf::new(buffer);
+        poll_fn(|cx| {
+            self.switch.check(cx)?;
+            self.stream.poll_peek(cx, &mut peeked)
+        })
+        .await?;
+        let length = peeked.filled().len();
+        Ok(buffer.get(..length).unwrap_or_default())
+    }
+
+    /// It is one of its room's until it is gone.
+    pub(super) fn join(&mut self, member: Member) {
+        self.entry.member = Some(member);
+    }
+
+    /// Leaves this thread's runtime.
+    pub(super) fn leave(self) -> io::Result<Moving> {
+        let Self { stream, switch, entry } = self;
+        Ok(Moving { stream: stream.into_std()?, switch, entry })
     }
 
     /// The switch.
@@ -216,9 +260,11 @@ impl Socket {
     }
 }
 
-impl Drop for Socket {
-    fn drop(&mut self) {
-        self.board.switches.remove(&self.number);
+impl Moving {
+    /// Joins this thread's runtime.
+    pub(super) fn arrive(self) -> io::Result<Socket> {
+        let Self { stream, switch, entry } = self;
+        Ok(Socket { stream: TcpStream::from_std(stream)?, switch, entry })
     }
 }
 
@@ -233,7 +279,7 @@ impl AsyncRead for Socket {
         let read = Pin::new(&mut self.stream).poll_read(cx, buf);
         if let Poll::Ready(Ok(())) = &read {
             match buf.filled().len() > before {
-                true => self.switch.stir(self.clock.as_ref()),
+                true => self.switch.stir(self.entry.clock.as_ref()),
                 false if buf.remaining() > 0 => self.switch.hang_up(),
                 false => {}
             }
@@ -250,7 +296,7 @@ impl AsyncWrite for Socket {
     ) -> Poll<io::Result<usize>> {
         self.switch.check(cx)?;
         let written = Pin::new(&mut self.stream).poll_write(cx, buf);
-        self.switch.note(written.is_pending(), self.clock.as_ref());
+        self.switch.note(written.is_pending(), self.entry.clock.as_ref());
         written
     }
 

@@ -3,7 +3,10 @@
 //! An address is handed out only together with a seat, and a room retires only when no seat is taken, both
 //! under the lock of its entry. So nobody can hold the address of a room that is gone.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::{
+    sync::atomic::{AtomicUsize, Ordering},
+    thread::{self, ThreadId},
+};
 
 use actix::Addr;
 use dashmap::{DashMap, mapref::entry::Entry};
@@ -13,6 +16,8 @@ use crate::{actor::RoomActor, error::ErrorCode, types::RoomName};
 struct Room {
     address: Addr<RoomActor>,
     seats: usize,
+    /// Where its actors run.
+    thread: ThreadId,
 }
 
 /// The rooms of a process.
@@ -28,7 +33,7 @@ impl Directory {
         Self { rooms: DashMap::new(), count: AtomicUsize::new(0), rooms_max, seats_max }
     }
 
-    /// Takes a seat in a room, which `begin` makes if there is none.
+    /// Takes a seat in a room, which `begin` makes, on this thread, if there is none.
     pub(crate) fn take_seat(
         &self,
         name: &RoomName,
@@ -49,7 +54,8 @@ impl Directory {
                     return Err(ErrorCode::TooManyRooms);
                 }
                 let address = begin();
-                entry.insert(Room { address: address.clone(), seats: 1 });
+                let thread = thread::current().id();
+                entry.insert(Room { address: address.clone(), seats: 1, thread });
                 Ok(address)
             }
         }
@@ -59,6 +65,11 @@ impl Directory {
         if let Some(mut room) = self.rooms.get_mut(name) {
             room.seats = room.seats.saturating_sub(1);
         }
+    }
+
+    /// The thread on which a room lives, if it does.
+    pub(crate) fn home(&self, name: &RoomName) -> Option<ThreadId> {
+        self.rooms.get(name).map(|room| room.thread)
     }
 
     /// Removes a room if no seat in it is taken.

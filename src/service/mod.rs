@@ -13,9 +13,12 @@ mod link;
 mod operation;
 mod seat;
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU64, AtomicUsize, Ordering},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, AtomicUsize, Ordering},
+    },
+    thread::ThreadId,
 };
 
 pub use crate::store::Health;
@@ -157,6 +160,12 @@ impl Service {
         })?;
         let session = SessionId(self.0.sessions.fetch_add(1, Ordering::Relaxed));
         Ok(Seat::new(Arc::clone(&self.0), room, session, identity))
+    }
+
+    /// The thread on which a room lives, if it does.
+    #[must_use]
+    pub fn home(&self, room: &RoomName) -> Option<ThreadId> {
+        self.0.directory.home(room)
     }
 
     /// Waits until every room has done what it was asked and its records are durable.
