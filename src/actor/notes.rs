@@ -72,3 +72,58 @@ impl RoomActor {
         Ok(None)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        engine::{Permit, Queue, QueueConfig},
+        types::{Payload, RequestId, SessionId, Timestamp},
+    };
+
+    /// Keeps notes of so many bytes; how many are kept then, and the offset of the first one.
+    fn keep(count: u64, bytes: usize) -> (usize, Option<u64>) {
+        let mut queue = Queue::new(QueueConfig {
+            messages_max: usize::MAX,
+            bytes_max: usize::MAX,
+            parked_max: 1,
+            groups_max: 1,
+            partitions_max: 10,
+            schedules_max: 1,
+            open_is_idempotent: true,
+            encrypts: true,
+            first_generation: 1,
+        });
+        queue.set_founding(Some(settings()));
+        let to = ReplyTo { session: SessionId(1), request: RequestId(1), permit: Permit::None };
+        let body = Payload::from(bytes::Bytes::from(vec![b' '; bytes]));
+        let mut effects = Vec::new();
+        for _ in 0..count {
+            let message = NewMessage { partition: None, body: body.clone(), options: None };
+            queue.apply(Timestamp(1), to, Command::Send { message }, &mut effects);
+            effects.clear();
+        }
+        let filter = Filter::states(States::ALL);
+        let browse = Command::Browse { group: None, filter, after: None, limit: 1 };
+        queue.apply(Timestamp(1), to, browse, &mut effects);
+        let first = effects.iter().find_map(|effect| match effect {
+            crate::engine::Effect::Reply {
+                result: Ok(QueueOutcome::Browsed { items, .. }),
+                ..
+            } => Some(items.first()?.message.position.offset),
+            _ => None,
+        });
+        (queue.size(), first)
+    }
+
+    #[test]
+    fn at_the_limit_all_notes_are_kept_and_past_it_the_oldest_makes_room() {
+        let max = usize::try_from(NOTES_MAX).unwrap();
+        assert_eq!(keep(NOTES_MAX, 1), (max, Some(0)));
+        assert_eq!(keep(NOTES_MAX + 1, 1), (max, Some(1)));
+        let large = 1 << 20;
+        let max = usize::try_from(BYTES_MAX).unwrap() / large;
+        assert_eq!(keep(max as u64, large), (max, Some(0)));
+        assert_eq!(keep(max as u64 + 1, large), (max, Some(1)));
+    }
+}

@@ -26,6 +26,10 @@ impl Queue {
         }
         for (partition, part) in (0..).zip(&self.partitions) {
             assert_eq!(part.log.len(), part.log.from(0).count(), "I5: log");
+            let settled = part.log.from(0).filter(|(_, seen)| seen.is_settled());
+            let settled: Vec<u64> = settled.map(|(offset, _)| offset).collect();
+            assert_eq!(settled.len(), part.settled, "I5: settled");
+            assert_eq!(part.next_settled(0).map(|(offset, _)| offset), settled.first().copied());
             for (offset, slot) in part.log.from(0) {
                 let position = Position { partition, offset };
                 messages += 1;

@@ -59,6 +59,21 @@ pub enum Unit {
         /// At most so many partitions.
         max: u32,
     },
+    /// The same, but of each partition only the last one of these messages: those before it are done with that.
+    Newest {
+        /// At most so many partitions.
+        max: u32,
+    },
+}
+
+impl Unit {
+    /// Whether partitions are leased; at most so many.
+    pub(super) const fn partitions(self) -> Option<u32> {
+        match self {
+            Self::Message => None,
+            Self::Partition { max } | Self::Newest { max } => Some(max),
+        }
+    }
 }
 
 /// How long the taker has what it took.

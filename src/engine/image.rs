@@ -416,6 +416,7 @@ impl Queue {
         if let Some(part) = self.partitions.get_mut(position.partition as usize) {
             part.log.skip_to(position.offset);
             part.log.push(Slot { message, open: 0, dead: 0, settled: None });
+            part.has_settled(position.offset);
         }
         for (group, (next, deliveries)) in (WORK..).zip(groups) {
             match deliveries.split_first() {
@@ -440,7 +441,7 @@ impl Queue {
         let ends_at = ended.at.after(self.settings.retain_settled);
         let Some(part) = self.partitions.get_mut(position.partition as usize) else { return };
         let Some(slot) = part.log.get_mut(position.offset) else { return };
-        if slot.open == 0 && slot.dead == 0 {
+        if slot.is_settled() {
             self.timers.set(ends_at, Timer::Settled { position });
         }
         slot.settled = Some(Box::new(ended));

@@ -27,6 +27,13 @@ pub(super) struct Slot {
     pub(super) settled: Option<Box<Ended>>,
 }
 
+impl Slot {
+    /// Whether every group is done with it.
+    pub(super) const fn is_settled(&self) -> bool {
+        self.open == 0 && self.dead == 0
+    }
+}
+
 /// How a message ended in the work group.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Ended {
@@ -121,6 +128,11 @@ impl<'a> Seen<'a> {
             Self::Whole(slot) => slot.dead,
             Self::Packed(..) => 0,
         }
+    }
+
+    /// Whether every group is done with it.
+    pub(super) const fn is_settled(self) -> bool {
+        self.open() == 0 && self.dead() == 0
     }
 
     pub(super) fn settled(self) -> Option<&'a Ended> {

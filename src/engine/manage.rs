@@ -32,7 +32,7 @@ impl Queue {
         if self.status == Status::Open && !idempotent && !self.config.open_is_idempotent {
             return Err(ErrorCode::QueueExists);
         }
-        let settings = patch.map(|patch| patch.apply(self.settings_to_change()));
+        let settings = patch.map(|patch| patch.apply(&self.settings));
         if let Some(settings) = &settings {
             settings.check().map_err(|_| ErrorCode::InvalidSettings)?;
             self.ensure_encryption(settings)?;
@@ -57,7 +57,7 @@ impl Queue {
     ) -> Result<Option<Outcome>, ErrorCode> {
         let base = match replace {
             true => QueueSettings::default(),
-            false => self.settings_to_change().clone(),
+            false => self.settings.clone(),
         };
         let settings = patch.apply(&base);
         settings.check().map_err(|_| ErrorCode::InvalidSettings)?;
@@ -258,6 +258,7 @@ impl Queue {
         self.last_sequence = old.last_sequence;
         self.last_record = old.last_record;
         self.next_generation = old.next_generation;
+        self.founding = old.founding;
         self.next_ticket = old.next_ticket;
         self.watched = old.watched;
         self.totals = old.totals;

@@ -22,8 +22,8 @@
 //!
 //! **Existence.** A queue is `Absent` until one of `Open`, `Configure`, `Close`, `Send`, `SendBatch`, `Take`,
 //! `OpenGroup`, `PutSchedule` makes it, then `Open` or `Closed`. `Transact`, `Prepare`, `Commit`, `Abort`
-//! need no queue (what they send makes it). It is made with the settings that whoever asks brings along, else with the
-//! defaults; `Settle` without one is answered `Lost`; `Unpark` and `Abandon`
+//! need no queue (what they send makes it). A queue that is not there has the settings that whoever asks brings along, else
+//! the defaults, and is made with them; `Settle` without one is answered `Lost`; `Unpark` and `Abandon`
 //! are never answered; all others are refused with `QueueNotFound`. A refused command makes nothing. A closed
 //! queue refuses sends and takes with `QueueClosed`; all else works on it. `Open` of an open queue is refused
 //! with `QueueExists` unless it is idempotent; its answer are the settings in force. `Close` ends all
@@ -60,7 +60,9 @@
 //!   batch the second one is a plain duplicate.
 //! * Limits: `QueueFull`, `QueueBytesFull`: of the queue's settings over messages that some group is not done
 //!   with (dead ones not counted), or of the server over all that is kept. Prepared messages count.
-//!   `Overflow` says what happens at the queue's own limits; the server's always refuse. `DropOldest` drops
+//!   Where the server's would be exceeded, messages that every group is done with make room, the oldest first, 1,000 or
+//!   more at a time; if that is not enough, nothing is dropped. `Overflow` says what happens at the queue's own limits;
+//!   the server's refuse. `DropOldest` drops
 //!   messages that were ready in the work group before the command, for all groups, and only if that is
 //!   enough; `DeadLetter` gives up, in every group, each message that does not fit.
 //!
@@ -78,7 +80,9 @@
 //! **Taking partitions.** A partition can be taken if none of its messages is leased in the group and its
 //! first message that is not done or dead is ready (blocked, delayed and held ones stop it). The partitions
 //! with the first ready messages come first, each gives its ready messages in order up to the first one that
-//! is not ready, and `max` counts over all. One lease generation for all partitions of the take.
+//! is not ready, and `max` counts over all. One lease generation for all partitions of the take. [`Unit::Newest`] gives
+//! of these messages the last one of each partition, and those before it are done: whoever wants to know how things
+//! stand need not read how they came to.
 //!
 //! **Receivers.** When a message can be taken and a receiver waits for it, it gets it at once. Groups are
 //! served in the order of their making. In a group receivers wait in lines by what they can take: any
@@ -116,7 +120,8 @@
 //! **Settling by name.** A message of a partition is named by its key, else by its place, among those of the live lease;
 //! if nobody has the partition, among its first 10,000 ready ones, in order. Of several items that mean one message the
 //! strongest counts (`Cancel`, `Dead`, `Retry`, `Release`, `Done`). A lease that is named must be live, else all items are
-//! `Lost`; but if it is the last one that was settled to its end, what the group is done with or has given up is `Again`.
+//! `Lost`; but if it is the last one that was settled to its end, what the group is done with or has given up is `Again`;
+//! and so is, of a lease from before the queue was loaded, which has ended one way or the other, what is named as done.
 //! With no lease named it is the live one, whosoever has it; and if there is none, `Done` makes done the message and all
 //! ready ones before it, as far as nothing else is said of any before, and other items change nothing (`Back`). A name
 //! that means none of these is `Before` if the group is done with the message or has given it up (by the key that is
@@ -132,7 +137,8 @@
 //! answered `Back` all the same), and so it does with what is redriven or sought too late, or sent too late.
 //!
 //! **Keeping.** A message is removed when no group has had it open or dead for `retain_settled`; only then
-//! its `ended_at` is shown, and its `result` is what the work group's taker said. `retain_dead` drops dead
+//! its `ended_at` is shown, and its `result` is what the work group's taker said. It goes earlier where room is needed
+//! (see limits). `retain_dead` drops dead
 //! letters, of which nobody hears. `retain_open` drops everything older, leased ones when they come back. A
 //! waiting `Await` is answered when the work group is done with its message, or it is removed.
 //!
@@ -188,6 +194,7 @@
 //!
 //! It refuses to know who a session is, how a record is written, or what any protocol calls these things.
 
+mod admit;
 mod bound;
 mod browse;
 #[cfg(test)]

@@ -175,8 +175,12 @@ pub(super) struct Model {
     status: Status,
     paused: bool,
     settings: QueueSettings,
+    /// What a queue is made with.
+    founding: Option<QueueSettings>,
     last_sequence: u64,
     next_generation: u64,
+    /// Leases with lower ones are from before the last crash.
+    first_generation: u64,
     partitions_made: u32,
     partitions: Vec<Partition>,
     groups_made: u32,
@@ -207,8 +211,10 @@ impl Model {
             status: Status::Absent,
             paused: false,
             settings: QueueSettings::default(),
+            founding: None,
             last_sequence: 0,
             next_generation: config.first_generation,
+            first_generation: config.first_generation,
             partitions_made: 0,
             partitions: Vec::new(),
             groups_made: 0,
@@ -229,11 +235,25 @@ impl Model {
 
     pub(super) fn apply(&mut self, now: Timestamp, from: ReplyTo, command: Command) -> Vec<Output> {
         self.advance(now);
+        let founding = self.founding.clone().filter(|_| !self.exists());
+        let has_founding = founding.is_some();
+        self.settings = founding.unwrap_or_else(|| self.settings.clone());
         if let Some(answer) = self.obey(from, command) {
             self.out.push(Output::Reply(from, answer));
         }
+        if has_founding && !self.exists() {
+            self.settings = QueueSettings::default();
+        }
         self.catch_up();
         std::mem::take(&mut self.out)
+    }
+
+    pub(super) const fn founding(&self) -> Option<&QueueSettings> {
+        self.founding.as_ref()
+    }
+
+    pub(super) fn set_founding(&mut self, settings: Option<QueueSettings>) {
+        self.founding = settings;
     }
 
     pub(super) fn expire(&mut self, now: Timestamp) -> Vec<Output> {
@@ -258,6 +278,7 @@ impl Model {
             }
         }
         self.next_generation += 1000;
+        self.first_generation = self.next_generation;
         self.advance(now);
         self.next_generation
     }
@@ -444,8 +465,10 @@ impl Model {
         (self.now, self.moment) = (old.now, old.moment);
         self.last_sequence = old.last_sequence;
         self.next_generation = old.next_generation;
+        self.first_generation = old.first_generation;
         self.partitions_made = old.partitions_made;
         self.groups_made = old.groups_made;
+        self.founding = old.founding;
         self.out = old.out;
         Ok(Outcome::Done)
     }

@@ -102,9 +102,14 @@ impl Queue {
     fn count(&mut self, position: Position, change: impl FnOnce(&mut super::log::Slot)) {
         let Some(partition) = self.partitions.get_mut(position.partition as usize) else { return };
         let Some(slot) = partition.log.get_mut(position.offset) else { return };
-        let was_open = slot.open > 0;
+        let (was_open, was_settled) = (slot.open > 0, slot.is_settled());
         change(slot);
         let (bytes, is_open) = (slot.message.body.len(), slot.open > 0);
+        match (was_settled, slot.is_settled()) {
+            (false, true) => partition.has_settled(position.offset),
+            (true, false) => partition.settled -= 1,
+            (true, true) | (false, false) => {}
+        }
         match (was_open, is_open) {
             (false, true) => {
                 self.open_messages += 1;
@@ -244,7 +249,7 @@ impl Queue {
             // It may wait for other groups: what its taker said is kept as long.
             slot.settled = Some(Box::new(Ended { at, result: Some(result) }));
         }
-        if slot.open > 0 || slot.dead > 0 {
+        if !slot.is_settled() {
             return;
         }
         let too_old_at = slot.message.sent_at.after(self.settings.retain_open);
@@ -262,6 +267,7 @@ impl Queue {
         let Position { partition, offset } = position;
         let Some(part) = self.partitions.get_mut(partition as usize) else { return };
         let Some(slot) = part.log.remove(offset) else { return };
+        part.settled -= usize::from(slot.is_settled());
         self.forget_parents(position);
         let Some(part) = self.partitions.get_mut(partition as usize) else { return };
         for group in &mut self.groups {

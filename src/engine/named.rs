@@ -105,8 +105,12 @@ impl Queue {
             (None, None) => self.settle_named_ready(group, partition, &items),
             (_, lease) => {
                 let is_again = lease.is_some() && lane.is_some_and(|it| it.settled_run == lease);
-                let again = |name: &Name| is_again && self.is_behind(group, partition, name);
-                let items = items.iter().map(|(name, _)| match again(name) {
+                let is_old = lease.is_some_and(|lease| lease < self.config.first_generation);
+                let again = |name: &Name, verdict: &Verdict| {
+                    (is_again || is_old && matches!(verdict, Verdict::Done { .. }))
+                        && self.is_behind(group, partition, name)
+                };
+                let items = items.iter().map(|(name, verdict)| match again(name, verdict) {
                     true => NamedSettled::Again,
                     false => NamedSettled::Settled(Settled::Lost),
                 });

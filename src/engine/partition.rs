@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::log::{BLOCK, Log};
+use super::log::{BLOCK, Log, Seen};
 use crate::types::{PartitionKey, Timestamp};
 
 #[derive(Debug)]
@@ -15,6 +15,10 @@ pub(super) struct Partition {
     pub(super) oldest_at: Option<Timestamp>,
     /// New messages are being gathered.
     pub(super) gathering: Option<Gathering>,
+    /// Kept messages that every group is done with,
+    pub(super) settled: usize,
+    /// none of them before this offset.
+    pub(super) settled_from: u64,
     /// What is kept before this offset is in saved blocks,
     pub(super) saved_to: u64,
     /// but for messages of these, which are others now.
@@ -37,9 +41,23 @@ impl Partition {
             oldest: 0,
             oldest_at: None,
             gathering: None,
+            settled: 0,
+            settled_from: u64::MAX,
             saved_to: 0,
             changed: BTreeSet::new(),
         }
+    }
+
+    /// A message is added of which no group knows yet, or every group is done with one.
+    pub(super) fn has_settled(&mut self, offset: u64) {
+        self.settled += 1;
+        self.settled_from = self.settled_from.min(offset);
+    }
+
+    /// The first message at `offset` or later that every group is done with.
+    pub(super) fn next_settled(&self, offset: u64) -> Option<(u64, Seen<'_>)> {
+        let kept = self.log.from(offset.max(self.settled_from));
+        kept.filter(|_| self.settled > 0).find(|(_, seen)| seen.is_settled())
     }
 
     /// A block that is not saved, or not as it is now. `ahead`: only one of which nothing was saved, and which gets no more

@@ -89,7 +89,7 @@ pub struct Queue {
     /// Those that are there; after a deletion not all numbers are.
     pub(super) by_key: BTreeMap<PartitionKey, u32>,
     pub(super) default_partition: Option<u32>,
-    /// What the queue is made with, if the next command makes it; none: the defaults.
+    /// The settings of the queue while it is not there and somebody asks; none: the defaults.
     pub(super) founding: Option<Arc<QueueSettings>>,
     /// By number; the work group is the first. Numbers are not reused.
     pub(super) groups: Vec<Option<Group>>,
@@ -196,8 +196,15 @@ impl Queue {
     ) {
         std::mem::swap(&mut self.effects, effects);
         self.pass_time(now);
+        let founding = self.founding.clone().filter(|_| self.status == Status::Absent);
+        if let Some(founding) = &founding {
+            self.apply_settings((**founding).clone());
+        }
         if let Some(result) = self.perform(from, command).transpose() {
             self.reply(from, result);
+        }
+        if founding.is_some() && self.status == Status::Absent {
+            self.apply_settings(QueueSettings::default());
         }
         // What the command made due, and then whoever waits for what it brought.
         self.pass_time(now);
@@ -205,7 +212,7 @@ impl Queue {
         std::mem::swap(&mut self.effects, effects);
     }
 
-    /// Settings of a queue that the commands from now on make; none: the defaults.
+    /// What the commands from now on find, and make the queue with, if it is not there; none: the defaults.
     pub fn set_founding(&mut self, settings: Option<Arc<QueueSettings>>) {
         self.founding = settings;
     }
@@ -512,16 +519,11 @@ impl Queue {
             self.status = Status::Open;
             self.append(Record::Opened);
             self.notify(Happened::Opened, None, WORK, 0);
-            if let Some(settings) = self.founding.clone() {
-                self.set_settings((*settings).clone());
+            if self.settings != QueueSettings::default() {
+                self.append(Record::Configured { settings: Box::new(self.settings.clone()) });
+                self.notify(Happened::Configured, None, WORK, 0);
             }
         }
-    }
-
-    /// The settings in force; of a queue that is not there, those that it would be made with.
-    pub(super) fn settings_to_change(&self) -> &QueueSettings {
-        let founding = self.founding.as_deref().filter(|_| self.status == Status::Absent);
-        founding.unwrap_or(&self.settings)
     }
 
     pub(super) fn ticket(&mut self) -> u64 {

@@ -18,7 +18,7 @@ use super::{
     partition::Partition,
     queue::{Parent, Queue, WORK},
     record::{Record, RecordNumber, Standing},
-    settings::{MessageOrder, Overflow, PRIORITY_MAX},
+    settings::{MessageOrder, PRIORITY_MAX},
     timers::Timer,
     view::Status,
 };
@@ -274,100 +274,6 @@ impl Queue {
             })
     }
 
-    /// By how much the queue's own limits would be exceeded.
-    fn excess(&self, count: usize, bytes: usize) -> (usize, usize) {
-        let over = |limit: Option<u64>, now: usize| {
-            let limit =
-                limit.map_or(usize::MAX, |limit| usize::try_from(limit).unwrap_or(usize::MAX));
-            now.saturating_sub(limit)
-        };
-        (
-            over(self.settings.messages_max, self.open_messages + self.reserved_messages + count),
-            over(self.settings.bytes_max, self.open_bytes + self.reserved_bytes + bytes),
-        )
-    }
-
-    /// Sees to it that so much more may come, if that is to be done by dropping something.
-    ///
-    /// # Errors
-    /// `QueueFull`, `QueueBytesFull`.
-    fn make_room(&mut self, count: usize, bytes: usize) -> Result<(), ErrorCode> {
-        if count == 0 {
-            return Ok(());
-        }
-        self.check_server_limits(count, bytes)?;
-        let Err(code) = self.check_own_limits(count, bytes) else { return Ok(()) };
-        let victims = match self.settings.overflow {
-            Overflow::Reject => return Err(code),
-            Overflow::DeadLetter => return Ok(()),
-            Overflow::DropOldest => {
-                let (messages, surplus) = self.excess(count, bytes);
-                self.victims(messages, surplus).ok_or(code)?
-            }
-        };
-        self.totals.dropped += victims.len() as u64;
-        for position in &victims {
-            self.notify(Happened::Dropped, Some(*position), WORK, 1);
-        }
-        self.append(Record::Removed { at: self.now, positions: victims.clone() });
-        victims.into_iter().for_each(|position| self.take_away(position, Some("queue_full")));
-        Ok(())
-    }
-
-    /// Whether so much more may come and nothing need be done for it.
-    ///
-    /// # Errors
-    /// `QueueFull`, `QueueBytesFull`.
-    pub(super) fn check_room(&self, count: usize, bytes: usize) -> Result<(), ErrorCode> {
-        self.check_server_limits(count, bytes)?;
-        self.check_own_limits(count, bytes)
-    }
-
-    fn check_own_limits(&self, count: usize, bytes: usize) -> Result<(), ErrorCode> {
-        match self.excess(count, bytes) {
-            (0, 0) => Ok(()),
-            (0, _) => Err(ErrorCode::QueueBytesFull),
-            _ => Err(ErrorCode::QueueFull),
-        }
-    }
-
-    fn check_server_limits(&self, count: usize, bytes: usize) -> Result<(), ErrorCode> {
-        if self.messages + self.reserved_messages + count > self.config.messages_max {
-            return Err(ErrorCode::QueueFull);
-        }
-        if self.bytes + self.reserved_bytes + bytes > self.config.bytes_max {
-            return Err(ErrorCode::QueueBytesFull);
-        }
-        Ok(())
-    }
-
-    /// The oldest ready messages of the work group, so many and so large.
-    fn victims(&self, count: usize, bytes: usize) -> Option<Vec<Position>> {
-        let mut next: BTreeMap<Sequence, Position> = BTreeMap::new();
-        let is_fifo = self.settings.ordering == MessageOrder::Fifo;
-        let ready_from = |partition: u32, offset: u64| {
-            let log = &self.partitions.get(partition as usize)?.log;
-            let lane = self.lane_of(WORK, partition)?;
-            // Only in this order the first ready ones are the oldest.
-            let first = lane.iter_ready(log).map(|(_, at)| at).find(|at| *at >= offset);
-            let search = || log.from(offset).map(|(at, _)| at).find(|at| lane.is_ready(*at));
-            let offset = if is_fifo { first? } else { search()? };
-            let slot = log.get(offset)?;
-            Some((slot.sequence(), Position { partition, offset }))
-        };
-        for partition in 0..u32::try_from(self.partitions.len()).unwrap_or(u32::MAX) {
-            next.extend(ready_from(partition, 0));
-        }
-        let (mut victims, mut freed) = (Vec::new(), 0);
-        while victims.len() < count || freed < bytes {
-            let (_, position) = next.pop_first()?;
-            freed += self.seen(position).map_or(0, Seen::length);
-            victims.push(position);
-            next.extend(ready_from(position.partition, position.offset + 1));
-        }
-        Some(victims)
-    }
-
     /// The number of a partition, which is made if there is none.
     pub(super) fn partition(&mut self, key: &PartitionKey) -> u32 {
         if let Some(number) = self.by_key.get(key) {
@@ -473,7 +379,7 @@ impl Queue {
     pub(super) fn has_no_group(&self, position: Position) -> bool {
         let slot = self.partitions.get(position.partition as usize);
         let slot = slot.and_then(|part| part.log.get(position.offset));
-        slot.is_some_and(|slot| slot.open() == 0 && slot.dead() == 0)
+        slot.is_some_and(Seen::is_settled)
     }
 
     /// The times of a message as moments: when it is ready, if its sender said so, and when it is no longer good.
@@ -517,6 +423,7 @@ impl Queue {
         }
         if let Some(part) = self.partitions.get_mut(position.partition as usize) {
             part.log.push(Slot { message, open: 0, dead: 0, settled: None });
+            part.has_settled(position.offset);
         }
         self.wait_for(position, parents);
         let is_fresh = *standing == Standing::Ready && self.settings.ordering == MessageOrder::Fifo;

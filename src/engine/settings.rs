@@ -199,7 +199,7 @@ settings! {
     overflow: Overflow = Overflow::Reject;
     /// Messages older than this are dropped, whatever their state, unless leased.
     retain_open: Millis = FOREVER;
-    /// How long a message is kept after the last group is done with it.
+    /// How long a message is kept after the last group is done with it, as long as there is room.
     retain_settled: Millis = Millis(0);
     /// How long a dead letter is kept.
     retain_dead: Millis = Millis::from_secs(14 * 24 * 3600);

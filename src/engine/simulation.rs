@@ -173,6 +173,11 @@ impl Run {
             let from = ReplyTo { session: to.session, ..from };
             return (at, Some((from, random.receiver_command(to.request))));
         }
+        if random.chance(10) {
+            let founding = random.founding();
+            self.queue.set_founding(founding.clone().map(Arc::new));
+            self.model.set_founding(founding);
+        }
         self.trace.known.live = self.model.leases();
         (at, Some((from, random.command(self.now, &self.trace.known))))
     }
@@ -205,7 +210,7 @@ impl Run {
             self.trace.commands.push(format!("  {} {command:?}", at.0));
         }
         let (records, events) = (self.trace.records.len(), self.trace.events.len());
-        let overflow = self.model.overflow();
+        let (overflow, existed) = (self.model.overflow(), self.model.exists());
         let mut effects = Vec::new();
         let expected = match command.clone() {
             Some((from, command)) => {
@@ -217,6 +222,9 @@ impl Run {
                 self.model.expire(*at)
             }
         };
+        if !existed && self.model.exists() && self.model.founding().is_some() {
+            self.trace.reach.once("founded");
+        }
         let found = self.take_in(effects)?;
         if let Some((from, command)) = command
             && command.parks()
@@ -426,6 +434,7 @@ impl Run {
         self.model.set_attempts(|place| attempts.get(&place).copied());
         self.model.set_handed_out(again.image().deliveries);
         again.set_watched(self.is_watched);
+        again.set_founding(self.model.founding().cloned().map(Arc::new));
         self.queue = again;
         self.trace.attempts.clear();
         self.look()

@@ -32,17 +32,15 @@ impl Queue {
         check(&take)?;
         let Take { group, start, partition, unit, max, term, labels, park } = take;
         let group = self.group_for(group, start)?;
-        let line = match (unit, partition) {
+        let line = match (unit.partitions(), partition) {
             (_, of_partition) if !labels.is_empty() => Line::Labelled(of_partition, labels),
-            (Unit::Message, None) => Line::Message,
-            (Unit::Message, Some(key)) => Line::MessageOf(key),
-            (Unit::Partition { .. }, None) => Line::Partition,
-            (Unit::Partition { .. }, Some(key)) => Line::PartitionOf(key),
+            (None, None) => Line::Message,
+            (None, Some(key)) => Line::MessageOf(key),
+            (Some(_), None) => Line::Partition,
+            (Some(_), Some(key)) => Line::PartitionOf(key),
         };
-        let partitions_max = match unit {
-            Unit::Message => 1,
-            Unit::Partition { max } => max,
-        };
+        let partitions_max = unit.partitions().unwrap_or(1);
+        let newest = matches!(unit, Unit::Newest { .. });
         let (until, standing) = match park {
             Park::Until(until) | Park::Told(until) => (until, false),
             Park::No => (None, false),
@@ -52,7 +50,8 @@ impl Queue {
         let max = if standing { 1 } else { max };
         let told = matches!(park, Park::Told(_));
         let to = from;
-        let receiver = Receiver { to, line, max, partitions_max, term, until, standing, told };
+        let receiver =
+            Receiver { to, line, max, partitions_max, newest, term, until, standing, told };
         if let Park::Standing { credit } = park {
             return self.stand(group, receiver, credit).map(|()| None);
         }
@@ -280,7 +279,14 @@ impl Queue {
             let Some(partition) = partition.filter(|_| left > 0) else { break };
             let Some(lane) = self.lane_of(group, partition) else { break };
             let Some(part) = self.partitions.get(partition as usize) else { break };
-            let (members, key) = (lane.run_of(left, &part.log), part.key.clone());
+            let most = if receiver.newest { usize::MAX } else { left };
+            let (mut members, key) = (lane.run_of(most, &part.log), part.key.clone());
+            if receiver.newest {
+                let older = members.len().saturating_sub(1);
+                for offset in members.drain(..older) {
+                    self.leave(group, Position { partition, offset }, Ending::Done(None));
+                }
+            }
             if receiver.term == Term::Auto {
                 for offset in members {
                     delivered.extend(self.lease(group, Position { partition, offset }, receiver));
@@ -701,10 +707,8 @@ fn check(take: &Take) -> Result<(), ErrorCode> {
         Term::Session | Term::Auto => None,
     };
     let stands = matches!(take.park, Park::Standing { .. });
-    let unit_fits = match take.unit {
-        Unit::Message => true,
-        Unit::Partition { max } => max > 0 && take.labels.is_empty() && !stands,
-    };
+    let unit_fits = (take.unit.partitions())
+        .is_none_or(|partitions| partitions > 0 && take.labels.is_empty() && !stands);
     let fine = unit_fits
         && (take.max > 0 || stands)
         && length.is_none_or(|length| (LEASE_MIN..=LEASE_MAX).contains(&length));

@@ -75,7 +75,7 @@ impl Queue {
         Ok(Outcome::Done)
     }
 
-    fn check_transaction(&self, transaction: &Transaction) -> Result<(), ErrorCode> {
+    fn check_transaction(&mut self, transaction: &Transaction) -> Result<(), ErrorCode> {
         let Transaction { settles, named, sends } = transaction;
         if !sends.is_empty() && self.status == Status::Closed {
             return Err(ErrorCode::QueueClosed);
@@ -107,7 +107,7 @@ impl Queue {
         }
         self.check_send(sends)?;
         let bytes = sends.iter().map(|message| message.body.len()).sum();
-        self.check_room(sends.len(), bytes)
+        self.admit(sends.len(), bytes)
     }
 
     fn carry_out(&mut self, transaction: Transaction) -> Result<Outcome, ErrorCode> {

@@ -34,6 +34,8 @@ pub(super) struct Receiver {
     pub(super) line: Line,
     pub(super) max: u32,
     pub(super) partitions_max: u32,
+    /// Of each partition it wants the newest message alone.
+    pub(super) newest: bool,
     pub(super) term: Term,
     pub(super) until: Option<Timestamp>,
     pub(super) standing: bool,
@@ -329,6 +331,7 @@ mod tests {
             line: Line::Message,
             max: 1,
             partitions_max: 1,
+            newest: false,
             term: Term::Session,
             until: None,
             standing: false,

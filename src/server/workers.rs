@@ -1,9 +1,9 @@
 //! Which worker looks after a connection: the first ones of a room come together on the worker where the room lives.
 //!
 //! Sockets are handed to the workers in turn, and a room lives where the first of its connections was. What comes from another worker
-//! goes between threads twice, which costs a lone message more than all else together. So a connection moves to the worker of its room
-//! before anything of it is read. From [`TOGETHER`] on it stays where it is: in a busy room most of the work is reading and writing
-//! frames, which should not all be one worker's.
+//! goes between threads twice, which costs a lone message as much as all else together. So of those who hand each other messages in a
+//! room, the first two move to its worker before anything of them is read. Further ones stay where they are: in a busy room most of the
+//! work is reading and writing frames, in batches for which threads are nothing, and it should not all be one worker's.
 
 use std::{
     io,
@@ -22,7 +22,7 @@ use super::switch::{Moving, Socket};
 use crate::types::RoomName;
 
 /// So many connections of a room are on its worker; more are left where they are.
-const TOGETHER: usize = 8;
+const TOGETHER: usize = 2;
 
 /// A peer has this long to say what it wants.
 const FIRST_BYTES_TIMEOUT: Duration = Duration::from_secs(5);

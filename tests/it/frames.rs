@@ -3,6 +3,8 @@
 //!
 //! The expectation is read from the recorded bytes a second time, in a slow and simple way.
 
+mod queen;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::{fs, path::Path};
 

@@ -517,3 +517,63 @@ fn a_room_in_maintenance_gives_nothing_and_says_that_pushes_may_take_a_while() {
     let denied = Queen::new(&server, "", Some(sender)).post(pops, json!({"enabled": true}));
     assert_eq!(denied.status, 403);
 }
+
+#[test]
+fn a_room_has_a_thousand_streams_and_not_one_more() {
+    let server = open();
+    let mut a = Queen::new(&server, "", None);
+    a.push("source", &["1"]);
+    let mut define = |name: &str, length: u32| {
+        let stream = json!({
+            "name": name, "namespace": "n", "source_queue_names": ["source"], "partitioned": false,
+            "window_type": "tumbling", "window_duration_ms": length,
+            "window_grace_period_ms": 0, "window_lease_timeout_ms": 1000,
+        });
+        a.post("/api/v1/stream/define", stream)
+    };
+    for n in 0..1000 {
+        assert_eq!(define(&format!("s{n}"), 1000).status, 201);
+    }
+    let refused = define("one more", 1000);
+    assert_eq!((refused.status, &refused.json()["code"]), (429, &json!("too_many_queues")));
+    assert_eq!(refused.json()["error"], "a room has at most 1000 streams");
+    assert_eq!(define("s7", 2000).status, 201, "one that is there may be defined anew");
+}
+
+#[test]
+fn an_ack_may_be_repeated_after_a_restart_if_its_message_is_done() {
+    let data = tempfile::tempdir().unwrap();
+    let flags = ["--dev", "--data", data.path().to_str().unwrap()];
+    let server = Server::start_durable(&flags);
+    let mut a = Queen::new(&server, "", None);
+    a.push("q", &["1", "2", "3"]);
+    let got = a.pop("q", "");
+    assert_eq!(successes(&a.ack(&[(&got[0], "completed"), (&got[1], "completed")])), [true, true]);
+    drop(server); // killed
+    let server = Server::start_durable(&flags);
+    let mut a = Queen::new(&server, "", None);
+    let all = [(&got[1], "completed"), (&got[2], "completed"), (&got[0], "failed")];
+    assert_eq!(successes(&a.ack(&all)), [true, false, false]);
+    assert_eq!(names(&a.pop("q", "")), ["3"], "nothing was changed by that");
+}
+
+#[test]
+fn what_is_completed_makes_room_in_a_full_queue_and_what_is_not_does_not() {
+    let server = Server::start(&["--dev", "--limit", "messages_per_queue=4"]);
+    let mut a = Queen::new(&server, "", None);
+    a.push("q", &["1", "2", "3", "4"]);
+    let mut push = |id: &str| {
+        let items = json!([{"queue": "q", "partition": "p", "payload": id, "transactionId": id}]);
+        a.post("/api/v1/push", json!({"items": items})).json()[0]["status"].clone()
+    };
+    assert_eq!(push("5"), "failed");
+    let mut b = Queen::new(&server, "", None);
+    let got = b.pop("q", "");
+    assert_eq!(successes(&b.ack(&[(&got[1], "completed")])), [true]);
+    assert_eq!(
+        (push("6"), push("7"), push("8")),
+        ("queued".into(), "queued".into(), "failed".into())
+    );
+    assert_eq!(successes(&b.ack(&[(&got[3], "completed")])), [true]);
+    assert_eq!(names(&b.pop("q", "")), ["6", "7"]);
+}

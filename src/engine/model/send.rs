@@ -74,7 +74,11 @@ impl Model {
         let plans = self.plan(&messages)?;
         let added = added(&messages, &plans);
         self.check_partitions(&added)?;
-        self.check_server_limits(&added)?;
+        let settled = self.settled_for(&added)?;
+        if self.settings.overflow == Overflow::Reject {
+            self.own_limits(&added)?;
+        }
+        self.drop_settled(&settled);
         match self.settings.overflow {
             Overflow::Reject => self.own_limits(&added)?,
             Overflow::DropOldest => self.make_room(&added)?,
@@ -257,6 +261,33 @@ impl Model {
             return Err(ErrorCode::QueueBytesFull);
         }
         Ok(())
+    }
+
+    /// What must go so that they fit: the oldest messages that every group is done with, but 3 at least.
+    fn settled_for(&self, added: &[NewMessage]) -> Result<Vec<u64>, ErrorCode> {
+        let Err(code) = self.check_server_limits(added) else { return Ok(Vec::new()) };
+        let (pending, pending_bytes) = self.pending();
+        let count = self.messages.len() as u64 + pending + added.len() as u64;
+        let all: u64 = self.messages.iter().map(Kept::bytes).sum();
+        let all = all + pending_bytes + bytes(added);
+        let (mut gone, mut freed) = (Vec::new(), 0);
+        let is_enough = |gone: &[u64], freed| {
+            count <= self.config.messages_max as u64 + gone.len() as u64
+                && all <= self.config.bytes_max as u64 + freed
+        };
+        let is_settled = |kept: &&Kept| kept.places.iter().all(|(_, place)| place.stand.is_done());
+        for kept in self.messages.iter().filter(is_settled) {
+            if is_enough(&gone, freed) && gone.len() >= 3 {
+                break;
+            }
+            gone.push(kept.sequence());
+            freed += kept.bytes();
+        }
+        if is_enough(&gone, freed) { Ok(gone) } else { Err(code) }
+    }
+
+    pub(super) fn drop_settled(&mut self, settled: &[u64]) {
+        settled.iter().for_each(|sequence| self.remove(*sequence));
     }
 
     fn own_limits(&self, added: &[NewMessage]) -> Result<(), ErrorCode> {
@@ -555,15 +586,16 @@ impl Model {
         }
     }
 
-    /// What a transaction's messages must be: none known, and room for all.
-    pub(super) fn check_sends(&self, messages: &[NewMessage]) -> Result<(), ErrorCode> {
+    /// What a transaction's messages must be: none known, and room for all, once what is returned is gone.
+    pub(super) fn check_sends(&self, messages: &[NewMessage]) -> Result<Vec<u64>, ErrorCode> {
         let plans = self.plan(messages)?;
         self.check_partitions(&added(messages, &plans))?;
         if plans.iter().any(|plan| !matches!(plan, Plan::Add | Plan::Again(_))) {
             return Err(ErrorCode::Duplicate);
         }
-        self.check_server_limits(messages)?;
-        self.own_limits(messages)
+        let settled = self.settled_for(messages)?;
+        self.own_limits(messages)?;
+        Ok(settled)
     }
 
     /// Adds what was checked before, one after the other; what is known by then is a duplicate.

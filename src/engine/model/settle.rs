@@ -463,11 +463,16 @@ impl Model {
             Ok(found) => found,
             Err(all) => {
                 let lost = NamedSettled::Settled(Settled::Lost);
-                let one = |behind: bool| match all {
+                let is_old = part.lease.is_some_and(|lease| lease < self.first_generation);
+                let one = |(behind, (_, verdict)): (bool, &(Name, Verdict))| match all {
                     NamedSettled::Again if !behind => lost,
+                    all if all == lost && is_old && behind => match verdict {
+                        Verdict::Done { .. } => NamedSettled::Again,
+                        _ => lost,
+                    },
                     all => all,
                 };
-                let items = behind.into_iter().map(one).collect();
+                let items = behind.into_iter().zip(&part.items).map(one).collect();
                 return SettledPart { released: all == NamedSettled::Again, items };
             }
         };
@@ -658,13 +663,15 @@ impl Model {
         Ok(Outcome::Transacted { settled, named, sent })
     }
 
-    fn check_transaction(&self, transaction: &Transaction) -> Result<(), ErrorCode> {
+    fn check_transaction(&mut self, transaction: &Transaction) -> Result<(), ErrorCode> {
         if self.status == Status::Closed && !transaction.sends.is_empty() {
             return Err(ErrorCode::QueueClosed);
         }
         self.check_settles(&transaction.settles)?;
         self.check_named(transaction)?;
-        self.check_sends(&transaction.sends)
+        let settled = self.check_sends(&transaction.sends)?;
+        self.drop_settled(&settled);
+        Ok(())
     }
 
     /// Each live, each once, and of a partition lease all.

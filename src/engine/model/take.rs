@@ -60,7 +60,9 @@ impl Model {
         let standing = matches!(take.park, Park::Standing { .. });
         let unit_fits = match take.unit {
             Unit::Message => true,
-            Unit::Partition { max } => max > 0 && !standing && take.labels.is_empty(),
+            Unit::Partition { max } | Unit::Newest { max } => {
+                max > 0 && !standing && take.labels.is_empty()
+            }
         };
         let term_fits = match take.term {
             Term::Timed { length: Some(length), .. } => (LEASE_MIN..=LEASE_MAX).contains(&length),
@@ -88,6 +90,12 @@ impl Model {
                 ready.take(max).map(|sequence| vec![sequence]).collect()
             }
             Unit::Partition { max: partitions } => self.runs(group, take, partitions as usize, max),
+            // One message of each, but those before it must be known.
+            Unit::Newest { max: partitions } => {
+                let mut runs = self.runs(group, take, partitions as usize, usize::MAX);
+                runs.truncate(max);
+                runs
+            }
         }
     }
 
@@ -186,15 +194,23 @@ impl Model {
             if take.labels.is_empty() {
                 found.truncate(1);
             }
-            let Some(first) = found.first() else { break };
+            if found.is_empty() {
+                break;
+            }
             let is_whole = match &mut rest.unit {
                 Unit::Message => false,
-                Unit::Partition { max } => {
+                Unit::Partition { max } | Unit::Newest { max } => {
                     *max -= 1;
                     true
                 }
             };
-            rest.max -= if is_whole { first.len() } else { found.len() } as u32;
+            if matches!(take.unit, Unit::Newest { .. }) {
+                let last = found[0].len() - 1;
+                let newest = found[0].split_off(last);
+                found[0].iter().for_each(|older| self.done(group, *older, None));
+                found[0] = newest;
+            }
+            rest.max -= if is_whole { found[0].len() } else { found.len() } as u32;
             for run in &found {
                 for (place, sequence) in run.iter().enumerate() {
                     delivered.push(self.hand(
@@ -213,7 +229,7 @@ impl Model {
                 break;
             }
         }
-        let is_whole = matches!(take.unit, Unit::Partition { .. });
+        let is_whole = take.unit != Unit::Message;
         self.next_generation += u64::from(leased && is_whole && !delivered.is_empty());
         delivered
     }
@@ -460,7 +476,7 @@ impl Model {
 fn line_of(receiver: &Receiver) -> Line {
     Line {
         group: receiver.group,
-        whole_partitions: matches!(receiver.take.unit, Unit::Partition { .. }),
+        whole_partitions: receiver.take.unit != Unit::Message,
         partition: receiver.take.partition.clone(),
         labels: receiver.take.labels.clone(),
     }

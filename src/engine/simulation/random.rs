@@ -7,8 +7,9 @@ use crate::{
     engine::{
         Action, Ageing, Backoff, BackoffKind, CatchUp, Command, DedupKey, Durability, Encryption,
         Filter, LeaseId, MessageOrder, Name, NewMessage, OnDuplicate, Options, Overflow,
-        ParentFailed, Park, Position, Rate, ScheduleSpec, SeekTo, Select, SettingsPatch,
-        SettleNamed, Start, State, States, Take, Term, Timing, Transaction, Unit, Verdict, Window,
+        ParentFailed, Park, Position, QueueSettings, Rate, ScheduleSpec, SeekTo, Select,
+        SettingsPatch, SettleNamed, Start, State, States, Take, Term, Timing, Transaction, Unit,
+        Verdict, Window,
     },
     types::{GroupName, Millis, PartitionKey, Payload, ScheduleName, Timestamp},
 };
@@ -175,7 +176,8 @@ impl Random {
             start: self.start(now),
             partition: if self.chance(30) { self.partition() } else { None },
             unit: if whole {
-                Unit::Partition { max: 1 + self.below(3) as u32 }
+                let max = 1 + self.below(3) as u32;
+                if self.chance(30) { Unit::Newest { max } } else { Unit::Partition { max } }
             } else {
                 Unit::Message
             },
@@ -337,6 +339,13 @@ impl Random {
             paused: self.chance(15),
             since: Timestamp(0),
         }
+    }
+
+    /// What a queue is made with, if anything is said.
+    pub(super) fn founding(&mut self) -> Option<QueueSettings> {
+        let patch = SettingsPatch { encryption: None, ..self.patch() };
+        let settings = patch.apply(&QueueSettings::default());
+        (settings.check().is_ok() && self.chance(70)).then_some(settings)
     }
 
     /// A few settings, and most of them back at their defaults from time to time.

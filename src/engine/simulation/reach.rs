@@ -9,7 +9,7 @@ use super::Output;
 use crate::{
     engine::{
         Action, Command, Delivered, Event, Happened, Item, Outcome, Overflow, Position, Record,
-        ReplyTo, Standing,
+        ReplyTo, Standing, Unit,
     },
     error::ErrorCode,
 };
@@ -76,7 +76,7 @@ const REQUIRED: &str = "
     once: duplicate named_group whole_partition without_lease pushed_again result_came
     once: receiver_gave_up closed_receiver fired_by_time browse_goes_on extended
     once: settles_and_sends settles_by_name named_released
-    once: receiver_was_told
+    once: receiver_was_told founded newest
 ";
 
 /// How often each was reached.
@@ -263,6 +263,13 @@ impl Reach {
                 Some(Err(ErrorCode::QueueFull | ErrorCode::QueueBytesFull)),
             ) => self.note("full", &word(&step.overflow)),
             (Command::Send { .. }, Some(Ok(_))) => self.overflow(step),
+            (Command::Take(take), Some(Ok(Outcome::Delivered(_)))) => {
+                let passes_over = |record: &Record| matches!(record, Record::Settled { .. });
+                if matches!(take.unit, Unit::Newest { .. }) && step.records.iter().any(passes_over)
+                {
+                    self.once("newest");
+                }
+            }
             _ => {}
         }
     }

@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 use super::{
     Call, name,
     options::{NAMESPACE, Options, TASK},
-    value,
+    queue_name, value,
 };
 use crate::{
     error::{Error, ErrorCode},
@@ -37,7 +37,7 @@ impl Configure {
         let body = super::body(call)?;
         let invalid = |text: &'static str| Error::new(ErrorCode::InvalidRequest, text);
         let queue = body.get("queue").and_then(Value::as_str);
-        let queue = name("queue", queue.ok_or_else(|| invalid("queue is required"))?)?;
+        let queue = queue_name(queue.ok_or_else(|| invalid("queue is required"))?)?;
         let said = match body.get("options") {
             Some(Value::Object(options)) => Options::named(options),
             None | Some(Value::Null) => Options::named(&body),

@@ -63,6 +63,14 @@ fn name<N: std::str::FromStr<Err = NameError>>(field: &str, text: &str) -> Resul
     text.parse().map_err(|error| Error::new(ErrorCode::InvalidName, format!("{field}: {error}")))
 }
 
+/// The queue whose name is empty to them.
+const UNNAMED: &str = "unnamed";
+
+/// A queue by their name of it.
+fn queue_name(text: &str) -> Result<QueueName, Error> {
+    name("queue", if text.is_empty() { UNNAMED } else { text })
+}
+
 /// A group by their name of it.
 ///
 /// # Errors

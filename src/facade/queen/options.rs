@@ -225,7 +225,7 @@ impl Options {
             delay: Millis::from_secs(self.delayed_processing.into()),
             window: (self.window_buffer > 0).then(|| Window {
                 length: Millis::from_secs(self.window_buffer.into()),
-                debounce: true,
+                debounce: false,
                 messages: WINDOW_MESSAGES,
             }),
             dedup_window: Millis::from_secs(self.dedup_window_seconds.into()),

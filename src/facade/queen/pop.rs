@@ -1,9 +1,11 @@
 //! Popping: partitions as a whole, under one lease.
 
+use serde_json::json;
+
 use super::{
-    Call, group, json, name, nothing,
+    Call, group, name, nothing,
     options::{NAMESPACE, TASK, pushed_settings},
-    show_group,
+    show_group, value,
 };
 use crate::{
     error::{Error, ErrorCode},
@@ -30,6 +32,8 @@ pub struct Pop {
     group: Option<GroupName>,
     /// Whether the queue stands in the path.
     names_queue: bool,
+    /// Of each partition the newest message alone was asked for.
+    newest: bool,
 }
 
 /// What is to be taken, by the query.
@@ -48,6 +52,16 @@ fn take(call: &Call, partition: Option<PartitionKey>) -> Result<Take, Error> {
             Term::Timed { length, bound: false }
         }
     };
+    let group = group(query.text("consumerGroup"))?;
+    let newest = query.is_on("conflation");
+    if newest && (group.is_none() || term == Term::Auto) {
+        let text = "conflation needs a consumer group, and acks: it goes neither without the one nor with autoAck";
+        return Err(Error::new(ErrorCode::InvalidRequest, text));
+    }
+    let unit = match newest {
+        true => Unit::Newest { max: partitions },
+        false => Unit::Partition { max: partitions },
+    };
     let park = match query.is_on("wait") {
         true => {
             let wait = u64::try_from(query.number("timeout").unwrap_or(WAIT)).unwrap_or(0);
@@ -56,10 +70,10 @@ fn take(call: &Call, partition: Option<PartitionKey>) -> Result<Take, Error> {
         false => Park::No,
     };
     Ok(Take {
-        group: group(query.text("consumerGroup"))?,
+        group,
         start: start(call),
         partition,
-        unit: Unit::Partition { max: partitions },
+        unit,
         max: u32::try_from(call.items_max).map_or(max, |most| max.min(most)),
         term,
         labels: Vec::new(),
@@ -94,7 +108,7 @@ impl Pop {
         let queue: QueueName = name("queue", queue)?;
         let partition = partition.map(|text| name("partition", text)).transpose()?;
         let take = take(call, partition)?;
-        let pop = Self { group: take.group.clone(), names_queue: true };
+        let pop = Self::of(&take, true);
         // Whoever waits for a queue that is not there waits for it to come.
         let create = match take.park {
             Park::No => Create::No,
@@ -118,8 +132,22 @@ impl Pop {
             return Err(Error::new(ErrorCode::InvalidRequest, text));
         }
         let take = take(call, None)?;
-        let pop = Self { group: take.group.clone(), names_queue: false };
+        let pop = Self::of(&take, false);
         Ok((pop, Operation::TakeAny { labels, only: None, take: Box::new(take) }))
+    }
+
+    fn of(take: &Take, names_queue: bool) -> Self {
+        let newest = matches!(take.unit, Unit::Newest { .. });
+        Self { group: take.group.clone(), names_queue, newest }
+    }
+
+    /// The answer when there is nothing. Whoever asked for the newest alone is told that this is what was looked for.
+    #[must_use]
+    pub fn nothing(&self) -> Written {
+        match self.newest {
+            true => value(200, &json!({"success": true, "messages": [], "conflation": true})),
+            false => nothing(),
+        }
     }
 
     /// The answer.
@@ -131,10 +159,10 @@ impl Pop {
             Ok(Outcome::Queue { queue, outcome: QueueOutcome::Delivered(delivered) })
                 if !delivered.is_empty() =>
             {
-                Ok(json(200, self.messages(&queue, &delivered)))
+                Ok(super::json(200, self.messages(&queue, &delivered)))
             }
-            Ok(_) => Ok(nothing()),
-            Err(error) if error.code == ErrorCode::QueueNotFound => Ok(nothing()),
+            Ok(_) => Ok(self.nothing()),
+            Err(error) if error.code == ErrorCode::QueueNotFound => Ok(self.nothing()),
             Err(error) => Err(error),
         }
     }
@@ -160,6 +188,10 @@ impl Pop {
         out.text(group);
         out.name("partitionsClaimed");
         out.number(partitions.len());
+        if self.newest {
+            out.name("conflation");
+            out.flag(true);
+        }
         out.name("messages");
         out.put("[");
         for one in delivered {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Call, json, name, options::pushed_settings};
+use super::{Call, json, name, options::pushed_settings, pop::partition_id, queue_name};
 use crate::{
     error::{Error, ErrorCode},
     facade::Written,
@@ -15,6 +15,7 @@ use crate::{
         Writer,
         queen::{
             MessageName,
+            binary::{self, BinaryPush},
             request::{self, PushItem},
         },
     },
@@ -30,12 +31,16 @@ pub struct Push {
     operations: Vec<Operation>,
     /// The room is in maintenance.
     is_buffered: bool,
+    /// Only how many they were is to be answered.
+    counts: bool,
 }
 
 #[derive(Debug)]
 struct Item {
     queue: String,
+    partition: Option<PartitionKey>,
     key: Option<String>,
+    trace: Option<String>,
     /// Which operation, and which message of it; or why it is not even asked for.
     place: Result<(usize, usize), Error>,
 }
@@ -46,7 +51,13 @@ impl Push {
     /// # Errors
     /// `InvalidJson`, `InvalidRequest`, `TooManyItems`.
     pub fn read(call: &Call) -> Result<Self, Error> {
-        let request::Push { items } = request::read(&call.body)?;
+        let BinaryPush { items, counts } = match binary::is_binary(&call.body) {
+            true => binary::read_push(&call.body, call.items_max)?,
+            false => {
+                let request::Push { items } = request::read(&call.body)?;
+                BinaryPush { items, counts: false }
+            }
+        };
         if items.len() > call.items_max {
             return Err(ErrorCode::TooManyItems.into());
         }
@@ -72,13 +83,16 @@ impl Push {
                 });
                 (part, at)
             });
-            read.push(Item { queue, key, place });
+            let trace = item.trace_id.as_ref().map(|trace| trace.as_str().to_owned());
+            let partition = place.as_ref().ok().and_then(|_| partition_key(item).ok());
+            read.push(Item { queue, partition, key, trace, place });
         }
         let operations = parts.into_iter().map(|(queue, messages)| {
             let create = Create::With(pushed_settings(&queue));
             Operation::Queue { queue, create, command: Command::SendBatch { messages } }
         });
-        Ok(Self { items: read, operations: operations.collect(), is_buffered: false })
+        let operations = operations.collect();
+        Ok(Self { items: read, operations, is_buffered: false, counts })
     }
 
     /// The room is in maintenance: what is stored is called `buffered`.
@@ -100,11 +114,24 @@ impl Push {
         if let Some(error) = results.iter().filter_map(|it| it.as_ref().err()).find(is_denied) {
             return Err(error.clone());
         }
+        let receipt_of =
+            |item: &Item| item.place.clone().and_then(|(part, at)| receipt(results.get(part), at));
+        if self.counts {
+            let receipts: Vec<_> = self.items.iter().map(receipt_of).collect();
+            let stored = receipts.iter().flatten();
+            let duplicate = stored.clone().filter(|receipt| receipt.duplicate).count();
+            let stored = stored.count();
+            let counts = serde_json::json!({
+                "count": receipts.len(), "queued": stored - duplicate, "duplicate": duplicate,
+                "error": receipts.len() - stored,
+            });
+            return Ok(super::value(201, &counts));
+        }
         let mut out = Writer::default();
         out.put("[");
         for (index, item) in self.items.iter().enumerate() {
             out.element();
-            let receipt = item.place.clone().and_then(|(part, at)| receipt(results.get(part), at));
+            let receipt = receipt_of(item);
             out.put("{\"index\":");
             out.number(index);
             write_item(&mut out, item, receipt, self.is_buffered);
@@ -120,12 +147,8 @@ pub(super) fn message(
     call: &Call,
     item: &PushItem<'_>,
 ) -> Result<(QueueName, PartitionKey, NewMessage), Error> {
-    let queue: QueueName = name("queue", item.queue.as_str())?;
-    let partition = item.partition.as_ref().map(|partition| partition.as_str());
-    let partition: PartitionKey = match partition.filter(|partition| !partition.is_empty()) {
-        Some(partition) => name("partition", partition)?,
-        None => PartitionKey::default(),
-    };
+    let queue = queue_name(item.queue.as_str())?;
+    let partition = partition_key(item)?;
     let key = item.transaction_id.as_ref().map(|key| key.as_str());
     let key = key.filter(|key| !key.is_empty()).map(|key| DedupKey {
         text: key.into(),
@@ -138,6 +161,14 @@ pub(super) fn message(
         .then(|| Box::new(Options { key, headers, ..Options::default() }));
     let body = Payload::from_slice_of(&call.body, item.payload.unwrap_or("null"));
     Ok((queue, partition.clone(), NewMessage { partition: Some(partition), body, options }))
+}
+
+fn partition_key(item: &PushItem<'_>) -> Result<PartitionKey, Error> {
+    let partition = item.partition.as_ref().map(|partition| partition.as_str());
+    match partition.filter(|partition| !partition.is_empty()) {
+        Some(partition) => name("partition", partition),
+        None => Ok(PartitionKey::default()),
+    }
 }
 
 /// What is said of the message besides.
@@ -169,7 +200,7 @@ pub(super) fn receipt(
 
 fn write_item(out: &mut Writer, item: &Item, receipt: Result<Receipt, Error>, is_buffered: bool) {
     let id = receipt.as_ref().ok().and_then(|receipt| {
-        let queue: QueueName = item.queue.parse().ok()?;
+        let queue = queue_name(&item.queue).ok()?;
         let position = receipt.position;
         Some(MessageName { partition: position.partition, offset: position.offset }.write(&queue))
     });
@@ -182,13 +213,22 @@ fn write_item(out: &mut Writer, item: &Item, receipt: Result<Receipt, Error>, is
     out.text(&item.queue);
     out.name("status");
     match receipt {
-        Ok(receipt) if receipt.duplicate => out.plain("duplicate"),
+        Ok(receipt) if receipt.duplicate => return out.plain("duplicate"),
         Ok(_) if is_buffered => out.plain("buffered"),
         Ok(_) => out.plain("queued"),
         Err(error) => {
             out.plain("failed");
             out.name("error");
-            out.text(&error.to_string());
+            return out.text(&error.to_string());
         }
+    }
+    if let (Ok(queue), Some(partition)) = (queue_name(&item.queue), &item.partition) {
+        out.name("partition_id");
+        out.text(&partition_id(&queue, partition));
+    }
+    out.name("trace_id");
+    match &item.trace {
+        Some(trace) => out.text(trace),
+        None => out.put("null"),
     }
 }

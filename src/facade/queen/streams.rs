@@ -397,3 +397,72 @@ impl Window {
         json(200, out)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        service::{Message, State},
+        types::{Payload, Timestamp},
+    };
+
+    fn message() -> Arc<Message> {
+        Arc::new(Message {
+            sequence: Default::default(),
+            position: Position { partition: 0, offset: 0 },
+            sent_at: Timestamp(0),
+            sent_in: Default::default(),
+            expires_at: None,
+            body: Payload::from(bytes::Bytes::from_static(b"1")),
+            options: None,
+        })
+    }
+
+    /// A page of so many messages, and whether there are more.
+    fn page(count: usize, goes_on: bool) -> Result<Outcome, Error> {
+        let item = Item {
+            message: message(),
+            partition: "p".parse().unwrap(),
+            state: State::Ready,
+            attempts: 0,
+            failures: 0,
+            until: None,
+            ended_at: None,
+            reason: None,
+            result: None,
+        };
+        let next = goes_on.then_some(Position { partition: 0, offset: 0 });
+        let outcome = QueueOutcome::Browsed { items: vec![item; count], next };
+        Ok(Outcome::Queue { queue: "q".parse().unwrap(), outcome })
+    }
+
+    #[test]
+    fn a_window_holds_so_many_messages_and_not_one_more() {
+        let window = || {
+            let spec = StreamSpec {
+                sources: vec!["q".parse().unwrap()],
+                partitioned: false,
+                length: Millis(1000),
+                grace: Millis(0),
+                lease: Millis(1000),
+            };
+            let partition = "p".parse().unwrap();
+            let taken =
+                Delivered { message: message(), partition, lease: None, attempt: 1, until: None };
+            let span = Span { start: Timestamp(0), end: Timestamp(1000) };
+            Window::new("s".parse().unwrap(), &spec, taken, span)
+        };
+        let mut full = window();
+        full.page(page(MESSAGES_MAX - 1, true)).unwrap();
+        full.page(page(1, false)).unwrap();
+        let written: serde_json::Value = serde_json::from_slice(&full.write().body).unwrap();
+        assert_eq!(written["window"]["messages"].as_array().unwrap().len(), MESSAGES_MAX);
+        let mut over = window();
+        over.page(page(MESSAGES_MAX, true)).unwrap();
+        let error = over.page(page(1, false)).unwrap_err();
+        assert_eq!(
+            (error.code, error.message.as_ref()),
+            (ErrorCode::TooManyItems, "a window has at most 100000 messages",)
+        );
+    }
+}

@@ -7,7 +7,6 @@ use super::{
     modes::Mode,
 };
 use crate::facade::queen::{
-    self,
     ack::{self, Acks},
     pop::{self, Pop},
     push::Push,
@@ -30,7 +29,7 @@ pub(super) async fn pop(at: At, body: Payload) -> HttpResponse {
     at.serve(body, async |at, call, visit| {
         let (pop, operation) = Pop::read(call, &at.parts.queue, at.parts.partition.as_deref())?;
         if at.modes().is_on(Mode::Pops, &visit.identity().room) {
-            return Ok(queen::nothing());
+            return Ok(pop.nothing());
         }
         pop.write(visit.ask(operation, pop::WAIT_MAX).await)
     })
@@ -41,7 +40,7 @@ pub(super) async fn pop_any(at: At, body: Payload) -> HttpResponse {
     at.serve(body, async |at, call, visit| {
         let (pop, operation) = Pop::read_any(call)?;
         if at.modes().is_on(Mode::Pops, &visit.identity().room) {
-            return Ok(queen::nothing());
+            return Ok(pop.nothing());
         }
         pop.write(visit.ask(operation, pop::WAIT_MAX).await)
     })

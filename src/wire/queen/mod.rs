@@ -5,6 +5,7 @@
 //!
 //! Knows no grants, no engine, no sockets.
 
+pub mod binary;
 pub mod ids;
 pub mod query;
 pub mod request;

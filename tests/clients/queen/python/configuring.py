@@ -57,7 +57,7 @@ async def configure_takes_options_at_the_top_level(lab):
 
 @scenario
 async def configure_refuses_what_is_no_queue(lab):
-    for body in ({}, {"queue": None}, {"queue": 5}, {"queue": ""}, {"queue": "a\u0000b"}, {"queue": "x" * 300}):
+    for body in ({}, {"queue": None}, {"queue": 5}, {"queue": "a\u0000b"}, {"queue": "x" * 300}):
         answer = await lab.http("POST", "/api/v1/configure", json=body)
         same(answer.status_code, 400, f"status for {body}")
         check(answer.json()["error"], "an error without a text")

@@ -1,4 +1,4 @@
-"""What only 2.6.0 has: commit at delivery, pop sizes chosen by the server, binary bodies refused."""
+"""What only 2.6.0 has: commit at delivery, pop sizes chosen by the server, binary bodies, conflation."""
 
 import asyncio
 
@@ -93,3 +93,37 @@ async def renewing_a_dead_lease_is_a_failure(lab):
     await acked(a, got)
     same((await a.renew(got[0]))["success"], False)
     same((await a.renew("11111111-2222-3333-4444-555555555555"))["success"], False)
+
+
+@scenario
+async def conflation_gives_the_newest_of_each_partition_and_its_ack_is_for_all_before(lab):
+    a = lab.queen()
+    await push(a, "q", range(3), "x")
+    await push(a, "q", range(3, 5), "y")
+    got = await pop(a, "q", group="g", partitions=2, conflation=True, subscription_mode="all")
+    same(sorted(numbers(got)), [2, 4])
+    await push(a, "q", [5], "x")
+    same(await pop(a, "q", group="g", conflation=True), [])
+    await acked(a, got, group="g")
+    got = await pop(a, "q", group="g", partitions=2, conflation=True)
+    same(numbers(got), [5])
+    await acked(a, got, False, group="g")
+    same(numbers(await pop(a, "q", group="g", conflation=True)), [5])
+    same(numbers(await pop(a, "q", group="h", partition="x", subscription_mode="all")), [0, 1, 2, 5])
+
+
+@scenario
+async def conflation_needs_a_group_and_acks(lab):
+    a = lab.queen()
+    same(await pop(a, "q", group="g", conflation=True), [])
+    for query in ("conflation=true", "conflation=true&consumerGroup=g&autoAck=true"):
+        same((await lab.http("GET", f"/api/v1/pop/queue/q?{query}")).status_code, 400)
+
+
+@scenario
+async def a_binary_push_is_a_push(lab):
+    a = lab.queen(binary_push=True)
+    got = await push(a, "q", range(3), "x", text="\u00fc")
+    same([(item["status"], item["transaction_id"]) for item in got], [("queued", f"t{n}") for n in range(3)])
+    same([item["status"] for item in await push(a, "q", range(2, 4), "x")], ["duplicate", "queued"])
+    same([(m["data"]["n"], m["transactionId"]) for m in await pop(a, "q")], [(n, f"t{n}") for n in range(4)])

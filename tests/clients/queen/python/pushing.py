@@ -225,13 +225,23 @@ async def a_new_delay_counts_for_stored_messages(lab):
 
 
 @scenario
-async def a_window_buffer_holds_back_until_writing_stops(lab):
+async def a_window_buffer_gathers_what_comes_meanwhile(lab):
     a = lab.queen()
     await a.queue("q").config({"window_buffer": 2}).create()
     await push(a, "q", [0])
     same(await pop(a, "q"), [])
     await push(a, "q", [1])
     same(numbers(await pop(a, "q", wait=20_000)), [0, 1])
+
+
+@scenario
+async def a_full_window_buffer_does_not_wait(lab):
+    a = lab.queen()
+    await a.queue("q").config({"window_buffer": 3600}).create()
+    await push(a, "q", range(99))
+    same(await pop(a, "q"), [])
+    await push(a, "q", [99])
+    same(numbers(await pop(a, "q", batch=100)), list(range(100)))
 
 
 @scenario
