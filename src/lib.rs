@@ -13,6 +13,7 @@
 //! To take part in a room from Rust, see [`client`].
 
 pub mod actor;
+pub mod archive;
 pub mod auth;
 pub mod cli;
 pub mod client;

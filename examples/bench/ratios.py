@@ -10,6 +10,9 @@ def read(path):
     found = {}
     for line in open(path):
         one = json.loads(line)
+        if "bench" in one:
+            found["floor", one["what"]] = [one]
+            continue
         who = one["peer"]
         if "phase" not in one:
             print(f"failed: {who} {one['level']} {one['p']}/{one['c']}: {one['error'][:100]}", file=sys.stderr)
@@ -61,6 +64,8 @@ def main(path):
     one = ("mem", 1, 1, "send")
     row("5", "one in flight, one processor, send : echo", 0.8, 0.9, r.rate(us, *one), r.rate("echo", *one))
     row("5", "the same : Redis lists", 0.85, 1.0, r.rate(us, *one), r.rate("redis-list", *one))
+    case = ("disk", 4, 64, "both")
+    row("6", "written, not synced, end to end : NATS file stream", 6, 9, r.rate(us, *case), r.rate("nats", *case))
     case = ("fsync", 4, 64, "both")
     row("7", "durable, 4/4 w64, end to end : better Redis", 2.5, 4, r.rate(us, *case), r.best(redis, *case))
     case = ("fsync", 16, 64, "both")
@@ -72,6 +77,9 @@ def main(path):
     case = ("fsync", 1, 1, "both")
     row("10", "durable, 1/1 w1, end to end : better Redis", 1.5, 1.9, r.rate(us, *case), r.best(redis, *case))
     row("10", "the same : beanstalkd", 1.0, 1.15, r.rate(us, *case), r.rate("beanstalkd", *case))
+    (loop,) = r.found.get(("floor", "overwrite 4 KiB + fdatasync"), [{"per_s": None}])
+    case = ("fsync", 1, 1, "send")
+    row("11", "durable, 1/1 w1, sends : overwriting 4 KiB + fdatasync", 0.6, 0.75, r.rate(us, *case), loop["per_s"])
     case = ("mem", 4, 64, "send")
     row("17", "MeshAgent framing, memory, send : bare responder", 0.35, 0.45, r.rate(mesh, *case), r.rate("responder", *case))
     row("17", "the same, one in flight, one processor", 0.8, 0.9, r.rate(mesh, *one), r.rate("responder", *one))

@@ -4,16 +4,21 @@ use std::path::PathBuf;
 
 use serde_json::json;
 
-use super::{Failure, text::print};
+use super::{
+    Failure,
+    text::{self, complain, print},
+};
 use crate::{
+    archive::{self, ArchiveError, Counts},
     config,
     store::{
         Keys,
         admin::{self, Report},
     },
+    types::RoomName,
 };
 
-pub(super) const HELP: &str = "check, stats, repair and restore are for a directory that no server uses; backup works beside a server, too.
+pub(super) const HELP: &str = "All but backup are for a directory that no server uses; backup works beside a server, too.
 
 Examples:
   anteroom store check --data ./anteroom-data
@@ -22,8 +27,17 @@ Examples:
       copies a store, while the server runs or not, and checks the copy
   anteroom store restore ./backup-1 --data ./anteroom-new
       makes a store from a backup
+  anteroom store export --data ./anteroom-data --to store.jsonl
+      writes all that is stored as lines of JSON, also of a backup
+  anteroom store import store.jsonl --data ./anteroom-new
+      makes a store of these lines
   anteroom store repair --data ./anteroom-data --accept-loss
       cuts a damaged journal where it is damaged: what follows is lost
+
+A file that is exported has everything: queues with their settings, groups, schedules, messages, dead letters, what is
+remembered of ids and keys. It is plain text, whether the store is encrypted or not. What ends with a restart is not in it: leases
+(their messages are ready again), receivers, participants. It can be changed by hand; the last line counts the others.
+An import takes the whole file or nothing of it, and refuses rooms of which there is something already.
 
 Exit codes:
   0  it is so
@@ -61,6 +75,27 @@ pub(super) enum StoreCommand {
     Restore {
         /// Directory with the backup
         #[arg(value_name = "BACKUP")]
+        from: PathBuf,
+        #[command(flatten)]
+        plain: Plain,
+    },
+    /// Writes a store as lines of JSON, in plain text
+    #[command(after_help = HELP)]
+    Export {
+        #[command(flatten)]
+        plain: Plain,
+        /// File to write; must not be there [default: standard output]
+        #[arg(long, value_name = "FILE")]
+        to: Option<PathBuf>,
+        /// Only this room; can be given several times
+        #[arg(long = "room", value_name = "ROOM")]
+        rooms: Vec<RoomName>,
+    },
+    /// Makes a store from lines of JSON, or adds their rooms to one
+    #[command(after_help = HELP)]
+    Import {
+        /// File to read; - is standard input
+        #[arg(value_name = "FILE")]
         from: PathBuf,
         #[command(flatten)]
         plain: Plain,
@@ -123,8 +158,37 @@ pub(super) fn run(command: StoreCommand) -> Result<(), Failure> {
             let (data, keys) = plain.open()?;
             show(&admin::restore(&from, &data, &keys).map_err(refused)?, plain.json);
         }
+        StoreCommand::Export { plain, to, rooms } => {
+            let (data, keys) = plain.open()?;
+            let counts = archive::export_to(&data, &keys, &rooms, to.as_deref());
+            let text = counted(counts.map_err(not_moved)?, plain.json);
+            // Standard output has the lines.
+            if to.is_some() { print(&text) } else { complain(&text) }
+        }
+        StoreCommand::Import { from, plain } => {
+            let (data, keys) = plain.open()?;
+            let counts = archive::import_from(&data, &keys, &from).map_err(not_moved)?;
+            print(&counted(counts, plain.json));
+        }
     }
     Ok(())
+}
+
+fn not_moved(error: ArchiveError) -> Failure {
+    Failure::Refused(error.to_string())
+}
+
+fn counted(counts: Counts, json: bool) -> String {
+    let Counts { queues, messages } = counts;
+    if json {
+        json!({"queues": queues, "messages": messages}).to_string()
+    } else {
+        format!(
+            "{}, {}",
+            text::counted(queues, "queue", "queues"),
+            text::counted(messages, "message", "messages")
+        )
+    }
 }
 
 fn show(report: &Report, json: bool) {

@@ -224,6 +224,12 @@ impl Queue {
         blocks
     }
 
+    /// The kept messages of one block, saved or not.
+    #[must_use]
+    pub fn block(&self, partition: u32, block: u64) -> Option<BlockImage> {
+        block_image(self.partitions.get(partition as usize)?, partition, block)
+    }
+
     /// Whether [`Self::unsaved_blocks`] has something to return.
     #[must_use]
     pub fn has_unsaved_blocks(&self, ahead: bool) -> bool {

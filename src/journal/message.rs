@@ -34,7 +34,17 @@ impl Written for Message {
     }
 }
 
-fields!(Position { partition, offset });
+/// `partition | offset`
+impl Written for Position {
+    fn put(&self, out: &mut Vec<u8>) {
+        self.partition.put(out);
+        self.offset.put(out);
+    }
+
+    fn get(reader: &mut Reader<'_>) -> Result<Self, NotARecord> {
+        Ok(Self { partition: Written::get(reader)?, offset: Written::get(reader)? })
+    }
+}
 
 fields!(NewMessage { partition, body, options });
 

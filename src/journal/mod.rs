@@ -29,6 +29,8 @@ mod basic;
 mod block;
 mod entry;
 mod image;
+mod json;
+mod line;
 mod message;
 mod number;
 mod record;
@@ -43,6 +45,8 @@ pub use crate::engine::{BLOCK, BlockImage, Image, Record, RecordNumber};
 pub use block::{decode_block, decode_bodies, encode_block, encode_bodies};
 pub use entry::{Entry, put_entry};
 pub use image::{decode_image, encode_image};
+pub use json::WrongJson;
+pub use line::{LINES_FORMAT, Line, Part};
 use table::{Reader, Written};
 
 /// The bytes are not a record.

@@ -82,7 +82,51 @@ macro_rules! kinds {
                 })
             }
         }
+
+        $crate::journal::table::json_kinds!($type { $($kind $({ $($field),* })?)* });
     };
+}
+
+/// The same as JSON only.
+macro_rules! json_kinds {
+    ($type:ident { $($kind:ident $({ $($field:ident),* })?)* }) => {
+        impl $crate::journal::json::Json for $type {
+            fn write(&self, out: &mut Vec<u8>) {
+                match self {
+                    $(Self::$kind $({ $($field),* })? => {
+                        let has_fields = $crate::journal::table::json_kinds!(@any $($($field)*)?);
+                        out.extend_from_slice(if has_fields { b"{\"" } else { b"\"" });
+                        $crate::journal::json::put_kind(stringify!($kind), out);
+                        out.push(b'"');
+                        $(
+                            out.push(b':');
+                            let mut object = $crate::journal::json::Writer::new(out);
+                            $(object.field(stringify!($field), $field);)*
+                            object.end();
+                            out.push(b'}');
+                        )?
+                    })*
+                }
+            }
+
+            fn read(
+                json: &serde_json::value::RawValue,
+            ) -> Result<Self, $crate::journal::json::WrongJson> {
+                #[allow(unused_mut, reason = "not every kind has fields")]
+                let (name, mut object) = $crate::journal::json::kind(json)?;
+                let is = |kind| $crate::journal::json::is_kind(&name, kind);
+                $(if is(stringify!($kind)) {
+                    let value = Self::$kind $({
+                        $($field: object.field(stringify!($field)).map_err(|wrong| wrong.inside(&name))?),*
+                    })?;
+                    return object.end().map_err(|wrong| wrong.inside(&name)).map(|()| value);
+                })*
+                Err($crate::journal::json::WrongJson(format!("{name:?} is none of those known here")))
+            }
+        }
+    };
+    (@any) => { false };
+    (@any $($field:ident)+) => { true };
 }
 
 /// All fields, in this order; those that stand behind `without` are written elsewhere.
@@ -104,6 +148,26 @@ macro_rules! fields {
                     $($field: $crate::journal::table::Written::get(reader)?,)*
                     $($other: Default::default()),*
                 })
+            }
+        }
+
+        impl $crate::journal::json::Json for $type {
+            fn write(&self, out: &mut Vec<u8>) {
+                let mut object = $crate::journal::json::Writer::new(out);
+                $(object.field(stringify!($field), &self.$field);)*
+                $(object.field(stringify!($other), &self.$other);)*
+                object.end();
+            }
+
+            fn read(
+                json: &serde_json::value::RawValue,
+            ) -> Result<Self, $crate::journal::json::WrongJson> {
+                let mut object = $crate::journal::json::Object::read(json)?;
+                let value = Self {
+                    $($field: object.field(stringify!($field))?,)*
+                    $($other: object.field(stringify!($other))?,)*
+                };
+                object.end().map(|()| value)
             }
         }
     };
@@ -152,9 +216,34 @@ macro_rules! tagged {
                 }
             }
         }
+
+        impl $crate::journal::json::Json for $type {
+            fn write(&self, out: &mut Vec<u8>) {
+                let default = Self::default();
+                let mut object = $crate::journal::json::Writer::new(out);
+                $(if tagged!(@$which) || self.$field != default.$field {
+                    object.always(stringify!($field), &self.$field);
+                })*
+                object.end();
+            }
+
+            fn read(
+                json: &serde_json::value::RawValue,
+            ) -> Result<Self, $crate::journal::json::WrongJson> {
+                let mut object = $crate::journal::json::Object::read(json)?;
+                let mut value = Self::default();
+                $(if let Some(said) = object.maybe(stringify!($field))? {
+                    value.$field = said;
+                } else if tagged!(@$which) {
+                    let missing = concat!(stringify!($field), " is missing").to_owned();
+                    return Err($crate::journal::json::WrongJson(missing));
+                })*
+                object.end().map(|()| value)
+            }
+        }
     };
     (@all) => { true };
     (@set) => { false };
 }
 
-pub(super) use {fields, kinds, tagged};
+pub(super) use {fields, json_kinds, kinds, tagged};

@@ -336,6 +336,17 @@ proptest! {
     }
 
     #[test]
+    fn every_record_survives_as_json_on_one_line(record in any_record()) {
+        let mut text = Vec::new();
+        json::Json::write(&record, &mut text);
+        prop_assert!(!text.contains(&b'\n') && !text.contains(&b'\r'));
+        let raw: Box<serde_json::value::RawValue> = serde_json::from_slice(&text).unwrap();
+        let read: Record = json::Json::read(&raw).unwrap();
+        // Which record it was is said nowhere.
+        prop_assert_eq!(written(&read), written(&record));
+    }
+
+    #[test]
     fn every_cut_is_noticed(record in any_record()) {
         let written = Bytes::from(written(&record));
         for cut in 0..written.len() {

@@ -1,23 +1,23 @@
 //! Looking after a store from outside of the server: checking, repairing, copying.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::HashMap,
     fs::{self, DirBuilder},
     io,
     os::unix::fs::DirBuilderExt,
     path::{Path, PathBuf},
-    sync::Arc,
 };
 
 use super::{
-    Keys, OpenError, StoreError,
-    disk::{Directory, Disk, Lock},
+    Keys, Offline, OpenError, StoreError, Stored,
+    disk::Directory,
     durable::{CLEAN, check_clean_mark},
-    recovery::{QueueKey, Recovered, Sources, recover},
+    offline::Place,
+    recovery::QueueKey,
     segment::Named,
     state::State,
 };
-use crate::journal::{BLOCK, BlockImage, Image, Record};
+use crate::journal::{BLOCK, BlockImage, Image};
 
 /// What a store holds.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -55,80 +55,27 @@ pub struct Loss {
     pub kept_in: PathBuf,
 }
 
-/// The parts of a store's directory.
-struct Place {
-    directory: PathBuf,
-    journal: Arc<dyn Disk>,
-}
-
-impl Place {
-    fn of(directory: &Path) -> Result<Self, OpenError> {
-        if !directory.join("state.db").is_file() || !directory.join("journal").is_dir() {
-            return Err(io::Error::new(io::ErrorKind::NotFound, "there is no store here").into());
-        }
-        let journal: Arc<dyn Disk> = Arc::new(Directory::new(&directory.join("journal"))?);
-        Ok(Self { directory: directory.to_owned(), journal })
-    }
-
-    fn state_path(&self) -> PathBuf {
-        self.directory.join("state.db")
-    }
-
-    fn lock(&self) -> Result<Lock, OpenError> {
-        Lock::take(&self.directory.join("lock"))?.ok_or(OpenError::Locked)
-    }
-
-    fn recover(&self, state: &State, keys: &Keys) -> Result<Recovered, OpenError> {
-        recover(self.journal.as_ref(), state.store()?, state.retired()?, keys, &|_, _| {})
-    }
-}
-
 /// Reads everything that is stored in a directory that no server uses, and checks it. Changes nothing.
 ///
 /// # Errors
 /// [`OpenError`]: what is wrong first.
 pub fn check(directory: &Path, keys: &Keys) -> Result<Report, OpenError> {
-    let place = Place::of(directory)?;
-    let _lock = place.lock()?;
-    examine(&place, keys)
+    examine(&Offline::open(directory, keys)?)
 }
 
-fn examine(place: &Place, keys: &Keys) -> Result<Report, OpenError> {
-    let state = State::open(&place.state_path())?;
-    let found = place.recover(&state, keys)?;
-    let is_clean = check_clean_mark(place.journal.as_ref(), &found)?;
-    let sources = Sources::of(&place.journal, &found.segments);
-    let mut report = Report {
-        segments: found.segments.len() as u64,
-        journal_bytes: found.segments.iter().map(|segment| segment.bytes).sum(),
-        last_frame: found.last,
-        state_bytes: fs::metadata(place.state_path())?.len(),
-        is_clean,
-        ..Report::default()
-    };
-    let mut queues: BTreeMap<_, ()> = BTreeMap::new();
-    for (queue, exists, _) in state.queues()? {
-        if exists {
-            queues.insert(queue, ());
-        }
-    }
-    for (room, of_room) in &found.places {
-        queues.extend(of_room.keys().map(|queue| ((room.clone(), queue.clone()), ())));
-    }
+fn examine(store: &Offline<'_>) -> Result<Report, OpenError> {
+    let mut report = store.report()?;
     let mut last_room = None;
-    for key in queues.keys() {
-        let saved = state.load(key, keys)?;
-        let places = found.places.get(&key.0).and_then(|of_room| of_room.get(&key.1));
-        let records: Vec<Record> =
-            sources.records(places.map_or(&[], Vec::as_slice), saved.applied, keys)?;
+    for key in store.queues()? {
+        let Stored { saved, records } = store.load(&key)?;
         if let Some(image) = &saved.image {
-            ensure_whole(&state, key, image, keys)?;
+            ensure_whole(store, &key, image)?;
             report.saved_messages += live(image);
         }
         report.journal_records += records.len() as u64;
         report.queues += 1;
-        report.rooms += u64::from(last_room != Some(&key.0));
-        last_room = Some(&key.0);
+        report.rooms += u64::from(last_room.as_ref() != Some(&key.0));
+        last_room = Some(key.0);
     }
     Ok(report)
 }
@@ -139,24 +86,19 @@ fn live(image: &Image) -> u64 {
 }
 
 /// Reads all messages that an image needs, and their bodies.
-fn ensure_whole(
-    state: &State,
-    key: &QueueKey,
-    image: &Image,
-    keys: &Keys,
-) -> Result<(), StoreError> {
+fn ensure_whole(store: &Offline<'_>, key: &QueueKey, image: &Image) -> Result<(), StoreError> {
     let needed = image.needed_blocks().into_iter();
     let mut needed = needed
         .flat_map(|(partition, first, last)| (first..=last).map(move |block| (partition, block)))
         .peekable();
     let mut after = None;
     loop {
-        let blocks = state.blocks(key, after, keys)?;
+        let blocks = store.blocks(key, after)?;
         let Some(last) = blocks.last() else { break };
         after = Some((last.partition, last.block));
         for block in &blocks {
             if needed.next_if_eq(&(block.partition, block.block)).is_some() {
-                ensure_bodies(state, key, block, keys)?;
+                ensure_bodies(store, key, block)?;
             }
         }
     }
@@ -169,13 +111,12 @@ fn ensure_whole(
 }
 
 fn ensure_bodies(
-    state: &State,
+    store: &Offline<'_>,
     key: &QueueKey,
     block: &BlockImage,
-    keys: &Keys,
 ) -> Result<(), StoreError> {
     let offsets = (block.block * BLOCK, block.block * BLOCK + (BLOCK - 1));
-    let bodies = state.bodies(key, block.partition, offsets, usize::MAX, keys)?;
+    let bodies = store.bodies(key, block.partition, offsets, usize::MAX)?;
     let bodies: HashMap<u64, usize> =
         bodies.into_iter().map(|(offset, body)| (offset, body.len())).collect();
     for message in &block.messages {
@@ -253,7 +194,9 @@ pub fn backup(directory: &Path, target: &Path, keys: &Keys) -> Result<Report, Op
     let place = Place::of(directory)?;
     for left in (0..TRIES).rev() {
         DirBuilder::new().mode(0o700).create(target)?;
-        match copy(&place, target).and_then(|()| examine(&Place::of(target)?, keys)) {
+        match copy(&place, target)
+            .and_then(|()| examine(&Offline::unlocked(Place::of(target)?, keys)?))
+        {
             Ok(report) => return Ok(report),
             // The server has used a file again that was not copied yet.
             Err(_) if left > 0 => fs::remove_dir_all(target)?,
@@ -300,5 +243,5 @@ pub fn restore(backup: &Path, directory: &Path, keys: &Keys) -> Result<Report, O
     }
     Directory::new(directory)?;
     copy(&place, directory)?;
-    examine(&Place::of(directory)?, keys)
+    examine(&Offline::unlocked(Place::of(directory)?, keys)?)
 }

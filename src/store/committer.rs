@@ -10,10 +10,10 @@ use std::{
 
 use super::{
     Batch, Done, StoreError,
-    cipher::Keys,
-    disk::DiskFile,
-    frame::{self, HEADER, Kin},
+    frame::HEADER,
+    ledger::Ledger,
     recovery::QueueKey,
+    slot::{Epoch, Journal, Slot},
 };
 use crate::journal::{self, RecordNumber};
 
@@ -109,38 +109,18 @@ impl Inbox {
     }
 }
 
-/// A file that is written to.
-pub(super) struct Writing {
-    pub(super) kin: Kin,
-    pub(super) file: Arc<dyn DiskFile>,
-    pub(super) bytes: u64,
-    /// Where the next frame goes.
-    pub(super) at: u64,
-}
-
-/// Who gives the committer files, and hears of what it wrote.
-pub(super) trait Segments: Send + Sync {
-    /// Another file for frames from `first` on, for one of so many bytes at least.
-    fn roll(&self, first: u64, bytes: u64) -> Result<Writing, StoreError>;
-    /// Frame `number` of this generation is durable, and has these records.
-    fn wrote(&self, generation: u64, number: u64, queues: &mut Vec<(QueueKey, RecordNumber)>);
-    /// There is no room for another file.
-    fn has_no_room(&self);
-    /// Nothing can be written any more.
-    fn failed(&self, error: &StoreError);
-}
-
 pub(super) struct Committer {
     pub(super) inbox: Arc<Inbox>,
-    pub(super) segments: Arc<dyn Segments>,
-    pub(super) keys: Arc<Keys>,
-    pub(super) writing: Option<Writing>,
-    /// The last frame that is durable.
+    pub(super) journal: Arc<dyn Journal>,
+    pub(super) ledger: Arc<Ledger>,
+    pub(super) slot: Slot,
+    pub(super) epoch: Epoch,
+    /// The last position that is durable.
     pub(super) last: u64,
 }
 
 impl Committer {
-    /// Commits until the inbox is closed, or something fails. The last frame that is durable.
+    /// Commits until the inbox is closed, or something fails. The last position that is durable.
     pub(super) fn run(mut self) -> Result<u64, StoreError> {
         let mut gathered = Gathered::default();
         while let Some(next) = self.inbox.next(gathered) {
@@ -148,7 +128,7 @@ impl Committer {
             if let Err(error) = self.commit(&mut gathered) {
                 // What the disk has of it is not known: nothing is written ever again.
                 let rest = self.inbox.fail(&error);
-                self.segments.failed(&error);
+                self.ledger.failed(&error);
                 let waiting = gathered.done.drain(..).chain(rest.done);
                 waiting.for_each(|done| done(Err(error.clone())));
                 return Err(error);
@@ -159,38 +139,21 @@ impl Committer {
     }
 
     /// Waits for room if there is none: nothing of the frame was written yet, so nothing is in doubt.
-    fn roll(&self, number: u64, length: u64) -> Result<Writing, StoreError> {
-        loop {
-            match self.segments.roll(number, length) {
+    fn commit(&mut self, gathered: &mut Gathered) -> Result<(), StoreError> {
+        let position = self.last + 1;
+        let piece = loop {
+            let frame = &mut gathered.buffer;
+            match self.journal.append(self.slot, position, self.epoch, frame) {
                 Err(StoreError::Full) if !self.inbox.state().is_closing => {
-                    self.segments.has_no_room();
+                    self.ledger.set_full(true);
                     #[expect(clippy::disallowed_methods, reason = "a thread of its own")]
                     std::thread::sleep(FULL_WAIT);
                 }
-                rolled => return rolled,
+                appended => break appended?,
             }
-        }
-    }
-
-    fn commit(&mut self, gathered: &mut Gathered) -> Result<(), StoreError> {
-        let number = self.last + 1;
-        // Encryption adds 16 bytes.
-        let length = (gathered.buffer.len() + 16).next_multiple_of(HEADER) as u64;
-        let fits = |writing: &Writing| writing.at + length <= writing.bytes;
-        let mut writing = match self.writing.take().filter(fits) {
-            Some(writing) => writing,
-            None => self.roll(number, length)?,
         };
-        let sealing =
-            self.keys.seal(&mut gathered.buffer, HEADER, &frame::place(writing.kin, number))?;
-        frame::seal(&mut gathered.buffer, writing.kin, number, self.last, sealing);
-        let failed = |error: std::io::Error| StoreError::Failed(format!("journal: {error}"));
-        writing.file.write_at(&gathered.buffer, writing.at).map_err(failed)?;
-        writing.file.sync().map_err(failed)?;
-        writing.at += gathered.buffer.len() as u64;
-        self.last = number;
-        self.segments.wrote(writing.kin.generation, number, &mut gathered.queues);
-        self.writing = Some(writing);
+        self.last = position;
+        self.ledger.wrote(piece, position, &mut gathered.queues);
         Ok(())
     }
 }

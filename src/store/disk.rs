@@ -41,8 +41,12 @@ pub(super) trait DiskFile: Send + Sync {
 /// A directory of the real file system.
 pub(super) struct Directory(PathBuf);
 
-/// Zeros are written in pieces of this size.
-const PIECE: usize = 1 << 20;
+/// Zeros are written in pieces of this size: the page cache keeps a file in units as large as what was written at a time, and
+/// goes through a whole unit at every sync. With 1 MiB a small commit takes a quarter more processor time.
+const PIECE: usize = 64 << 10;
+
+/// So much of a new file is synced at a time: whoever syncs another file meanwhile waits for no more.
+const SYNCED: u64 = 1 << 20;
 
 impl Directory {
     /// A directory, made if it is not there, for nobody else to read.
@@ -82,6 +86,9 @@ impl Disk for Directory {
                 let length = usize::try_from(bytes - at).unwrap_or(PIECE).min(PIECE);
                 file.write_all_at(zeros.get(..length).unwrap_or_default(), at)?;
                 at += length as u64;
+                if at.is_multiple_of(SYNCED) {
+                    file.sync_data()?;
+                }
             }
             file.sync_all()
         };
@@ -133,17 +140,38 @@ impl DiskFile for File {
     }
 }
 
-/// Keeps a second process out of a directory for as long as it lives.
-pub(super) struct Lock(#[expect(dead_code, reason = "held, not used")] File);
+/// Keeps a second process out of a directory for as long as it lives, and says how often it was taken over.
+pub(super) struct Lock(File);
 
 impl Lock {
     /// `None`: another process has it.
     pub(super) fn take(path: &Path) -> io::Result<Option<Self>> {
-        let file = OpenOptions::new().create(true).truncate(false).write(true).open(path)?;
+        let file =
+            OpenOptions::new().create(true).truncate(false).read(true).write(true).open(path)?;
         match file.try_lock() {
             Ok(()) => Ok(Some(Self(file))),
             Err(fs::TryLockError::WouldBlock) => Ok(None),
             Err(fs::TryLockError::Error(error)) => Err(error),
+        }
+    }
+
+    /// The epoch that stands in it; none: nothing that makes sense.
+    pub(super) fn epoch(&self) -> Option<u32> {
+        let mut text = [0; 11];
+        self.0.read_exact_at(&mut text, 0).ok()?;
+        std::str::from_utf8(&text).ok()?.strip_suffix('\n')?.parse().ok()
+    }
+
+    /// Begins an epoch: one after that which stands here, and after `found`.
+    pub(super) fn raise(&self, found: u32) -> io::Result<u32> {
+        let last = self.epoch().unwrap_or_default().max(found);
+        let epoch =
+            last.checked_add(1).ok_or_else(|| io::Error::other("there is no epoch left"))?;
+        let written = self.0.write_all_at(format!("{epoch:010}\n").as_bytes(), 0);
+        match written.and_then(|()| self.0.sync_data()) {
+            // It is in the journal, too, as soon as something is written there.
+            Err(error) if error.kind() == io::ErrorKind::StorageFull => Ok(epoch),
+            written => written.map(|()| epoch),
         }
     }
 }

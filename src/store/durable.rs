@@ -10,12 +10,14 @@ use std::{
 
 use super::{
     Appended, Batch, Bodies, Done, Health, Keys, OpenError, Save, Store, StoreError, Stored,
-    committer::{Committer, Inbox, Segments as _},
+    committer::{Committer, Inbox},
     disk::{Directory, Disk, Lock},
     files::{self, Files},
-    recovery::{Places, QueueKey, Recovered, Sources, recover},
+    ledger::{Held, Ledger},
+    recovery::{self, Places, QueueKey, Recovered, recover},
     reserve::Reserve,
     segment::Named,
+    slot::{Journal, ONLY},
     state::State,
 };
 use crate::{
@@ -53,7 +55,7 @@ pub struct DurableStore {
     core: Arc<Core>,
     threads: Mutex<Option<Threads>>,
     #[expect(dead_code, reason = "held while the store lives")]
-    lock: Lock,
+    lock: Arc<Lock>,
 }
 
 struct Threads {
@@ -65,12 +67,11 @@ struct Core {
     disk: Arc<dyn Disk>,
     keys: Arc<Keys>,
     inbox: Arc<Inbox>,
-    files: Arc<Files>,
+    journal: Arc<dyn Journal>,
+    ledger: Arc<Ledger>,
     reserve: Reserve,
     journal_bytes: u64,
-    /// Of the segments that were there at the start.
-    sources: Sources,
-    /// What is in them, of queues that are not loaded yet.
+    /// What was in the journal at the start, of queues that are not loaded yet.
     places: Mutex<Places>,
     /// For what is quick,
     reader: Mutex<State>,
@@ -149,15 +150,13 @@ impl DurableStore {
         options: OpenOptions,
         told: &dyn Fn(u64, u64),
     ) -> Result<Self, OpenError> {
-        let mut id = [0; 8];
-        getrandom::fill(&mut id).map_err(|error| OpenError::State(error.to_string()))?;
         // Without the state store that they belong to, segments say nothing.
         let mut state = match has_segments(disk.as_ref())? {
             true => State::open(state_path)?,
-            false => State::open_or_make(state_path, u64::from_le_bytes(id))?,
+            false => State::open_or_make(state_path)?,
         };
         let (store, retired) = (state.store()?, state.retired()?);
-        let found = recover(disk.as_ref(), store, retired, &options.keys, told)?;
+        let mut found = recover(disk.as_ref(), store, retired, &options.keys, told)?;
         if check_clean_mark(disk.as_ref(), &found)? {
             remove_clean_mark(disk.as_ref())?;
         }
@@ -185,33 +184,46 @@ impl DurableStore {
             Ok(()) | Err(StoreError::Full) => {}
             Err(error) => return Err(error.into()),
         }
-        let sources = Sources::of(&disk, &found.segments);
-        let files = Arc::new(Files::new(
+        let (last, places) = (found.last, std::mem::take(&mut found.places));
+        let held = found.segments.iter().zip(std::mem::take(&mut found.queues));
+        let held = held.map(|(segment, holders)| {
+            let (number, bytes, last) = (segment.kin.generation, segment.bytes, segment.last);
+            Held { number, bytes, last, holders }
+        });
+        let ledger = Arc::new(Ledger::new(held, last));
+        let (inbox, keys) = (Arc::new(Inbox::default()), Arc::new(options.keys));
+        let lock = Arc::new(lock);
+        let (files, epoch) = Files::take_over(
             Arc::clone(&disk),
+            Arc::clone(&keys),
+            Arc::clone(&lock),
             store,
             options.segment_bytes,
-            found.segments,
-            found.spares,
-            found.generation,
-            found.last,
-        )?);
-        let (inbox, keys) = (Arc::new(Inbox::default()), Arc::new(options.keys));
+            found,
+        )?;
+        let journal: Arc<dyn Journal> = Arc::new(files);
+        match journal.tend() {
+            Ok(()) => {}
+            // What is there can be had, and settled as far as there is room ahead.
+            Err(StoreError::Full) => ledger.set_full(true),
+            Err(error) => return Err(error.into()),
+        }
         let core = Arc::new(Core {
             disk,
-            keys: Arc::clone(&keys),
+            keys,
             inbox: Arc::clone(&inbox),
-            files: Arc::clone(&files),
+            journal: Arc::clone(&journal),
+            ledger: Arc::clone(&ledger),
             reserve: Reserve::beside(state_path, options.segment_bytes),
             journal_bytes: options.journal_bytes,
-            sources,
-            places: Mutex::new(found.places),
+            places: Mutex::new(places),
             reader: Mutex::new(State::open(state_path)?),
             bodies: Mutex::new(State::open(state_path)?),
             work: Mutex::default(),
             wake: Condvar::new(),
             due: Mutex::new(due),
         });
-        let committer = Committer { inbox, segments: files, keys, writing: None, last: found.last };
+        let committer = Committer { inbox, journal, ledger, slot: ONLY, epoch, last };
         let committer = thread("committer", move || committer.run())?;
         let kept = Arc::clone(&core);
         let keeper = thread("keeper", move || kept.keep(state))?;
@@ -253,7 +265,7 @@ impl Drop for DurableStore {
     }
 }
 
-fn has_segments(disk: &dyn Disk) -> Result<bool, OpenError> {
+pub(super) fn has_segments(disk: &dyn Disk) -> Result<bool, OpenError> {
     let is_segment = |name: &str| matches!(Named::of(name), Some(Named::Segment { .. }));
     Ok(disk.list()?.iter().any(|(name, _)| is_segment(name)))
 }
@@ -317,20 +329,20 @@ impl Core {
             let (saves, is_closing) = self.next_work();
             for (save, done) in saves {
                 let queue = (save.room.clone(), save.queue.clone());
-                let saved = state.save(&save, self.files.last_frame(), &self.keys);
+                let saved = state.save(&save, self.ledger.last(), &self.keys);
                 if saved.is_ok() && save.image.is_some() {
-                    self.files.let_go(&queue, save.applied);
+                    self.ledger.let_go(&queue, save.applied);
                     lock(&self.due).set(queue.clone(), save.due.filter(|_| save.exists));
                 }
                 if let Err(error) = &saved {
-                    self.has_failed(error);
+                    self.ledger.failed(error);
                 }
                 done(saved);
             }
-            if self.files.is_full() {
+            if self.ledger.is_full() {
                 // A save needs room, too.
                 self.reserve.give_up();
-                self.files.give_up_spares();
+                self.journal.make_room();
                 state.make_room();
             }
             if is_closing {
@@ -341,20 +353,13 @@ impl Core {
                 continue;
             }
             match self.look_after_files(&state) {
-                Ok(()) => self.files.set_full(false),
+                Ok(()) => self.ledger.set_full(false),
                 Err(error) => {
                     tracing::warn!(%error, "the journal has no room for another file");
-                    self.has_failed(&error);
+                    self.ledger.failed(&error);
                     rounds_to_wait = FULL_ROUNDS;
                 }
             }
-        }
-    }
-
-    fn has_failed(&self, error: &StoreError) {
-        match error {
-            StoreError::Full => self.files.set_full(true),
-            StoreError::Failed(_) => self.files.failed(error),
         }
     }
 
@@ -371,15 +376,16 @@ impl Core {
 
     fn look_after_files(&self, state: &State) -> Result<(), StoreError> {
         let mut freed = false;
-        while let Some(last) = self.files.free() {
+        while let Some(last) = self.ledger.free() {
             state.set_retired(last)?;
-            self.files.retire()?;
+            self.ledger.truncated(last);
+            self.journal.truncate(ONLY, last)?;
             freed = true;
         }
         if freed {
             state.shrink()?;
         }
-        while self.files.make_spare()? {}
+        self.journal.tend()?;
         self.reserve.make().map_err(files::failed)
     }
 }
@@ -429,7 +435,8 @@ impl Store for DurableStore {
             }
             found
         };
-        let records = self.core.sources.records(&places, saved.applied, &self.core.keys)?;
+        let read = |position| self.core.journal.read(ONLY, position);
+        let records = recovery::records(&places, saved.applied, read)?;
         lock(&self.core.due).set(key, None);
         Ok(Stored { saved, records })
     }
@@ -470,7 +477,7 @@ impl Store for DurableStore {
     fn overdue(&self) -> Vec<QueueKey> {
         // On a full disk everything that can be given back is.
         let bytes_max = if self.is_full() { 0 } else { self.core.journal_bytes };
-        self.core.files.overdue(bytes_max, SAVES)
+        self.core.ledger.overdue(bytes_max, SAVES)
     }
 
     fn due(&self, now: Timestamp, most: usize) -> Vec<RoomName> {
@@ -485,11 +492,11 @@ impl Store for DurableStore {
     }
 
     fn health(&self) -> Health {
-        self.core.files.health()
+        self.core.ledger.health()
     }
 
     fn is_full(&self) -> bool {
-        self.core.files.is_full()
+        self.core.ledger.is_full()
     }
 }
 

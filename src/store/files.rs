@@ -1,22 +1,23 @@
-//! The journal's files: which are in use, what holds them, which are free.
+//! The journal of a server by itself: files of a directory. Which are in use, which are free.
+//!
+//! The epoch stands in the file `lock` and in the upper half of each generation, so it is in the name of each file and in each
+//! frame.
 
 use std::{
-    collections::{HashMap, VecDeque},
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, Ordering},
-    },
+    collections::VecDeque,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
+use bytes::Bytes;
+
 use super::{
-    Health, OpenError, StoreError,
-    committer::{Segments, Writing},
-    disk::{Disk, DiskFile},
-    frame::Kin,
-    recovery::{Found, QueueKey},
+    Keys, OpenError, StoreError,
+    disk::{Disk, DiskFile, Lock},
+    frame::{self, HEADER, Kin},
+    recovery::{self, Found, Recovered},
     segment::Named,
+    slot::{Epoch, Journal, ONLY, Piece, Slot},
 };
-use crate::journal::RecordNumber;
 
 /// So many free files are kept ready: one to go on with, one to live on when the disk is full.
 const SPARES: usize = 2;
@@ -27,31 +28,23 @@ const SPARES_MAX: usize = 16;
 
 pub(super) struct Files {
     disk: Arc<dyn Disk>,
+    keys: Arc<Keys>,
+    lock: Arc<Lock>,
     store: u64,
+    epoch: Epoch,
     segment_bytes: u64,
     state: Mutex<FilesState>,
-    /// There is no room for another file.
-    is_full: AtomicBool,
-    health: Mutex<Option<StoreError>>,
+    writing: Mutex<Option<Writing>>,
 }
 
 struct FilesState {
     /// Oldest first; the last one is written to.
-    segments: VecDeque<Segment>,
+    segments: VecDeque<Found>,
     spares: Vec<Spare>,
     /// The highest that was ever used.
     generation: u64,
     next_spare: u64,
-    last_frame: u64,
-}
-
-struct Segment {
-    name: String,
-    generation: u64,
     last: u64,
-    bytes: u64,
-    /// Queues with records in it that are not saved yet, and the last of these.
-    holders: HashMap<QueueKey, RecordNumber>,
 }
 
 struct Spare {
@@ -59,38 +52,48 @@ struct Spare {
     bytes: u64,
 }
 
+/// The file that is written to.
+struct Writing {
+    kin: Kin,
+    file: Box<dyn DiskFile>,
+    bytes: u64,
+    /// There was no room for a free file after it.
+    is_last: bool,
+    /// Where the next frame goes.
+    at: u64,
+}
+
 /// What an error of a file means for the store.
 pub(super) fn failed(error: std::io::Error) -> StoreError {
     use std::io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
     match error.kind() {
         StorageFull | QuotaExceeded | FileTooLarge => StoreError::Full,
-        _ => StoreError::Failed(format!("journal: {error}")),
+        _ => broken(error),
     }
 }
 
+fn broken(error: std::io::Error) -> StoreError {
+    StoreError::Failed(format!("journal: {error}"))
+}
+
 impl Files {
-    pub(super) fn new(
+    /// Takes the only slot over: what was found in it is this journal's, and nobody else writes there any more.
+    pub(super) fn take_over(
         disk: Arc<dyn Disk>,
+        keys: Arc<Keys>,
+        lock: Arc<Lock>,
         store: u64,
         segment_bytes: u64,
-        found: Vec<Found>,
-        spares: Vec<(u64, String)>,
-        generation: u64,
-        last_frame: u64,
-    ) -> Result<Self, OpenError> {
-        let segments = found.into_iter().map(|found| Segment {
-            name: found.name,
-            generation: found.kin.generation,
-            last: found.last,
-            bytes: found.bytes,
-            holders: found.queues,
-        });
+        found: Recovered,
+    ) -> Result<(Self, Epoch), OpenError> {
+        let Recovered { segments, spares, generation, last, .. } = found;
+        let epoch = Epoch(lock.raise((generation >> 32) as u32)?);
         let mut state = FilesState {
-            segments: segments.collect(),
+            segments: segments.into(),
             spares: Vec::new(),
-            generation,
+            generation: u64::from(epoch.0) << 32,
             next_spare: 1,
-            last_frame,
+            last,
         };
         for (bytes, name) in spares {
             // One that is not whole, or of another size, is no use.
@@ -104,46 +107,17 @@ impl Files {
             }
         }
         disk.sync_names()?;
-        let (state, health) = (Mutex::new(state), Mutex::new(None));
-        let files =
-            Self { disk, store, segment_bytes, state, is_full: AtomicBool::new(false), health };
-        match files.make_spare() {
-            Ok(_) => {}
-            // What is there can be had, and settled as far as there are free files.
-            Err(StoreError::Full) => files.set_full(true),
-            Err(error) => return Err(error.into()),
-        }
-        Ok(files)
+        let (state, writing) = (Mutex::new(state), Mutex::new(None));
+        Ok((Self { disk, keys, lock, store, epoch, segment_bytes, state, writing }, epoch))
     }
 
     fn state(&self) -> MutexGuard<'_, FilesState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn health(&self) -> Health {
-        let failed = self.health.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        match failed {
-            Some(error) => Health::Failed(error),
-            None if self.is_full.load(Ordering::Relaxed) => Health::Full,
-            None => Health::Good,
-        }
-    }
-
-    pub(super) fn is_full(&self) -> bool {
-        self.is_full.load(Ordering::Relaxed)
-    }
-
-    pub(super) fn set_full(&self, is_full: bool) {
-        self.is_full.store(is_full, Ordering::Relaxed);
-    }
-
-    pub(super) fn last_frame(&self) -> u64 {
-        self.state().last_frame
-    }
-
     /// Makes a free file if one is missing; whether one was. Its blocks are written, so that a commit has nothing to
     /// change but their content.
-    pub(super) fn make_spare(&self) -> Result<bool, StoreError> {
+    fn make_spare(&self) -> Result<bool, StoreError> {
         if self.state().spares.len() >= SPARES {
             return Ok(false);
         }
@@ -151,18 +125,6 @@ impl Files {
         self.disk.sync_names().map_err(failed)?;
         self.state().spares.push(spare);
         Ok(true)
-    }
-
-    /// On a full disk: gives back what is more than is needed.
-    pub(super) fn give_up_spares(&self) {
-        while let Some(spare) = {
-            let mut state = self.state();
-            if state.spares.len() > SPARES { state.spares.pop() } else { None }
-        } {
-            if let Err(error) = self.disk.remove(&spare.name) {
-                tracing::debug!(%error, "a free file of the journal is not removed");
-            }
-        }
     }
 
     fn create_spare(&self, bytes: u64) -> Result<Spare, StoreError> {
@@ -176,49 +138,55 @@ impl Files {
         Ok(Spare { name, bytes })
     }
 
-    /// The queue is saved up to and including `through`.
-    pub(super) fn let_go(&self, queue: &QueueKey, through: RecordNumber) {
-        for segment in &mut self.state().segments {
-            if segment.holders.get(queue).is_some_and(|last| *last <= through) {
-                segment.holders.remove(queue);
+    /// Another file for frames from `first` on, for one of so many bytes at least.
+    fn roll(&self, first: u64, bytes: u64) -> Result<Writing, StoreError> {
+        // Whoever could take the lock while this process had it writes in a later epoch.
+        if self.lock.epoch().is_some_and(|now| now > self.epoch.0) {
+            return Err(StoreError::Failed("another process has taken the journal over".into()));
+        }
+        let spare = {
+            let mut state = self.state();
+            state.spares.pop_if(|spare| spare.bytes >= bytes)
+        };
+        let spare = match spare {
+            Some(spare) => spare,
+            None => self.create_spare(bytes.max(self.segment_bytes))?,
+        };
+        // With the last one what gives room back must still be possible: the keeper may look too late.
+        let mut is_last = false;
+        if self.state().spares.is_empty() {
+            match self.make_spare() {
+                Ok(_) => {}
+                Err(StoreError::Full) => is_last = true,
+                Err(error) => return Err(error),
             }
         }
+        let Spare { name: from, bytes } = spare;
+        let generation = {
+            let mut state = self.state();
+            state.generation += 1;
+            state.generation
+        };
+        let name = Named::Segment { generation, first }.name();
+        self.disk.rename(&from, &name).map_err(failed)?;
+        self.disk.sync_names().map_err(failed)?;
+        let file = self.disk.open(&name).map_err(failed)?;
+        let kin = Kin { store: self.store, generation };
+        let (last, frames) = (first - 1, Vec::new());
+        self.state().segments.push_back(Found { name, kin, first, last, bytes, frames });
+        Ok(Writing { kin, file, bytes, is_last, at: 0 })
     }
 
-    /// Up to `max` queues that hold up the oldest segments, if the journal is larger than `bytes_max`.
-    pub(super) fn overdue(&self, bytes_max: u64, max: usize) -> Vec<QueueKey> {
-        let state = self.state();
-        let mut excess = state.segments.iter().map(|segment| segment.bytes).sum::<u64>();
-        let mut overdue = Vec::new();
-        for segment in state.segments.iter().take(state.segments.len().saturating_sub(1)) {
-            if excess <= bytes_max || overdue.len() >= max {
-                break;
-            }
-            excess -= segment.bytes;
-            overdue.extend(segment.holders.keys().take(max - overdue.len()).cloned());
-        }
-        overdue
-    }
-
-    /// The last frame of the oldest segment that nothing holds, if there is one that is not written to.
-    pub(super) fn free(&self) -> Option<u64> {
-        let state = self.state();
-        let oldest = state.segments.front()?;
-        (state.segments.len() > 1 && oldest.holders.is_empty()).then_some(oldest.last)
-    }
-
-    /// Makes the oldest segment a free file. That its frames are no longer needed must be written down.
-    pub(super) fn retire(&self) -> Result<(), StoreError> {
-        let (segment, number) = {
+    /// Makes the oldest segment a free file.
+    fn retire(&self) -> Result<(), StoreError> {
+        let (segment, number, is_wanted) = {
             let mut state = self.state();
             state.next_spare += 1;
             let number = state.next_spare;
             let Some(segment) = state.segments.pop_front() else { return Ok(()) };
-            (segment, number)
+            let is_wanted = segment.bytes == self.segment_bytes && state.spares.len() < SPARES_MAX;
+            (segment, number, is_wanted)
         };
-        let spares_max = if self.is_full() { SPARES } else { SPARES_MAX };
-        let is_wanted =
-            segment.bytes == self.segment_bytes && self.state().spares.len() < spares_max;
         let name = Named::Spare { number }.name();
         let done = match is_wanted {
             true => self.disk.rename(&segment.name, &name),
@@ -232,60 +200,72 @@ impl Files {
     }
 }
 
-impl Segments for Files {
-    fn roll(&self, first: u64, bytes: u64) -> Result<Writing, StoreError> {
-        let spare = {
+impl Journal for Files {
+    fn append(
+        &self,
+        slot: Slot,
+        position: u64,
+        epoch: Epoch,
+        frame: &mut Vec<u8>,
+    ) -> Result<Piece, StoreError> {
+        let last = self.state().last;
+        if (slot, position, epoch) != (ONLY, last + 1, self.epoch) {
+            return Err(StoreError::Failed("journal: somebody else writes there".into()));
+        }
+        // Encryption adds 16 bytes.
+        let length = (frame.len() + 16).next_multiple_of(HEADER) as u64;
+        let mut writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
+        let fits = |writing: &Writing| writing.at + length <= writing.bytes;
+        let mut to = match writing.take().filter(fits) {
+            Some(to) => to,
+            None => self.roll(position, length)?,
+        };
+        let sealing = self.keys.seal(frame, HEADER, &frame::place(to.kin, position))?;
+        frame::seal(frame, to.kin, position, last, sealing);
+        to.file.write_at(frame, to.at).map_err(broken)?;
+        to.file.sync().map_err(broken)?;
+        to.at += frame.len() as u64;
+        let (number, bytes, is_last) = (to.kin.generation, to.bytes, to.is_last);
+        *writing = Some(to);
+        let mut state = self.state();
+        state.last = position;
+        if let Some(segment) = state.segments.back_mut() {
+            segment.last = position;
+        }
+        Ok(Piece { number, bytes, is_last })
+    }
+
+    fn read(&self, slot: Slot, position: u64) -> Result<Bytes, StoreError> {
+        let place = {
+            let state = self.state();
+            recovery::place(&state.segments, position).filter(|_| slot == ONLY)
+        };
+        recovery::read(self.disk.as_ref(), &self.keys, position, place)
+    }
+
+    fn truncate(&self, _: Slot, through: u64) -> Result<(), StoreError> {
+        let is_over = |state: &FilesState| {
+            state.segments.len() > 1 && state.segments.front().is_some_and(|it| it.last <= through)
+        };
+        while is_over(&self.state()) {
+            self.retire()?;
+        }
+        Ok(())
+    }
+
+    fn tend(&self) -> Result<(), StoreError> {
+        while self.make_spare()? {}
+        Ok(())
+    }
+
+    fn make_room(&self) {
+        while let Some(spare) = {
             let mut state = self.state();
-            state.spares.pop_if(|spare| spare.bytes >= bytes)
-        };
-        let spare = match spare {
-            Some(spare) => spare,
-            None => self.create_spare(bytes.max(self.segment_bytes))?,
-        };
-        // With the last one what gives room back must still be possible: the keeper may look too late.
-        if self.state().spares.is_empty() {
-            match self.make_spare() {
-                Ok(_) => {}
-                Err(StoreError::Full) => self.set_full(true),
-                Err(error) => return Err(error),
+            if state.spares.len() > SPARES { state.spares.pop() } else { None }
+        } {
+            if let Err(error) = self.disk.remove(&spare.name) {
+                tracing::debug!(%error, "a free file of the journal is not removed");
             }
         }
-        let Spare { name: from, bytes } = spare;
-        let generation = {
-            let mut state = self.state();
-            state.generation += 1;
-            state.generation
-        };
-        let name = Named::Segment { generation, first }.name();
-        self.disk.rename(&from, &name).map_err(failed)?;
-        self.disk.sync_names().map_err(failed)?;
-        let file: Arc<dyn DiskFile> = self.disk.open(&name).map_err(failed)?.into();
-        self.state().segments.push_back(Segment {
-            name,
-            generation,
-            last: first - 1,
-            bytes,
-            holders: HashMap::new(),
-        });
-        Ok(Writing { kin: Kin { store: self.store, generation }, file, bytes, at: 0 })
-    }
-
-    fn wrote(&self, generation: u64, number: u64, queues: &mut Vec<(QueueKey, RecordNumber)>) {
-        let mut state = self.state();
-        state.last_frame = number;
-        let Some(segment) = state.segments.back_mut() else { return };
-        debug_assert_eq!(segment.generation, generation, "the last segment is written to");
-        segment.last = number;
-        for (queue, last) in queues.drain(..) {
-            segment.holders.insert(queue, last);
-        }
-    }
-
-    fn has_no_room(&self) {
-        self.set_full(true);
-    }
-
-    fn failed(&self, error: &StoreError) {
-        *self.health.lock().unwrap_or_else(PoisonError::into_inner) = Some(error.clone());
     }
 }

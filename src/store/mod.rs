@@ -15,10 +15,13 @@ mod disk;
 mod durable;
 mod files;
 mod frame;
+mod ledger;
 mod memory;
+mod offline;
 mod recovery;
 mod reserve;
 mod segment;
+mod slot;
 mod state;
 
 use std::io;
@@ -26,6 +29,8 @@ use std::io;
 pub use cipher::Keys;
 pub use durable::{DurableStore, OpenOptions};
 pub use memory::MemoryStore;
+pub use offline::{Filling, Offline};
+pub use recovery::QueueKey;
 pub use state::{Save, Saved};
 
 use crate::{

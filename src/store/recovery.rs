@@ -3,7 +3,7 @@
 //! Frames are read in order and checked; records are not read yet. What was acknowledged and cannot be read stops the start:
 //! a server with a hole would lie about what it has. The beginning of a frame that was never acknowledged is passed over.
 
-use std::{collections::HashMap, sync::Arc};
+use std::collections::HashMap;
 
 use bytes::Bytes;
 
@@ -20,7 +20,7 @@ use crate::{
 };
 
 /// A queue, by its names.
-pub(super) type QueueKey = (RoomName, QueueName);
+pub type QueueKey = (RoomName, QueueName);
 
 /// Where the entries of each queue are, by room.
 pub(super) type Places = HashMap<RoomName, HashMap<QueueName, Vec<Place>>>;
@@ -28,32 +28,33 @@ pub(super) type Places = HashMap<RoomName, HashMap<QueueName, Vec<Place>>>;
 /// Where an entry is.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Place {
-    /// Which of [`Recovered::segments`].
-    pub(super) segment: usize,
-    /// Its frame: where the header is.
-    pub(super) frame: usize,
-    /// Length of the frame's body.
-    pub(super) body: usize,
+    /// Its frame.
+    pub(super) position: u64,
     /// Where it begins in the body.
     pub(super) start: usize,
     pub(super) last: RecordNumber,
 }
 
-/// A segment as it was found.
+/// A segment as it was found, or is written to.
+#[derive(Debug, Clone)]
 pub(super) struct Found {
     pub(super) name: String,
     pub(super) kin: Kin,
-    /// The last frame in it; one before the first if there is none.
+    /// The first position in it.
+    pub(super) first: u64,
+    /// The last one; one before the first if there is none.
     pub(super) last: u64,
     pub(super) bytes: u64,
-    /// The last record in it of each queue.
-    pub(super) queues: HashMap<QueueKey, RecordNumber>,
+    /// Where the frames are that were found: in units of [`HEADER`], and the lengths of their bodies.
+    pub(super) frames: Vec<(u32, u32)>,
 }
 
 /// What the journal's files hold.
 pub(super) struct Recovered {
     /// In order.
     pub(super) segments: Vec<Found>,
+    /// The last record of each queue in each of them.
+    pub(super) queues: Vec<HashMap<QueueKey, RecordNumber>>,
     pub(super) spares: Vec<(u64, String)>,
     pub(super) places: Places,
     /// The last frame.
@@ -76,6 +77,7 @@ pub(super) fn recover(
     let total: u64 = segments.iter().map(|(.., bytes)| bytes).sum();
     let mut found = Recovered {
         segments: Vec::new(),
+        queues: Vec::new(),
         spares: Vec::new(),
         places: HashMap::new(),
         last: retired,
@@ -155,7 +157,13 @@ impl Recovered {
         }
         self.last = scan.frames.last().map_or(first - 1, |frame| frame.number);
         self.end = (name.clone(), scan.end as u64);
-        self.segments.push(Found { name, kin, last: self.last, bytes: length, queues });
+        let place = |frame: &Frame| {
+            let units = (frame.body.start - HEADER) / HEADER;
+            (u32::try_from(units).unwrap_or(u32::MAX), frame.body.len() as u32)
+        };
+        let frames = scan.frames.iter().map(place).collect();
+        self.segments.push(Found { name, kin, first, last: self.last, bytes: length, frames });
+        self.queues.push(queues);
         Ok(())
     }
 
@@ -174,13 +182,7 @@ impl Recovered {
             let start = body.len() - rest.len();
             let Entry { room, queue, first, count, .. } = Entry::get(&mut rest).ok()?;
             let last = RecordNumber(first.0.checked_add(count.checked_sub(1)?)?);
-            let place = Place {
-                segment: self.segments.len(),
-                frame: frame.body.start - HEADER,
-                body: frame.body.len(),
-                start,
-                last,
-            };
+            let place = Place { position: frame.number, start, last };
             queues.insert((room.clone(), queue.clone()), last);
             self.places.entry(room).or_default().entry(queue).or_default().push(place);
         }
@@ -188,65 +190,69 @@ impl Recovered {
     }
 }
 
-/// Where the entries are that were found.
-///
-/// Files are opened when they are read: one that is held open gives no room back when it is removed. A file that an
-/// entry is still to be read from keeps its name.
-pub(super) struct Sources {
-    disk: Arc<dyn Disk>,
-    segments: Vec<(Kin, String)>,
+/// The records of a queue after `applied`, in order and without a gap.
+pub(super) fn records(
+    places: &[Place],
+    applied: RecordNumber,
+    read: impl Fn(u64) -> Result<Bytes, StoreError>,
+) -> Result<Vec<Record>, StoreError> {
+    let mut records = Vec::new();
+    let mut expected = applied.0 + 1;
+    let mut last_frame: Option<(u64, Bytes)> = None;
+    for place in places.iter().filter(|place| place.last > applied) {
+        let body = match last_frame.take().filter(|(known, _)| *known == place.position) {
+            Some((_, body)) => body,
+            None => read(place.position)?,
+        };
+        let mut rest = body.slice(place.start.min(body.len())..);
+        last_frame = Some((place.position, body));
+        let entry = Entry::get(&mut rest).and_then(Entry::records);
+        for (number, record) in entry.map_err(|_| damaged(place.position))? {
+            if number <= applied {
+                continue;
+            }
+            if number.0 != expected {
+                let text = format!("journal: record {expected} of a queue is missing");
+                return Err(StoreError::Failed(text));
+            }
+            expected += 1;
+            records.push(record);
+        }
+    }
+    Ok(records)
 }
 
-impl Sources {
-    pub(super) fn of(disk: &Arc<dyn Disk>, segments: &[Found]) -> Self {
-        let segments = segments.iter().map(|one| (one.kin, one.name.clone())).collect();
-        Self { disk: Arc::clone(disk), segments }
-    }
+/// File, kin, place and length of the body of a frame.
+type FramePlace = (String, Kin, u64, usize);
 
-    /// The records of a queue after `applied`, in order and without a gap.
-    pub(super) fn records(
-        &self,
-        places: &[Place],
-        applied: RecordNumber,
-        keys: &Keys,
-    ) -> Result<Vec<Record>, StoreError> {
-        let mut records = Vec::new();
-        let mut expected = applied.0 + 1;
-        let mut last_frame: Option<((usize, usize), Bytes)> = None;
-        for place in places.iter().filter(|place| place.last > applied) {
-            let at = (place.segment, place.frame);
-            let body = match last_frame.take().filter(|(known, _)| *known == at) {
-                Some((_, body)) => body,
-                None => self.body(place, keys)?,
-            };
-            let mut rest = body.slice(place.start..);
-            last_frame = Some((at, body));
-            let entry = Entry::get(&mut rest).and_then(Entry::records);
-            for (number, record) in entry.map_err(|_| damaged(place))? {
-                if number <= applied {
-                    continue;
-                }
-                if number.0 != expected {
-                    let text = format!("journal: record {expected} of a queue is missing");
-                    return Err(StoreError::Failed(text));
-                }
-                expected += 1;
-                records.push(record);
-            }
-        }
-        Ok(records)
-    }
+/// Where a frame is that was found.
+pub(super) fn place<'a>(
+    segments: impl IntoIterator<Item = &'a Found>,
+    position: u64,
+) -> Option<FramePlace> {
+    let segment = segments.into_iter().find(|it| it.first <= position && position <= it.last)?;
+    let (units, length) = segment.frames.get((position - segment.first) as usize)?;
+    let offset = u64::from(*units) * HEADER as u64;
+    Some((segment.name.clone(), segment.kin, offset, *length as usize))
+}
 
-    fn body(&self, place: &Place, keys: &Keys) -> Result<Bytes, StoreError> {
-        let (kin, name) = self.segments.get(place.segment).ok_or_else(|| damaged(place))?;
-        let file = self.disk.open(name);
-        let bytes = file
-            .and_then(|file| file.read_at(place.frame as u64, HEADER + place.body))
-            .map_err(|error| StoreError::Failed(format!("journal: {error}")))?;
-        let bytes = Bytes::from(bytes);
-        let frame = frame::read(&bytes, 0, *kin).ok_or_else(|| damaged(place))?;
-        opened(&bytes, &frame, *kin, keys).ok_or_else(|| damaged(place))
-    }
+/// Reads the body of a frame again. Its file is opened for that: one that is held open gives no room back when it is
+/// removed. A file that a record is still to be read from keeps its name.
+pub(super) fn read(
+    disk: &dyn Disk,
+    keys: &Keys,
+    position: u64,
+    place: Option<FramePlace>,
+) -> Result<Bytes, StoreError> {
+    let (name, kin, offset, length) = place.ok_or_else(|| damaged(position))?;
+    let bytes = disk
+        .open(&name)
+        .and_then(|file| file.read_at(offset, HEADER + length))
+        .map_err(|error| StoreError::Failed(format!("journal: {error}")))?;
+    let bytes = Bytes::from(bytes);
+    let frame = frame::read(&bytes, 0, kin).filter(|frame| frame.number == position);
+    let frame = frame.ok_or_else(|| damaged(position))?;
+    opened(&bytes, &frame, kin, keys).ok_or_else(|| damaged(position))
 }
 
 /// The body of a frame as it was before it was encrypted.
@@ -261,7 +267,6 @@ fn opened(bytes: &Bytes, frame: &Frame, kin: Kin, keys: &Keys) -> Option<Bytes> 
     }
 }
 
-fn damaged(place: &Place) -> StoreError {
-    let text = format!("journal: the frame at byte {} cannot be read any more", place.frame);
-    StoreError::Failed(text)
+fn damaged(position: u64) -> StoreError {
+    StoreError::Failed(format!("journal: frame {position} cannot be read any more"))
 }

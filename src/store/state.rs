@@ -16,7 +16,7 @@ mod blocks;
 
 use std::path::Path;
 
-use rusqlite::{Connection, OptionalExtension, Transaction, params};
+use rusqlite::{Connection, OptionalExtension, params};
 
 use super::{
     OpenError, StoreError,
@@ -114,11 +114,13 @@ impl State {
     }
 
     /// Opens it, or makes it with all that a new one needs: half of it could never be opened again.
-    pub(super) fn open_or_make(path: &Path, fresh_id: u64) -> Result<Self, OpenError> {
+    pub(super) fn open_or_make(path: &Path) -> Result<Self, OpenError> {
+        let mut id = [0; 8];
+        getrandom::fill(&mut id).map_err(|error| OpenError::State(error.to_string()))?;
         let mut state = Self::connect(path)?;
         if state.number("format")?.is_none() {
             let transaction = state.connection.transaction()?;
-            let store = fresh_id.cast_signed();
+            let store = i64::from_le_bytes(id);
             for (name, value) in [("format", FORMAT), ("store", store), ("retired", 0), ("sum", 0)]
             {
                 transaction.execute("INSERT INTO meta VALUES (?, ?)", params![name, value])?;
@@ -271,6 +273,27 @@ impl State {
         transaction.commit().map_err(failed)
     }
 
+    /// What is saved from here on is there with [`Self::end_filling`], all of it or nothing. Nobody else may use it meanwhile:
+    /// pages that were not there before are written once, and need not be written ahead.
+    pub(super) fn begin_filling(&self) -> Result<(), OpenError> {
+        let mode: String =
+            self.connection
+                .pragma_update_and_check(None, "journal_mode", "DELETE", |row| row.get(0))?;
+        if mode != "delete" {
+            return Err(OpenError::Locked);
+        }
+        Ok(self.connection.execute_batch("BEGIN EXCLUSIVE")?)
+    }
+
+    /// Saves a queue, or some blocks of it, with all else.
+    pub(super) fn fill(&self, save: &Save, frame: u64, keys: &Keys) -> Result<(), StoreError> {
+        write(&self.connection, save, frame, keys)
+    }
+
+    pub(super) fn end_filling(&self) -> Result<(), OpenError> {
+        Ok(self.connection.execute_batch("COMMIT")?)
+    }
+
     /// Copies all of it as it is now, whoever writes meanwhile.
     pub(super) fn copy_to(&self, path: &Path) -> Result<(), OpenError> {
         let name =
@@ -302,12 +325,7 @@ impl State {
     }
 }
 
-fn write(
-    transaction: &Transaction<'_>,
-    save: &Save,
-    frame: u64,
-    keys: &Keys,
-) -> Result<(), StoreError> {
+fn write(transaction: &Connection, save: &Save, frame: u64, keys: &Keys) -> Result<(), StoreError> {
     let key = (save.room.clone(), save.queue.clone());
     let id = match &save.image {
         Some(image) => write_image(transaction, save, image, frame, keys)?,
@@ -328,7 +346,7 @@ fn write(
 }
 
 fn write_image(
-    transaction: &Transaction<'_>,
+    transaction: &Connection,
     save: &Save,
     image: &Image,
     frame: u64,
@@ -365,7 +383,7 @@ fn write_image(
 
 /// The row of a queue, which is made if it was never saved.
 fn id_for_blocks(
-    transaction: &Transaction<'_>,
+    transaction: &Connection,
     (room, queue): &QueueKey,
     frame: u64,
 ) -> Result<i64, StoreError> {
@@ -403,7 +421,7 @@ impl Row {
     }
 }
 
-fn add_to_sum(transaction: &Transaction<'_>, change: i64) -> Result<(), rusqlite::Error> {
+fn add_to_sum(transaction: &Connection, change: i64) -> Result<(), rusqlite::Error> {
     let text = "SELECT value FROM meta WHERE name = 'sum'";
     let sum: i64 = transaction.query_row(text, [], |row| row.get(0))?;
     transaction

@@ -3,6 +3,7 @@
 mod checker;
 mod daemon;
 mod deep;
+mod exported;
 mod full;
 mod golden;
 mod internal;

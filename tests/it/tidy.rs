@@ -16,6 +16,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("auth", &["types", "error"]),
     ("clock", &["types"]),
     ("store", &["types", "error", "journal", "clock"]),
+    ("archive", &["types", "error", "engine", "journal", "store"]),
     ("service", &["types", "error", "engine", "journal", "auth", "store", "clock", "actor"]),
     ("actor", &["types", "error", "engine", "journal", "auth", "store", "clock", "service"]),
     ("facade", &["types", "error", "wire", "service", "auth"]),
@@ -28,7 +29,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
         ],
     ),
     ("client", &["types", "error", "wire"]),
-    ("cli", &["types", "error", "auth", "clock", "config", "server", "store", "client"]),
+    ("cli", &["types", "error", "auth", "clock", "config", "server", "store", "archive", "client"]),
     ("main", &["cli"]),
 ];
 
@@ -43,8 +44,10 @@ const ONLY_IN: &[(&str, &[&str], &str)] = &[
         &[
             "config/load.rs",
             "config/dev.rs",
+            "archive/mod.rs",
             "store/disk.rs",
             "store/admin.rs",
+            "store/offline.rs",
             "store/reserve.rs",
             "store/durable/tests.rs",
             "cli/remote/verify.rs",

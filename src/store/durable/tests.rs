@@ -226,11 +226,13 @@ fn reopen(
     let state = State::open(&directory.join("state.db"))?;
     let found = recover(disk.as_ref(), state.store()?, state.retired()?, &keys, &|_, _| {})?;
     check_clean_mark(disk.as_ref(), &found)?;
-    let sources = Sources::of(&disk, &found.segments);
     let mut all = BTreeMap::new();
     for (room, queues) in &found.places {
         for (queue, places) in queues {
-            let records = sources.records(places, RecordNumber(0), &keys)?;
+            let records = recovery::records(places, RecordNumber(0), |position| {
+                let place = recovery::place(&found.segments, position);
+                recovery::read(disk.as_ref(), &keys, position, place)
+            })?;
             all.insert((room.clone(), queue.clone()), records);
         }
     }
@@ -282,7 +284,7 @@ fn after_a_crash_only_the_end_can_be_missing() {
     let mut starts = vec![0];
     let kin = {
         let state = State::open(&directory.path().join("state.db")).unwrap();
-        frame::Kin { store: state.store().unwrap(), generation: 1 }
+        frame::Kin { store: state.store().unwrap(), generation: (1 << 32) + 1 }
     };
     while let Some(frame) = frame::read(&bytes, *starts.last().unwrap(), kin) {
         starts.push(frame.end);
@@ -352,4 +354,68 @@ fn the_wrong_key_and_a_second_process_are_refused() {
     witness.check(&store, "both keys");
     let bytes: Vec<u8> = disk.files().into_values().flatten().collect();
     assert!(!bytes.windows(6).any(|six| six == b"xxxxxx"), "nothing can be read without a key");
+}
+
+fn epochs(disk: &BadDisk) -> Vec<u64> {
+    let names = disk.files().into_keys();
+    let named = names.filter_map(|name| match Named::of(&name) {
+        Some(Named::Segment { generation, .. }) => Some(generation >> 32),
+        _ => None,
+    });
+    named.collect()
+}
+
+#[test]
+fn every_start_begins_an_epoch_whatever_the_file_says() {
+    let directory = tempfile::tempdir().unwrap();
+    let (disk, lock) = (BadDisk::default(), directory.path().join("lock"));
+    let mut witness = Witness::default();
+    for text in ["", "0000000000\n", "nonsense", "0000000001\n", "0000000041\n"] {
+        std::fs::write(&lock, text).unwrap();
+        let store = open(&disk, directory.path()).unwrap();
+        witness.check(&store, text);
+        assert!(witness.append(&store, &[("r", "a")], 10));
+    }
+    assert_eq!(epochs(&disk), [1, 2, 3, 4, 42]);
+    assert_eq!(std::fs::read_to_string(lock).unwrap(), "0000000042\n");
+}
+
+#[test]
+fn who_was_taken_over_writes_no_further_file() {
+    let directory = tempfile::tempdir().unwrap();
+    let disk = BadDisk::default();
+    let store = open(&disk, directory.path()).unwrap();
+    let mut witness = Witness::default();
+    assert!(witness.append(&store, &[("r", "a")], 10));
+    // As if another process had got the lock.
+    std::fs::write(directory.path().join("lock"), "0000000002\n").unwrap();
+    let written = (0..20).take_while(|_| witness.append(&store, &[("r", "a")], 200)).count();
+    assert!(written < 20, "a file has room for some");
+    let health = store.health();
+    assert!(
+        matches!(&health, Health::Failed(StoreError::Failed(why)) if why.contains("taken the journal over")),
+        "{health:?}"
+    );
+    drop(store);
+    witness.check(&open(&disk, directory.path()).unwrap(), "the next one");
+}
+
+#[test]
+fn a_frame_is_appended_where_it_belongs_and_by_the_epochs_writer_only() {
+    use crate::store::slot::{Epoch, Slot};
+    let directory = tempfile::tempdir().unwrap();
+    let disk: Arc<dyn Disk> = Arc::new(BadDisk::default());
+    let lock = Arc::new(Lock::take(&directory.path().join("lock")).unwrap().unwrap());
+    let found = recover(disk.as_ref(), 7, 0, &Keys::default(), &|_, _| {}).unwrap();
+    let (files, epoch) = Files::take_over(disk, Arc::default(), lock, 7, SEGMENT, found).unwrap();
+    assert_eq!(epoch, Epoch(1));
+    let append = |slot, position, epoch| {
+        let mut frame = vec![0; frame::HEADER + 8];
+        files.append(Slot(slot), position, Epoch(epoch), &mut frame).is_ok()
+    };
+    assert!(append(0, 1, 1));
+    for (slot, position, epoch) in [(0, 1, 1), (0, 3, 1), (0, 2, 0), (0, 2, 2), (1, 2, 1)] {
+        assert!(!append(slot, position, epoch), "{slot} {position} {epoch}");
+    }
+    assert!(append(0, 2, 1));
 }

@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 
 use bytes::Bytes;
-use rusqlite::{OptionalExtension, Transaction, params};
+use rusqlite::{Connection, OptionalExtension, params};
 
 use super::{BLOCKS, BODIES, State, failed, place, senseless, unwrap, wrap};
 use crate::{
@@ -70,7 +70,7 @@ impl State {
 }
 
 fn read(
-    connection: &rusqlite::Connection,
+    connection: &Connection,
     (id, (room, queue)): (i64, &QueueKey),
     part: u32,
     (first, last): (u64, u64),
@@ -98,7 +98,7 @@ fn read(
 
 /// Writes a block and its bodies. Bodies that are away are in the rows that it takes the place of.
 pub(super) fn write(
-    transaction: &Transaction<'_>,
+    transaction: &Connection,
     (id, key): (i64, &QueueKey),
     block: &BlockImage,
     keys: &Keys,
@@ -143,7 +143,7 @@ pub(super) fn write(
 }
 
 fn write_piece(
-    transaction: &Transaction<'_>,
+    transaction: &Connection,
     (id, key): (i64, &QueueKey),
     part: u32,
     piece: &[(u64, Bytes)],
@@ -166,7 +166,7 @@ fn missing(part: u32, offset: u64) -> StoreError {
 
 /// Removes what lies between the blocks that are needed: number of the partition, first and last block, in order.
 pub(super) fn remove_unneeded(
-    transaction: &Transaction<'_>,
+    transaction: &Connection,
     id: i64,
     needed: &[(u32, u64, u64)],
 ) -> Result<(), rusqlite::Error> {

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::daemon::{Daemon, Home};
 
 /// What can be seen of a queue, without what counts from the start of the server.
-fn seen(home: &Home, queue: &str) -> Value {
+pub fn seen(home: &Home, queue: &str) -> Value {
     let mut inspection = home.ok("GET", &format!("/queues/{queue}"), &json!(null));
     inspection.as_object_mut().unwrap().remove("totals");
     let states = "ready,delayed,blocked,leased,dead,done";
@@ -22,7 +22,7 @@ fn seen(home: &Home, queue: &str) -> Value {
 }
 
 /// A room with something of everything.
-fn fill(home: &Home) {
+pub fn fill(home: &Home) {
     let put = |path: &str, body: Value| home.ok("PUT", path, &body);
     let post = |path: &str, body: Value| home.ok("POST", path, &body);
     // Priorities, failures, a dead letter, what is done and kept, a delayed one, one that waits for another.
@@ -79,7 +79,7 @@ fn fill(home: &Home) {
     home.ok("DELETE", "/queues/gone", &json!(null));
 }
 
-const QUEUES: [&str; 4] = ["closed", "jobs", "log", "paused"];
+pub const QUEUES: [&str; 4] = ["closed", "jobs", "log", "paused"];
 
 fn is_as_it_was(end: impl Fn(Daemon)) {
     let home = Home::new();

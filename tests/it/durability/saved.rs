@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use super::daemon::Home;
 use crate::support::PATIENCE;
 
-fn small() -> Home {
+pub fn small() -> Home {
     Home::new()
         .with("ANTEROOM_JOURNAL_SEGMENT", "64KiB")
         .with("ANTEROOM_JOURNAL_SIZE", "128KiB")
@@ -41,7 +41,7 @@ pub fn until(what: &str, mut is_so: impl FnMut() -> bool) {
     }
 }
 
-fn store(arguments: &[&str], home: &Home) -> Output {
+pub fn store(arguments: &[&str], home: &Home) -> Output {
     Command::new(env!("CARGO_BIN_EXE_anteroom"))
         .arg("store")
         .args(arguments)
@@ -56,7 +56,7 @@ pub fn report(arguments: &[&str], home: &Home) -> Value {
     serde_json::from_slice(&output.stdout).unwrap()
 }
 
-fn refusal(arguments: &[&str], home: &Home) -> String {
+pub fn refusal(arguments: &[&str], home: &Home) -> String {
     let output = store(arguments, home);
     assert_eq!(output.status.code(), Some(1), "{output:?}");
     String::from_utf8_lossy(&output.stderr).into_owned()

@@ -48,9 +48,16 @@ impl Peer for Native {
         ws.text(&[
             format!("{{\"id\":1,\"op\":\"delete\",\"queue\":\"{}\"}}", self.o.queue).as_bytes()
         ]);
-        ws.text(&[
-            format!("{{\"id\":2,\"op\":\"open\",\"queue\":\"{}\"}}", self.o.queue).as_bytes()
-        ]);
+        // Written, and not synced before the answer.
+        let settings = match self.o.level.as_str() {
+            "disk" => ",\"settings\":{\"durability\":\"relaxed\"}",
+            _ => "",
+        };
+        ws.text(&[format!(
+            "{{\"id\":2,\"op\":\"open\",\"queue\":\"{}\"{settings}}}",
+            self.o.queue
+        )
+        .as_bytes()]);
         ws.flush().await?;
         next(&mut ws).await?;
         let opened = next(&mut ws).await?;

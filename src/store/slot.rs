@@ -1,0 +1,70 @@
+//! A journal as the store knows it: frames by slot, position and epoch.
+//!
+//! * A *slot* is a part of a journal that has one writer. A server by itself has one slot, and its journal is the files of
+//!   its directory (`files`); one that many servers share would give each of them some slots.
+//! * Frames of a slot have *positions* 1, 2, 3 … without gaps.
+//! * An *epoch* begins when a writer takes a slot over, and is higher than all before it. Who writes in an epoch that is
+//!   over is refused.
+
+use bytes::Bytes;
+
+use super::StoreError;
+
+/// A part of a journal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Slot(pub(super) u16);
+
+/// The slot of a server by itself.
+pub(super) const ONLY: Slot = Slot(0);
+
+/// How often a slot was taken over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Epoch(pub(super) u32);
+
+/// What is truncated as a whole: where a frame went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Piece {
+    /// Ascends with the positions.
+    pub(super) number: u64,
+    /// What it takes.
+    pub(super) bytes: u64,
+    /// There is no room for another one.
+    pub(super) is_last: bool,
+}
+
+/// Keeps frames. It is made by taking its slots over.
+pub(super) trait Journal: Send + Sync + 'static {
+    /// Makes a frame durable: `HEADER` free bytes and a body, which it may change. It is the one after the last.
+    ///
+    /// # Errors
+    /// [`StoreError::Full`]: there is no room, nothing was written, and the frame is as it was. All others are final: also
+    /// that the slot was taken over by somebody else.
+    fn append(
+        &self,
+        slot: Slot,
+        position: u64,
+        epoch: Epoch,
+        frame: &mut Vec<u8>,
+    ) -> Result<Piece, StoreError>;
+
+    /// The body of a frame that was there when the slot was taken over, and is not truncated.
+    ///
+    /// # Errors
+    /// [`StoreError`] when it cannot be read.
+    fn read(&self, slot: Slot, position: u64) -> Result<Bytes, StoreError>;
+
+    /// Frames up to this one, which is the last of its piece, are no longer needed. That they are not is written down.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    fn truncate(&self, slot: Slot, through: u64) -> Result<(), StoreError>;
+
+    /// Does ahead what an append should not have to wait for.
+    ///
+    /// # Errors
+    /// [`StoreError::Full`] when there is no room for what it needs.
+    fn tend(&self) -> Result<(), StoreError>;
+
+    /// There is no room: gives back what it can do without.
+    fn make_room(&self);
+}
