@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
     bound::Bound,
+    filling::Filling,
     lane::{Hold, Lane},
     log::Log,
     message::{Position, Sequence},
@@ -27,8 +28,10 @@ pub(super) struct Group {
     /// Partitions with messages that can be taken, by the first of them. Not kept for a single partition.
     heads: BTreeSet<(i64, Sequence, u32)>,
     /// Partitions that can be taken as a whole, likewise.
-    runs: BTreeSet<(i64, Sequence, u32)>,
+    pub(super) runs: BTreeSet<(i64, Sequence, u32)>,
     pub(super) waiters: Waiters,
+    /// In the order in which they were set aside.
+    pub(super) filling: Vec<Filling>,
     pub(super) standing: BTreeMap<(SessionId, RequestId), StandingReceiver>,
     /// Messages in leases.
     pub(super) leased: usize,
@@ -54,6 +57,7 @@ impl Group {
             heads: BTreeSet::new(),
             runs: BTreeSet::new(),
             waiters: Waiters::default(),
+            filling: Vec::new(),
             standing: BTreeMap::new(),
             leased: 0,
             bound: Bound::default(),
@@ -65,9 +69,14 @@ impl Group {
         self.lanes.iter().map(Lane::ready_len).sum()
     }
 
+    /// Nobody waits for anything.
+    pub(super) fn has_nobody(&self) -> bool {
+        self.waiters.is_empty() && self.filling.is_empty()
+    }
+
     /// Once and standing receivers.
     pub(super) fn receivers(&self) -> usize {
-        self.waiters.once() + self.standing.len()
+        self.waiters.once() + self.standing.len() + self.filling.len()
     }
 
     /// A message of a standing receiver is no longer leased: it waits again if it did not.

@@ -92,7 +92,9 @@
 //! the newest is the one it surely still waits for). A standing receiver gets one message at a time and is
 //! then the last of its connection, while it has credit; when credit comes back it is the newest again.
 //! A receiver that only wants to be *told* is answered `Takeable` when it would be served, and what it would have got
-//! is for the next one. `Cancel` answers the receiver, or the `Await`, that it ends with `Empty`. Awaits count as
+//! is for the next one. With `batch_wait`, one that parks and wants more than one message, and could get something but not
+//! its max, waits so long, as far as its own time allows, and then gets what is there; or at once when its max is, before
+//! all who are in line. Meanwhile those take what there is. `Cancel` answers the receiver, or the `Await`, that it ends with `Empty`. Awaits count as
 //! parked.
 //!
 //! **Settling.** Any session may settle a lease that it knows. The items of a command: first those of message
@@ -203,6 +205,7 @@ mod cold;
 mod command;
 mod deliveries;
 mod effect;
+mod filling;
 mod group;
 mod groups;
 mod image;

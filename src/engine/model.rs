@@ -148,6 +148,8 @@ struct Receiver {
     until: Option<Timestamp>,
     /// Of a standing one.
     credit: Option<u32>,
+    /// Of one that waits for more: its number among them, and how long.
+    fills: Option<(u64, Timestamp)>,
 }
 
 /// The receivers of one session that wait for the same.
@@ -194,6 +196,7 @@ pub(super) struct Model {
     /// By name.
     schedules: Vec<ScheduleView>,
     receivers: Vec<Receiver>,
+    set_aside: u64,
     /// Whose turn is next comes first.
     line: Vec<Turn>,
     awaits: Vec<Waiting>,
@@ -224,6 +227,7 @@ impl Model {
             gone: Vec::new(),
             schedules: Vec::new(),
             receivers: Vec::new(),
+            set_aside: 0,
             line: Vec::new(),
             awaits: Vec::new(),
             tickets: Vec::new(),

@@ -343,7 +343,11 @@ impl Queue {
         loop {
             // Whoever gives up at the very moment gets what comes at that moment.
             let is_later = match self.timers.first().filter(|(at, _)| *at <= self.now) {
-                None | Some((_, Some(Timer::Await { .. } | Timer::Receiver { .. }))) => true,
+                None => true,
+                Some((
+                    _,
+                    Some(Timer::Fill { .. } | Timer::Await { .. } | Timer::Receiver { .. }),
+                )) => true,
                 Some((at, _)) => at > self.moment,
             };
             if is_later && !self.unserved.is_empty() {
@@ -381,6 +385,7 @@ impl Queue {
                     self.rate_timer = None;
                     self.serve_all();
                 }
+                Timer::Fill { group, ticket } => self.fill_ends(group, ticket),
                 Timer::Await { position, ticket } => self.await_ends(position, ticket),
                 Timer::Receiver { group, session, request, ticket } => {
                     self.receiver_ends(group, (session, request, ticket));
@@ -535,6 +540,7 @@ impl Queue {
         for group in self.group_numbers() {
             let keys = self.group(group).map(|group| group.waiters.of_session(session));
             keys.into_iter().flatten().for_each(|key| drop(self.forget_receiver(group, key)));
+            self.forget_filling(group, session);
             if let Some(group) = self.group_mut(group) {
                 group.standing.retain(|(holder, _), _| *holder != session);
             }

@@ -217,12 +217,16 @@ settings! {
     labels: Vec<(Arc<str>, Arc<str>)> = Vec::new();
     /// Of several queues that somebody takes from at once, the one with the highest priority comes first.
     priority: i32 = 0;
+    /// How long a receiver that could get something, but not its max, waits for more.
+    batch_wait: Millis = Millis(0);
 }
 
 /// A lease is at least so long,
 pub(super) const LEASE_MIN: Millis = Millis(1);
 /// and at most.
 pub(super) const LEASE_MAX: Millis = Millis::from_secs(7 * 24 * 3600);
+/// A receiver waits no longer for more.
+const BATCH_WAIT_MAX: Millis = Millis::from_secs(3600);
 /// A priority is at most this, and at least its negative.
 pub(super) const PRIORITY_MAX: i32 = 1_000_000;
 /// The rate counts exactly, and remembers this many moments at most.
@@ -278,6 +282,7 @@ impl QueueSettings {
                 "rate: per_ms must be at least 1, count at most 100000",
             ),
             (self.ttl.is_none_or(|ttl| ttl.0 > 0), "ttl_ms must be at least 1"),
+            (self.batch_wait <= BATCH_WAIT_MAX, "batch_wait_ms must be at most 3600000 (1 hour)"),
             (self.retain_open.0 > 0, "retain_open_ms must be at least 1"),
             (self.messages_max != Some(0), "messages_max must be at least 1"),
             (self.bytes_max != Some(0), "bytes_max must be at least 1"),

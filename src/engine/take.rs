@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use super::{
     command::{Park, ReplyTo, Start, Take, Term, Unit},
     effect::{Delivered, Effect, Happened, LeaseId, Outcome},
+    filling::Filling,
     group::Group,
     lane::{Hold, Lease, Run},
     log::Log,
@@ -58,6 +59,9 @@ impl Queue {
         if told && self.can_take(group, &receiver.line) {
             return Ok(Some(Outcome::Takeable));
         }
+        if matches!(park, Park::Until(_)) && self.set_aside(group, &receiver) {
+            return Ok(None);
+        }
         let delivered = if told { Vec::new() } else { self.grab(group, &receiver) };
         if !delivered.is_empty() {
             return Ok(Some(Outcome::Delivered(delivered)));
@@ -110,7 +114,7 @@ impl Queue {
         Ok(())
     }
 
-    fn park(&mut self, group: u32, receiver: Receiver) {
+    pub(super) fn park(&mut self, group: u32, receiver: Receiver) {
         let until = receiver.until;
         let Some(members) = self.group_mut(group) else { return };
         let (session, request, ticket) = members.waiters.park(receiver);
@@ -120,7 +124,7 @@ impl Queue {
     }
 
     /// Messages for a receiver, leased to it, or done if it wants no lease.
-    fn grab(&mut self, group: u32, receiver: &Receiver) -> Vec<Delivered> {
+    pub(super) fn grab(&mut self, group: u32, receiver: &Receiver) -> Vec<Delivered> {
         let max = (receiver.max as usize).min(self.allowance(group));
         if max == 0 {
             return Vec::new();
@@ -181,7 +185,7 @@ impl Queue {
     }
 
     /// The first messages with these labels, in order.
-    fn labelled(
+    pub(super) fn labelled(
         &self,
         group: u32,
         partition: Option<&PartitionKey>,
@@ -196,7 +200,7 @@ impl Queue {
     }
 
     /// Messages that can be taken, in order. A partition is only opened when its first message has its turn.
-    fn takeable(
+    pub(super) fn takeable(
         &self,
         group: u32,
         partition: Option<&PartitionKey>,
@@ -359,7 +363,7 @@ impl Queue {
     }
 
     /// How many messages may be handed out now.
-    fn allowance(&mut self, group: u32) -> usize {
+    pub(super) fn allowance(&mut self, group: u32) -> usize {
         if self.paused || self.status != Status::Open {
             return 0;
         }
@@ -387,7 +391,7 @@ impl Queue {
     }
 
     /// With receivers waiting and messages ready: wakes up when the rate allows more.
-    fn arm_rate(&mut self, group: u32) {
+    pub(super) fn arm_rate(&mut self, group: u32) {
         let Some(rate) = self.settings.rate else { return };
         if self.rate_timer.is_some() || self.rate_left() > 0 {
             return;
@@ -401,7 +405,7 @@ impl Queue {
 
     /// Receivers of a group may have something to get, perhaps only from one partition.
     pub(super) fn serve(&mut self, group: u32, partition: Option<u32>) {
-        if self.group(group).is_none_or(|group| group.waiters.is_empty()) {
+        if self.group(group).is_none_or(Group::has_nobody) {
             return;
         }
         let hint = self.unserved.entry(group).or_insert(partition);
@@ -425,12 +429,15 @@ impl Queue {
 
     /// Serves the receiver whose turn it is; `false` if there is none, or nothing for it.
     fn serve_next(&mut self, group: u32, partition: Option<u32>) -> bool {
-        if self.group(group).is_none_or(|group| group.waiters.is_empty()) {
+        if self.group(group).is_none_or(Group::has_nobody) {
             return false;
         }
         if self.allowance(group) == 0 {
             self.arm_rate(group);
             return false;
+        }
+        if self.serve_filled(group) {
+            return true;
         }
         let Some(key) = self.whose_turn(group, partition) else { return false };
         let Some(members) = self.group_mut(group) else { return false };
@@ -445,6 +452,9 @@ impl Queue {
         }
         if receiver.told {
             self.reply(receiver.to, Ok(Outcome::Takeable));
+            return true;
+        }
+        if self.set_aside(group, &receiver) {
             return true;
         }
         let delivered = self.grab(group, &receiver);
@@ -604,6 +614,11 @@ impl Queue {
             }
         }
         if ended.is_none() {
+            let is_it = |it: &Filling| (it.receiver.to.session, it.receiver.to.request) == key;
+            let filling = self.group_numbers().find_map(|group| self.take_filling(group, is_it));
+            ended = filling.map(|receiver| receiver.to);
+        }
+        if ended.is_none() {
             let is_it = |waiting: &super::queue::Awaiting| {
                 waiting.to.session == session && waiting.to.request == request
             };
@@ -631,6 +646,9 @@ impl Queue {
         }
         for (_, standing) in standing {
             self.reply(standing.to, Err(code));
+        }
+        while let Some(receiver) = self.take_filling(group, |_| true) {
+            self.reply(receiver.to, Err(code));
         }
     }
 

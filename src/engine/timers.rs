@@ -32,6 +32,8 @@ pub(super) enum Timer {
     Schedule { name: ScheduleName },
     /// The rate allows another delivery.
     Rate,
+    /// A receiver that has found something has waited for more long enough.
+    Fill { group: u32, ticket: u64 },
     /// Somebody has waited for a result long enough.
     Await { position: Position, ticket: u64 },
     /// A receiver has waited long enough.

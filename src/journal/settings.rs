@@ -34,6 +34,7 @@ tagged!(QueueSettings all {
 } set {
     25 labels
     26 priority
+    27 batch_wait
 });
 
 kinds!(Durability { 1 Durable 2 Relaxed });

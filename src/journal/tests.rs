@@ -172,9 +172,9 @@ fn settings() -> impl Strategy<Value = QueueSettings> {
     );
     let times = (millis(), millis(), option::of(millis()), millis(), millis(), millis(), millis());
     let labels = prop_oneof![Just(Vec::new()), vec((text(), text()), 0..3)];
-    let others = (any::<[bool; 5]>(), labels, any::<i32>());
+    let others = (any::<[bool; 5]>(), labels, any::<i32>(), millis());
     (special, numbers, times, others).prop_map(|(special, numbers, times, others)| {
-        let (flags, labels, priority) = others;
+        let (flags, labels, priority, batch_wait) = others;
         let (ordering, ageing, backoff, window, overflow, (durability, encryption)) = special;
         let (messages_max, bytes_max, attempts_max, concurrency, rate) = numbers;
         let (lease, delay, ttl, dedup_window, retain_open, retain_settled, retain_dead) = times;
@@ -207,6 +207,7 @@ fn settings() -> impl Strategy<Value = QueueSettings> {
             encryption,
             labels,
             priority,
+            batch_wait,
         }
     })
 }
@@ -436,6 +437,7 @@ fn defaults_of_0_1() -> QueueSettings {
         encryption: Encryption::Optional,
         labels: Vec::new(),
         priority: 0,
+        batch_wait: Millis(0),
     }
 }
 
@@ -578,8 +580,10 @@ fn a_setting_that_was_not_written_has_its_default_and_an_unknown_one_is_an_error
     let default = QueueSettings::default;
     assert_eq!(read(&[5, 0]), with(default()));
     assert_eq!(read(&[5, 4, 1, 9, 0]), with(QueueSettings { attempts_max: 9, ..default() }));
+    let batch_wait = Millis(5);
+    assert_eq!(read(&[5, 27, 1, 5, 0]), with(QueueSettings { batch_wait, ..default() }));
     for (bad, why) in [
-        (&[5, 27, 1, 0, 0][..], "tag unknown"),
+        (&[5, 28, 1, 0, 0][..], "tag unknown"),
         (&[5, 4, 1, 9, 4, 1, 9, 0], "twice"),
         (&[5, 6, 1, 0, 4, 1, 9, 0], "not ascending"),
         (&[5, 4, 2, 9, 9, 0], "value shorter than its length"),

@@ -37,6 +37,9 @@ impl Model {
         if is_told && !self.find_to_take(group, &take, take.max).is_empty() {
             return Some(Ok(Outcome::Takeable));
         }
+        if self.set_aside(from, group, &take) {
+            return None;
+        }
         let delivered =
             if is_told { Vec::new() } else { self.take_now(from, group, &take, take.max) };
         if !delivered.is_empty() {
@@ -289,7 +292,7 @@ impl Model {
             Park::Until(until) | Park::Told(until) => until,
             Park::No | Park::Standing { .. } => None,
         };
-        self.receivers.push(Receiver { to, group, take, until, credit });
+        self.receivers.push(Receiver { to, group, take, until, credit, fills: None });
         self.enter_line(to);
         Ok(())
     }
@@ -355,8 +358,67 @@ impl Model {
             let servable = turns.filter(|(_, turn)| can_be_served(model, turn));
             servable.min_by_key(|(at, turn)| (turn.line.group, *at)).map(|(at, _)| at)
         };
-        while let Some(at) = next(self) {
-            self.serve(at);
+        loop {
+            let at = next(self);
+            let group = at.map(|at| self.line[at].line.group);
+            match (self.next_filled().filter(|filled| group.is_none_or(|it| filled.0 <= it)), at) {
+                (Some((_, to)), _) => self.end_fill(to),
+                (None, Some(at)) => self.serve(at),
+                (None, None) => break,
+            }
+        }
+    }
+
+    /// How many messages a take would get.
+    fn found(&self, group: u32, take: &Take) -> usize {
+        let found = self.find_to_take(group, take, take.max);
+        match take.unit {
+            Unit::Newest { .. } => found.len(),
+            Unit::Message | Unit::Partition { .. } => found.iter().map(Vec::len).sum(),
+        }
+    }
+
+    /// A receiver that could get something, but not its max, waits for more.
+    fn set_aside(&mut self, to: ReplyTo, group: u32, take: &Take) -> bool {
+        let Park::Until(until) = take.park else { return false };
+        let wait = self.settings.batch_wait;
+        let ends = self.now.after(wait);
+        let ends = until.map_or(ends, |until| until.min(ends));
+        let found = self.found(group, take);
+        let waits = wait.0 > 0
+            && take.max > 1
+            && ends > self.moment
+            && (1..take.max as usize).contains(&found)
+            && self.parked() < self.config.parked_max;
+        if waits {
+            self.set_aside += 1;
+            let (fills, take) = (Some((self.set_aside, ends)), take.clone());
+            self.receivers.push(Receiver { to, group, take, until, credit: None, fills });
+        }
+        waits
+    }
+
+    /// The first one, group by group, whose max is there.
+    fn next_filled(&self) -> Option<(u32, ReplyTo)> {
+        let filled = self.receivers.iter().filter(|it| {
+            it.fills.is_some() && self.found(it.group, &it.take) >= it.take.max as usize
+        });
+        let first = filled.min_by_key(|it| (it.group, it.fills))?;
+        Some((first.group, first.to))
+    }
+
+    /// It gets what is there; if nothing is, it waits on in its line.
+    pub(super) fn end_fill(&mut self, to: ReplyTo) {
+        let at = self.receivers.iter().position(|receiver| receiver.to == to).unwrap();
+        let receiver = Receiver { fills: None, ..self.receivers.remove(at) };
+        let delivered = self.take_now(to, receiver.group, &receiver.take, receiver.take.max);
+        if !delivered.is_empty() {
+            self.reply(to, Ok(Outcome::Delivered(delivered)));
+        } else if receiver.until.is_some_and(|until| until <= self.moment) {
+            self.reply(to, Ok(Outcome::Empty));
+        } else {
+            self.receivers.push(receiver);
+            self.enter_line(to);
         }
     }
 
@@ -374,6 +436,17 @@ impl Model {
                 self.line.push(turn);
             }
             return;
+        }
+        if !standing {
+            let at = self.receivers.iter().position(|receiver| receiver.to == to).unwrap();
+            let receiver = self.receivers.remove(at);
+            if self.set_aside(to, group, &take) {
+                if !turn.receivers.is_empty() {
+                    self.line.push(turn);
+                }
+                return;
+            }
+            self.receivers.push(receiver);
         }
         let max = if standing { 1 } else { take.max };
         let mut delivered = self.take_now(to, group, &take, max);

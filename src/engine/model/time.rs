@@ -205,12 +205,25 @@ impl Model {
     }
 
     fn next_time_out(&self) -> Option<Timestamp> {
-        let of_receivers = self.receivers.iter().filter_map(|receiver| receiver.until);
+        let until = |receiver: &super::Receiver| match receiver.fills {
+            Some((_, ends)) => Some(ends),
+            None => receiver.until,
+        };
+        let of_receivers = self.receivers.iter().filter_map(until);
         of_receivers.chain(self.awaits.iter().map(|waiting| waiting.until)).min()
     }
 
     fn time_out(&mut self, step: Timestamp) {
         let is_over = |until: Option<Timestamp>| until.is_some_and(|until| until <= step);
+        let filled = |model: &Self| {
+            let over = model.receivers.iter().filter(|it| is_over(it.fills.map(|fills| fills.1)));
+            over.min_by_key(|it| (it.fills.map(|fills| fills.1), it.group, it.fills))
+                .map(|it| it.to)
+        };
+        while let Some(to) = filled(self) {
+            self.end_fill(to);
+            self.hand_out();
+        }
         let over: Vec<ReplyTo> =
             self.receivers.iter().filter(|it| is_over(it.until)).map(|it| it.to).collect();
         self.forget_receivers(|receiver| is_over(receiver.until));

@@ -361,7 +361,8 @@ impl Random {
         let orders = [MessageOrder::Fifo, MessageOrder::Priority, MessageOrder::Deadline];
         let overflows =
             [Overflow::Reject, Overflow::DropOldest, Overflow::DeadLetter, Overflow::DeadLetter];
-        match self.below(28) {
+        match self.below(29) {
+            28 => patch.batch_wait = Some(Millis(self.pick(&[0, 3, 20]))),
             26 => patch.labels = Some(self.labels()),
             27 => patch.priority = Some(self.below(3) as i32),
             0..2 => patch.ordering = Some(self.pick(&orders)),

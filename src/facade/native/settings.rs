@@ -68,6 +68,8 @@ pub(super) fn settings_patch(change: &SettingsChange) -> Result<SettingsPatch, E
             None => None,
         },
         priority: plain(change.priority, |n| n, default.priority),
+        // Only Queen's clients have a word for it.
+        batch_wait: None,
     };
     // No rule is about two settings, so what is not changed may be anything. The engine knows the rules, and names
     // the setting.

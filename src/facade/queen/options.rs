@@ -23,6 +23,9 @@ pub(super) const TASK: &str = "task";
 /// A window closes when it holds so many messages, however busy the partition is.
 const WINDOW_MESSAGES: u32 = 100;
 
+/// `minPopWaitTime` is cut to this, in milliseconds.
+const BATCH_WAIT_MAX: u32 = 60_000;
+
 /// What is shown of a number that ours does not bound.
 const NO_LIMIT: u32 = i32::MAX as u32;
 
@@ -167,6 +170,8 @@ impl Options {
         options.window_buffer = settings.window.map_or(0, |window| seconds(window.length));
         options.dedup_window_seconds = seconds(settings.dedup_window);
         options.priority = settings.priority;
+        options.min_pop_wait_time =
+            u32::try_from(settings.batch_wait.0).unwrap_or(BATCH_WAIT_MAX).min(BATCH_WAIT_MAX);
         let most = settings.messages_max.map(|most| u32::try_from(most).unwrap_or(NO_LIMIT));
         options.max_size = most.unwrap_or(0);
         options
@@ -182,6 +187,7 @@ impl Options {
                     | "retryLimit"
                     | "delayedProcessing"
                     | "windowBuffer"
+                    | "minPopWaitTime"
                     | "dedupWindowSeconds"
                     | "priority"
                     | "maxSize"
@@ -234,6 +240,7 @@ impl Options {
             retain_settled: Self::keep(completed),
             retain_dead: FOREVER,
             priority: self.priority,
+            batch_wait: Millis(self.min_pop_wait_time.min(BATCH_WAIT_MAX).into()),
             labels,
             ..QueueSettings::default()
         }
@@ -256,6 +263,7 @@ impl Options {
             retain_settled: Some(settings.retain_settled),
             retain_dead: Some(settings.retain_dead),
             priority: Some(settings.priority),
+            batch_wait: Some(settings.batch_wait),
             labels: Some(settings.labels),
             ..SettingsPatch::default()
         }

@@ -127,3 +127,21 @@ async def a_binary_push_is_a_push(lab):
     same([(item["status"], item["transaction_id"]) for item in got], [("queued", f"t{n}") for n in range(3)])
     same([item["status"] for item in await push(a, "q", range(2, 4), "x")], ["duplicate", "queued"])
     same([(m["data"]["n"], m["transactionId"]) for m in await pop(a, "q")], [(n, f"t{n}") for n in range(4)])
+
+
+@scenario
+async def a_waiting_pop_may_wait_for_its_batch_to_fill(lab):
+    a = lab.queen()
+    await a.queue("q").config({"minPopWaitTime": 3000}).create()
+    await push(a, "q", [0])
+    same(numbers(await pop(a, "q", batch=3, group="g", subscription_mode="all")), [0])
+    waiting = asyncio.create_task(pop(a, "q", batch=3, wait=20_000))
+    await asyncio.sleep(0.5)
+    check(not waiting.done(), "it did not wait for more")
+    await push(a, "q", [1, 2])
+    got = await waiting
+    same(numbers(got), [0, 1, 2])
+    await acked(a, got)
+    waiting = asyncio.create_task(pop(a, "q", batch=3, wait=20_000))
+    await push(a, "q", [3])
+    same(numbers(await waiting), [3])

@@ -1,0 +1,132 @@
+//! Receivers that have found something, and wait a little for more.
+//!
+//! Such a receiver is in no line. It is served when its max is there, before all who are in line, or when its time is
+//! over; if what it had found is gone by then it goes back into its line.
+
+use super::{
+    effect::Outcome,
+    lane::Lane,
+    queue::Queue,
+    timers::Timer,
+    waiters::{Line, Receiver},
+};
+use crate::types::{SessionId, Timestamp};
+
+#[derive(Debug)]
+pub(super) struct Filling {
+    pub(super) receiver: Receiver,
+    ends: Timestamp,
+    ticket: u64,
+}
+
+impl Queue {
+    /// A receiver that would get something, but not its max, is set aside, if the queue wants that.
+    pub(super) fn set_aside(&mut self, group: u32, receiver: &Receiver) -> bool {
+        let wait = self.settings.batch_wait;
+        if wait.0 == 0 || receiver.max < 2 || receiver.told || receiver.standing {
+            return false;
+        }
+        let ends = self.now.after(wait);
+        let ends = receiver.until.map_or(ends, |until| until.min(ends));
+        let found = self.found(group, receiver);
+        if ends <= self.moment
+            || found == 0
+            || found >= receiver.max as usize
+            || self.parked() >= self.config.parked_max
+        {
+            return false;
+        }
+        let ticket = self.ticket();
+        self.timers.set(ends, Timer::Fill { group, ticket });
+        let filling = Filling { receiver: receiver.clone(), ends, ticket };
+        if let Some(members) = self.group_mut(group) {
+            members.filling.push(filling);
+        }
+        true
+    }
+
+    /// How many messages a receiver would get now.
+    fn found(&mut self, group: u32, receiver: &Receiver) -> usize {
+        let max = (receiver.max as usize).min(self.allowance(group));
+        let Some(members) = self.group(group).filter(|_| max > 0) else { return 0 };
+        let one = |key| self.by_key.get(key).copied();
+        let run = |partition: u32| {
+            let lane = members.lanes.get(partition as usize)?;
+            lane.run_takeable()?;
+            let log = &self.partitions.get(partition as usize)?.log;
+            Some(if receiver.newest { 1 } else { lane.run_of(max, log).len() })
+        };
+        let count = |partitions: &mut dyn Iterator<Item = u32>| {
+            partitions.take(receiver.partitions_max as usize).filter_map(run).sum::<usize>()
+        };
+        let found = match &receiver.line {
+            Line::Message => self.takeable(group, None).take(max).count(),
+            Line::MessageOf(key) => self.takeable(group, Some(key)).take(max).count(),
+            Line::Labelled(partition, labels) => {
+                self.labelled(group, partition.as_ref(), labels, max).len()
+            }
+            Line::Partition => count(&mut members.runs_in_order()),
+            Line::PartitionOf(key) => count(&mut one(key).into_iter()),
+        };
+        found.min(max)
+    }
+
+    /// Serves the first one whose max is there; `false` if there is none.
+    pub(super) fn serve_filled(&mut self, group: u32) -> bool {
+        let count = self.group(group).map_or(0, |members| members.filling.len());
+        for at in 0..count {
+            let filling = self.group(group).and_then(|members| members.filling.get(at));
+            let Some(receiver) = filling.map(|filling| filling.receiver.clone()) else { break };
+            if self.found(group, &receiver) >= receiver.max as usize {
+                self.take_filling(group, |filling| filling.receiver.to == receiver.to);
+                let delivered = self.grab(group, &receiver);
+                self.reply(receiver.to, Ok(Outcome::Delivered(delivered)));
+                return true;
+            }
+        }
+        false
+    }
+
+    /// Its time is over: it gets what is there.
+    pub(super) fn fill_ends(&mut self, group: u32, ticket: u64) {
+        let Some(receiver) = self.take_filling(group, |it| it.ticket == ticket) else { return };
+        let delivered = self.grab(group, &receiver);
+        if !delivered.is_empty() {
+            self.reply(receiver.to, Ok(Outcome::Delivered(delivered)));
+        } else if receiver.until.is_some_and(|until| until <= self.moment) {
+            self.reply(receiver.to, Ok(Outcome::Empty));
+        } else {
+            self.arm_rate(group);
+            self.park(group, receiver);
+        }
+    }
+
+    /// The first one that is meant waits no more.
+    pub(super) fn take_filling(
+        &mut self,
+        group: u32,
+        is_meant: impl Fn(&Filling) -> bool,
+    ) -> Option<Receiver> {
+        let members = self.group_mut(group)?;
+        let at = members.filling.iter().position(is_meant)?;
+        let Filling { receiver, ends, ticket } = members.filling.remove(at);
+        self.timers.clear(ends, Timer::Fill { group, ticket });
+        Some(receiver)
+    }
+
+    /// A session waits no more; nobody is told.
+    pub(super) fn forget_filling(&mut self, group: u32, session: SessionId) {
+        while self.take_filling(group, |it| it.receiver.to.session == session).is_some() {}
+    }
+}
+
+impl super::group::Group {
+    /// Partitions that can be taken, in their order.
+    fn runs_in_order(&self) -> impl Iterator<Item = u32> {
+        let single = match self.lanes.as_slice() {
+            [lane] => Lane::run_takeable(lane).map(|_| 0),
+            _ => None,
+        };
+        single.into_iter().chain(self.runs.iter().map(|(_, _, partition)| *partition))
+    }
+}
