@@ -5,7 +5,7 @@
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 top=$(cd "$here/../.." && pwd)
-svg=${1:-$PWD/growth.svg} most=${2:-10000000}
+svg=${1:-$PWD/growth.svg} most=${2:-100000000}
 out=${svg%.svg}.jsonl
 export BENCH_DIR=${BENCH_DIR:-$(mktemp -d)} BENCH_SECRET=a-secret-for-the-tokens-of-the-bench
 
