@@ -17,6 +17,10 @@ use actix_web::{
     rt,
     web::ServiceConfig,
 };
+use futures_util::{
+    TryFutureExt,
+    future::{Either, ready},
+};
 use socket2::{Domain, Protocol, Type};
 
 use super::{
@@ -95,14 +99,15 @@ where
                 Ok::<_, ()>(fn_service(move |stream| {
                     let socket = Socket::new(stream, Arc::clone(&board), Arc::clone(&clock));
                     let (workers, serve) = (Arc::clone(&workers), serve.clone());
-                    async move {
+                    // Apart: it is over long before the connection is.
+                    let placed = Box::pin(async move {
                         let socket = socket.ok_or(DispatchError::DisconnectTimeout)?;
-                        // Boxed: it is over long before the connection is.
-                        match Box::pin(workers.place(socket)).await? {
-                            Some(socket) => serve(socket).await,
-                            None => Ok(()),
-                        }
-                    }
+                        Ok(workers.place(socket).await?)
+                    });
+                    placed.and_then(move |socket| match socket {
+                        Some(socket) => Either::Left(serve(socket)),
+                        None => Either::Right(ready(Ok(()))),
+                    })
                 }))
             }
         })
