@@ -38,7 +38,7 @@ def panel(axis, points, x0, y0):
     yield f'<polyline points="{places}" class="line"/>'
     for value, us in points:
         yield f'<circle cx="{x(value):.1f}" cy="{y(us):.1f}" r="3"><title>{value}: {us} µs</title></circle>'
-        yield f'<text x="{x(value):.1f}" y="{y(us) - 8:.1f}" class="value">{us:.4g}</text>'
+        yield f'<text x="{x(value):.1f}" y="{y(us) - 8:.1f}" class="value">{short(us)}</text>'
         yield f'<text x="{x(value):.1f}" y="{y0 + TOP + HEIGHT + 18}" class="value">{short(value)}</text>'
 
 
