@@ -73,9 +73,13 @@ fn prepare(shell: &Shell, example: &str) {
 
 /// A store without a server, and a copy of it for the example that wants one.
 fn prepare_store(shell: &Shell, example: &str) {
-    shell.out("rm -rf anteroom-data anteroom-new backup-1 store.jsonl");
-    let serve = "anteroom serve --listen 127.0.0.1:0 --data anteroom-data";
-    shell.out(&format!("export ANTEROOM_SECRET='{SECRET}'; {serve} > said 2> aside & until grep -q ready said; do sleep 0.02; done; kill $!; wait $!"));
+    shell.out("rm -rf anteroom-data anteroom-new backup-1 store.jsonl said");
+    shell.out(&format!(
+        "export ANTEROOM_SECRET='{SECRET}'
+        anteroom serve --listen 127.0.0.1:0 --data anteroom-data > said 2> aside &
+        until grep -qs ready said; do sleep 0.02; done
+        kill $!; wait $!"
+    ));
     if example.contains("restore") {
         shell.out("anteroom store backup --data anteroom-data --to backup-1");
     }
