@@ -8,6 +8,7 @@ mod kept;
 pub mod meshagent;
 pub mod native;
 pub mod queen;
+mod scan;
 pub mod websocket;
 mod writer;
 
