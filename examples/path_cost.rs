@@ -82,7 +82,8 @@ impl Path {
     fn hear(&mut self, text: ByteString) -> Option<String> {
         let mut lease = None;
         let mut incoming = std::mem::take(&mut self.incoming);
-        read_frames(&mut self.dialect, self.now, text, &mut incoming);
+        // The bytes are a part of what was read from a socket at once: giving them back costs nothing yet.
+        read_frames(&mut self.dialect, self.now, text.clone(), &mut incoming);
         for asked in incoming.drain(..) {
             let Incoming::Ask(id, Operation::Queue { command, .. }) = asked else { continue };
             let effects = decide(&mut self.queue, self.now, id, command);

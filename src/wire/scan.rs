@@ -68,6 +68,13 @@ impl<'a> Cursor<'a> {
         is_here
     }
 
+    /// A name of an object, which must have no escapes; its value is next.
+    pub(super) fn name(&mut self) -> Option<&'a str> {
+        let name = self.text()?;
+        self.expect(b':')?;
+        Some(name)
+    }
+
     /// A text without escapes.
     pub(super) fn text(&mut self) -> Option<&'a str> {
         self.expect(b'"')?;

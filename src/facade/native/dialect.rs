@@ -115,17 +115,18 @@ impl NativeDialect {
     }
 
     fn understand(&mut self, reader: &Reader<'_>, taken: Taken<'_>, incoming: &mut Vec<Incoming>) {
-        let (id, result) = match taken {
-            Ok(Frame { id, queue, request }) => {
+        let Frame { id, queue, request } = match taken {
+            Ok(frame) => frame,
+            Err((id, error)) => {
                 let id = id.map_or(NO_ID, RequestId);
-                if let Request::Ping(_) = request {
-                    return incoming.push(Incoming::Answer(id, Ok(Outcome::Time(reader.now))));
-                }
-                (id, self.operation(reader, id, queue.as_ref(), request))
+                return incoming.push(Incoming::Answer(id, Err(error)));
             }
-            Err((id, error)) => (id.map_or(NO_ID, RequestId), Err(error)),
         };
-        match result {
+        let id = id.map_or(NO_ID, RequestId);
+        if let Request::Ping(_) = request {
+            return incoming.push(Incoming::Answer(id, Ok(Outcome::Time(reader.now))));
+        }
+        match self.operation(reader, id, queue.as_ref(), request) {
             Ok(operation) if id == NO_ID => incoming.push(Incoming::Tell(id, operation)),
             Ok(operation) => incoming.push(Incoming::Ask(id, operation)),
             Err(error) => incoming.push(Incoming::Answer(id, Err(error))),
@@ -146,11 +147,11 @@ impl NativeDialect {
             return Err(invalid("missing field `id`: without it there is no reply"));
         }
         let queue = queue.map(|queue| self.queue(queue)).transpose()?;
-        let operation = reader.operation(queue, request)?;
-        if is_standing {
+        let operation = reader.operation(queue, request);
+        if is_standing && operation.is_ok() {
             self.subscriptions.insert(id);
         }
-        Ok(operation)
+        operation
     }
 
     fn reply(&mut self, id: RequestId, result: &Result<Outcome, Error>, frames: &mut Frames) {

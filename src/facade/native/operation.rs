@@ -360,9 +360,14 @@ impl Reader<'_> {
         items: Vec<request::Item<'_>>,
     ) -> Result<Vec<(LeaseId, Verdict)>, Error> {
         self.count(field, items.len())?;
-        let read =
-            |(at, item)| self.item(item).map_err(|error| inside(&format!("{field}[{at}]"), &error));
-        items.into_iter().enumerate().map(read).collect()
+        let mut read = Vec::with_capacity(items.len());
+        for (at, item) in items.into_iter().enumerate() {
+            match self.item(item) {
+                Ok(item) => read.push(item),
+                Err(error) => return Err(inside(&format!("{field}[{at}]"), &error)),
+            }
+        }
+        Ok(read)
     }
 
     fn item(&self, item: request::Item<'_>) -> Result<(LeaseId, Verdict), Error> {

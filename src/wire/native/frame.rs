@@ -132,7 +132,10 @@ pub type Taken<'a> = Result<Frame<'a>, (Option<u64>, Error)>;
 /// no JSON, or has too many requests, is refused as a whole.
 pub fn read_frames<'a>(text: &'a str, max: usize, take: &mut impl FnMut(Taken<'a>)) {
     if !text.trim_ascii_start().starts_with('[') {
-        return take(plain::read(text).map_or_else(|| read_frame(text), Ok));
+        return match plain::read(text) {
+            Some(frame) => take(Ok(frame)),
+            None => take(read_frame(text)),
+        };
     }
     if let Some(elements) = plain::elements(text, max) {
         if elements.len() > max {

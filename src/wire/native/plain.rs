@@ -53,9 +53,7 @@ fn request<'a>(cursor: &mut Cursor<'a>) -> Option<Frame<'a>> {
     let (mut fields, mut items, mut messages) = (Fields::default(), None, None);
     cursor.object(|cursor| match () {
         () if cursor.passes(br#""items":"#) => once(&mut items, list(cursor, item)?),
-        () if cursor.passes(br#""messages":"#) => {
-            once(&mut messages, list(cursor, |fields| Some(message(fields)))?)
-        }
+        () if cursor.passes(br#""messages":"#) => once(&mut messages, list(cursor, new_message)?),
         () => fields.read(cursor),
     })?;
     let (id, queue) = (fields.id(), fields.queue()?);
@@ -101,8 +99,27 @@ fn settle<'a>(fields: &mut Fields<'a>, items: Option<Vec<Item<'a>>>) -> Option<S
     })
 }
 
-fn item<'a>(fields: &mut Fields<'a>) -> Option<Item<'a>> {
-    settle(fields, None)?.into_item()
+/// There may be many of them, and most have nothing but a lease: so they are not read into all [`Fields`].
+fn item<'a>(cursor: &mut Cursor<'a>) -> Option<Item<'a>> {
+    let (mut lease, mut outcome, mut result, mut delay_ms, mut reason) =
+        (None, None, None, None, None);
+    cursor.object(|cursor| match () {
+        () if cursor.passes(br#""lease":"#) => once(&mut lease, text(cursor)?),
+        () if cursor.passes(br#""outcome":"#) => once(&mut outcome, text(cursor)?),
+        () if cursor.passes(br#""result":"#) => once(&mut result, json(cursor)?),
+        () if cursor.passes(br#""delay_ms":"#) => once(&mut delay_ms, number(cursor)?),
+        () if cursor.passes(br#""reason":"#) => once(&mut reason, text(cursor)?),
+        () => None,
+    })?;
+    let (lease, reason) = (Text::from(lease?), reason.map(Text::from));
+    Some(Item { lease, outcome: word(outcome)?, result, delay_ms, reason })
+}
+
+fn new_message<'a>(cursor: &mut Cursor<'a>) -> Option<NewMessage<'a>> {
+    let mut fields = Fields::default();
+    cursor.object(|cursor| fields.read(cursor))?;
+    let message = message(&mut fields);
+    (fields.left == 0).then_some(message)
 }
 
 fn message<'a>(fields: &mut Fields<'a>) -> NewMessage<'a> {
@@ -130,17 +147,14 @@ fn receive<'a>(fields: &mut Fields<'a>) -> Option<Receive<'a>> {
     })
 }
 
-/// A list of objects; `read` takes the fields that it knows.
 fn list<'a, T>(
     cursor: &mut Cursor<'a>,
-    read: impl Fn(&mut Fields<'a>) -> Option<T>,
+    read: impl Fn(&mut Cursor<'a>) -> Option<T>,
 ) -> Option<Vec<T>> {
     let mut list = Vec::new();
     cursor.array(|cursor| {
-        let mut fields = Fields::default();
-        cursor.object(|cursor| fields.read(cursor))?;
-        list.push(read(&mut fields)?);
-        (fields.left == 0).then_some(())
+        list.push(read(cursor)?);
+        Some(())
     })?;
     Some(list)
 }
