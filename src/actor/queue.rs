@@ -29,7 +29,7 @@ use crate::{
     },
     error::ErrorCode,
     service::{Create, EVENT_WEIGHT, Link, Outcome, Reply, Shared, ToSession},
-    store::{Appended, Batch, StoreError},
+    store::{Appended, Batch, Requests, StoreError},
     types::{Millis, QueueName, RequestId, RoomName, SessionId, Timestamp},
 };
 
@@ -125,6 +125,8 @@ pub struct QueueActor {
     links: HashMap<SessionId, Slot>,
     effects: Vec<Effect>,
     unwritten: Vec<Record>,
+    /// How many requests made these.
+    writers: usize,
     /// Replies in order, each with what it rests on.
     pub(super) held: VecDeque<Held>,
     pub(super) durable: RecordNumber,
@@ -212,6 +214,7 @@ impl QueueActor {
             links: HashMap::new(),
             effects: Vec::new(),
             unwritten: Vec::new(),
+            writers: 0,
             held: VecDeque::new(),
             durable: RecordNumber(0),
             failed: None,
@@ -268,7 +271,9 @@ impl QueueActor {
                 }
                 None => {
                     self.engine.set_founding(create.settings().cloned());
+                    let written = self.engine.last_record();
                     self.engine.apply(now, from, command, &mut self.effects);
+                    self.writers += usize::from(self.engine.last_record() != written);
                 }
             }
         }
@@ -300,6 +305,7 @@ impl QueueActor {
         // The room commits one transaction after the other, so no other joint is open.
         let first = self.first_unwritten();
         let records = std::mem::take(&mut self.unwritten);
+        self.writers = 0;
         self.joint_is_open = true;
         let (room, queue) = (self.room.clone(), self.name.clone());
         let through = self.engine.last_record();
@@ -315,6 +321,8 @@ impl QueueActor {
         }
         let parked_before = self.engine.parked();
         self.engine.expire(self.shared.clock.now(), &mut self.effects);
+        // Nobody waits for what time does, but somebody may come meanwhile.
+        self.writers += 2;
         self.take_in(parked_before);
     }
 
@@ -392,7 +400,11 @@ impl QueueActor {
     }
 
     fn write(&mut self, address: Addr<Self>) {
-        if self.unwritten.is_empty() || self.failed.is_some() || self.joint_is_open {
+        if self.unwritten.is_empty() {
+            self.writers = 0;
+            return;
+        }
+        if self.failed.is_some() || self.joint_is_open {
             return;
         }
         let through = self.engine.last_record();
@@ -403,7 +415,11 @@ impl QueueActor {
         let first = self.first_unwritten();
         let (room, queue, records) = (&self.room, &self.name, &self.unwritten);
         let batch = Batch { room, queue, first, records };
-        match self.shared.store.append(&[batch], Box::new(done)) {
+        let requests = match std::mem::take(&mut self.writers) {
+            1 => Requests::One,
+            _ => Requests::Many,
+        };
+        match self.shared.store.append(&[batch], requests, Box::new(done)) {
             Ok(Appended::Durable) => self.durable = through,
             Ok(Appended::Pending) => {}
             Err(error) => self.fail(error),
