@@ -130,8 +130,8 @@ pub struct Queue {
     pub(super) effects: Vec<Effect>,
     /// Done, and not yet in a record.
     pub(super) unrecorded: Vec<(u32, Position)>,
-    /// Groups whose receivers may have something to get, perhaps only from one partition.
-    pub(super) unserved: BTreeMap<u32, Option<u32>>,
+    /// Groups whose receivers may have something to get, perhaps only from one partition; by number.
+    pub(super) unserved: VecDeque<(u32, Option<u32>)>,
     /// Messages that have ended (`true`: done) and whose children have not been told.
     pub(super) untold: VecDeque<(Position, bool)>,
     pub(super) telling: bool,
@@ -180,7 +180,7 @@ impl Queue {
             totals: Totals::default(),
             effects: Vec::new(),
             unrecorded: Vec::new(),
-            unserved: BTreeMap::new(),
+            unserved: VecDeque::new(),
             untold: VecDeque::new(),
             telling: false,
         }
