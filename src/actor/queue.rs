@@ -148,6 +148,8 @@ pub struct QueueActor {
 struct Slot {
     link: Arc<Link>,
     staged: Vec<ToSession>,
+    /// How many it was last time: likely as many again.
+    last: usize,
 }
 
 pub(super) struct Held {
@@ -373,11 +375,13 @@ impl QueueActor {
         self.arm(ctx);
     }
 
-    /// Keeps one timer armed for the engine's next deadline. A wake-up too many does no harm.
+    /// Keeps one timer armed for the engine's next deadline, or for an earlier one that is none any more: a wake-up too many
+    /// does no harm, and leases come and go with each message.
     fn arm(&mut self, ctx: &mut Context<Self>) {
         let is_at_work = self.failed.is_none() && !self.saving.is_at_rest;
         let next = self.engine.next_deadline().filter(|_| is_at_work);
-        if next == self.armed_for {
+        let is_early = self.armed_for.is_some_and(|armed| next.is_none_or(|next| armed <= next));
+        if is_at_work && is_early {
             return;
         }
         if let Some(timer) = self.timer.take() {
@@ -474,11 +478,13 @@ impl QueueActor {
             let Some(slot) = self.links.get_mut(&to.session) else { continue };
             if slot.staged.is_empty() {
                 self.staged_for.push(to.session);
+                slot.staged.reserve(slot.last);
             }
             slot.staged.push(item);
         }
         for session in self.staged_for.drain(..) {
             if let Some(slot) = self.links.get_mut(&session) {
+                slot.last = slot.staged.len();
                 slot.link.send(std::mem::take(&mut slot.staged));
             }
         }
@@ -526,7 +532,8 @@ impl Handler<Apply> for QueueActor {
     type Result = ();
 
     fn handle(&mut self, Apply { link, commands }: Apply, _: &mut Self::Context) {
-        (self.links.entry(link.session())).or_insert_with(|| Slot { link, staged: Vec::new() });
+        let slot = || Slot { link: Arc::clone(&link), staged: Vec::new(), last: 0 };
+        self.links.entry(link.session()).or_insert_with(slot);
         self.apply(commands);
         self.batches += 1;
     }
