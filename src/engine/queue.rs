@@ -337,10 +337,19 @@ impl Queue {
     pub(super) fn pass_time(&mut self, now: Timestamp) {
         self.now = self.now.max(now);
         // An age is that of now, however late it is for all else.
-        while let Some((group, position)) = self.timers.pop_ageing(self.now) {
+        while !self.timers.are_quiet(self.now)
+            && let Some((group, position)) = self.timers.pop_ageing(self.now)
+        {
             self.ages(group, position);
         }
         loop {
+            if self.timers.are_quiet(self.now) {
+                if self.unserved.is_empty() {
+                    break;
+                }
+                self.serve_marked();
+                continue;
+            }
             // Whoever gives up at the very moment gets what comes at that moment.
             let is_later = match self.timers.first().filter(|(at, _)| *at <= self.now) {
                 None => true,
