@@ -3,6 +3,8 @@
 //! Knows what the bytes say in each protocol. Knows no grants, no defaults of ours, no sockets, and
 //! nothing of what a queue does with it.
 
+mod buffers;
+mod frames;
 mod json;
 mod kept;
 pub mod meshagent;
