@@ -38,12 +38,15 @@ impl Frames {
 
     /// The next chunk for the socket, which gives it back with [`Self::sent`].
     pub fn next_chunk(&mut self) -> Option<Bytes> {
-        if self.chunks.is_empty() {
-            self.seal();
-            // A connection at rest holds no buffer.
-            buffers::give(std::mem::take(&mut self.tail));
-        }
-        let chunk = self.chunks.pop_front()?;
+        let chunk = match self.chunks.pop_front() {
+            Some(chunk) => Some(chunk),
+            None => {
+                let chunk = (!self.tail.is_empty()).then(|| self.freeze());
+                // A connection at rest holds no buffer.
+                buffers::give(std::mem::take(&mut self.tail));
+                chunk
+            }
+        }?;
         self.len -= chunk.len();
         if let Some(kept) = &mut self.kept {
             kept.take(&chunk);
@@ -379,8 +382,7 @@ mod tests {
                 writer.json(&large);
                 writer.put(after);
                 writer.end(&mut frames);
-                let text =
-                    [before.as_bytes(), &large[..], &large[..], after.as_bytes()].concat();
+                let text = [before.as_bytes(), &large[..], &large[..], after.as_bytes()].concat();
                 expected.extend(plain(&text));
             }
             let chunks = drain(&mut frames);

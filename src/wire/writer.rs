@@ -32,10 +32,12 @@ impl Writer {
     }
 
     /// JSON text as it is.
+    #[inline]
     pub fn put(&mut self, json: &str) {
         self.text.extend_from_slice(json.as_bytes());
     }
 
+    #[inline]
     fn separate(&mut self) {
         let is_first = self.text.last().is_none_or(|last| matches!(last, b'{' | b'['));
         // Behind a shared piece a member never is the first.
@@ -59,11 +61,15 @@ impl Writer {
 
     /// A text.
     pub fn text(&mut self, text: &str) {
+        if text.bytes().all(|byte| byte >= b' ' && byte != b'"' && byte != b'\\') {
+            return self.plain(text);
+        }
         // Writing to memory cannot fail.
         let _ = serde_json::to_writer(&mut self.text, text);
     }
 
     /// A text that needs no escapes.
+    #[inline]
     pub fn plain(&mut self, text: impl AsRef<str>) {
         self.text.push(b'"');
         self.put(text.as_ref());
@@ -75,13 +81,18 @@ impl Writer {
         let mut before = b'"';
         for part in parts {
             self.text.push(before);
-            self.number(part);
+            match part {
+                // Most are of the first group and the first partition.
+                0..10 => self.text.push(b'0' | part as u8),
+                _ => self.number(part),
+            }
             before = b'-';
         }
         self.text.push(b'"');
     }
 
     /// A number.
+    #[inline]
     pub fn number(&mut self, number: impl Integer) {
         self.put(itoa::Buffer::new().format(number));
     }

@@ -187,10 +187,9 @@ impl NativeDialect {
             self.out.begin(frames);
             self.out.put("{\"receiver\":");
             self.out.number(receiver.0);
-            self.out.name("queue");
+            self.out.put(",\"queue\":");
             self.out.text(queue.as_str());
-            self.out.name("messages");
-            self.out.put("[");
+            self.out.put(",\"messages\":[");
             self.pushing = Some((receiver, queue));
         }
         self.out.element();
