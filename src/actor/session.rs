@@ -10,7 +10,7 @@
 
 use std::{collections::VecDeque, sync::Arc};
 
-use super::receipts::Receipts;
+use super::{messages::BATCH_MAX, receipts::Receipts};
 use crate::{
     auth::Identity,
     engine::{self, Command},
@@ -45,9 +45,6 @@ pub enum Verdict {
     /// End at once: the peer is gone or does not answer.
     Cut,
 }
-
-/// Space is made for so many requests at once, at most.
-const BATCH_MAX: usize = 256;
 
 /// See the module.
 pub struct Session {
@@ -123,7 +120,7 @@ impl Session {
         }
         self.take(permit);
         if self.staged.is_empty() {
-            self.staged.reserve_exact(self.last_batch.clamp(1, BATCH_MAX));
+            self.staged.reserve_exact(self.last_batch.clamp(2, BATCH_MAX));
         }
         self.staged.push(Request { id, permit, operation });
     }

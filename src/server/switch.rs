@@ -63,6 +63,16 @@ impl Switch {
         self.waker.wake();
     }
 
+    /// Has the connection polled, if it was polled before with [`Self::listen`].
+    pub(super) fn wake(&self) {
+        self.waker.wake();
+    }
+
+    /// From here on [`Self::wake`] and [`Self::throw`] wake this task.
+    pub(super) fn listen(&self, cx: &Context<'_>) {
+        self.waker.register(cx.waker());
+    }
+
     /// The connection has become a WebSocket.
     pub fn upgrade(&self) {
         self.upgraded.store(true, Ordering::Relaxed);
@@ -124,7 +134,7 @@ impl Switch {
     }
 
     fn check(&self, cx: &Context<'_>) -> io::Result<()> {
-        self.waker.register(cx.waker());
+        self.listen(cx);
         if self.thrown.load(Ordering::Acquire) {
             return Err(io::ErrorKind::ConnectionAborted.into());
         }

@@ -63,7 +63,7 @@ pub trait Conversation: Unpin + 'static {
     /// A pong came.
     fn ponged(&mut self, payload: &[u8], frames: &mut Frames);
 
-    /// Something came through the outlet.
+    /// Something came through the outlet, or may have come elsewhere.
     fn arrived(&mut self, items: Vec<ToSession>);
 
     /// Whether more may be read from the peer.
@@ -395,10 +395,13 @@ impl<C: Conversation> Actor for Connection<C> {
 }
 
 impl<C: Conversation> Pumped for Connection<C> {
-    fn turn_ends(&mut self, ctx: &mut Self::Context, _: &mut TaskContext<'_>) {
+    fn turn_ends(&mut self, ctx: &mut Self::Context, task: &mut TaskContext<'_>) {
         if self.ended {
             return;
         }
+        // Before anything is looked at: what comes later wakes.
+        self.switch.listen(task);
+        self.conversation.arrived(Vec::new());
         if !self.pipe.has_frames_to_decode() || self.conversation.staged() >= BATCH_MAX {
             self.conversation.submit();
         }
@@ -448,6 +451,10 @@ struct ActorOutlet<C: Conversation> {
 
 impl<C: Conversation> Outlet for ActorOutlet<C> {
     fn send(&self, items: Vec<ToSession>) {
+        if items.is_empty() {
+            // Only to look elsewhere for them: that needs no mailbox.
+            return self.switch.wake();
+        }
         #[expect(
             clippy::disallowed_methods,
             reason = "what waits is bounded by permits and by the link's gauge; messages stay leased"
