@@ -11,6 +11,9 @@ use crate::{
     types::{RequestId, SessionId},
 };
 
+/// Space is made for so many requests at once, at most.
+pub(super) const BATCH_MAX: usize = 256;
+
 /// To a room: a participant comes in.
 #[derive(Message)]
 #[rtype(result = "()")]

@@ -18,7 +18,7 @@ use actix::{
 use futures_util::future::join_all;
 
 use super::{
-    messages::{Apply, Asked, Join, Leave, Measure, Quiesce, Submit, Watch},
+    messages::{Apply, Asked, BATCH_MAX, Join, Leave, Measure, Quiesce, Submit, Watch},
     queue::{Gauge, QueueActor},
     saving::Retire,
     several::Severals,
@@ -87,6 +87,8 @@ pub(super) struct QueueSlot {
     /// Batches sent to it.
     batches: u64,
     staged: Vec<Asked>,
+    /// So many were staged in the last batch: there will be about as many in the next.
+    last_batch: usize,
 }
 
 /// Who wants to hear what happens in all queues.
@@ -190,6 +192,7 @@ impl RoomActor {
     }
 
     /// Stages a command; one that may park takes a place among the room's receivers first.
+    #[inline]
     pub(super) fn ask(
         &mut self,
         queue: &QueueName,
@@ -221,6 +224,7 @@ impl RoomActor {
         is_free
     }
 
+    #[inline]
     fn stage(&mut self, queue: &QueueName, asked: Asked) -> Result<(), Error> {
         let at = match self.queues.get(queue) {
             Some(at) => *at,
@@ -229,6 +233,7 @@ impl RoomActor {
         };
         if let Some(slot) = self.slots.get_mut(at) {
             if slot.staged.is_empty() {
+                slot.staged.reserve_exact(slot.last_batch.clamp(2, BATCH_MAX));
                 self.staged_for.push(at);
             }
             slot.staged.push(asked);
@@ -375,7 +380,7 @@ impl RoomActor {
         let gauge = Arc::new(if is_stored { Gauge::loading() } else { Gauge::default() });
         let (parked, shown) = (Arc::clone(&self.parked), Arc::clone(&gauge));
         let address = QueueActor::begin(room, queue.clone(), shared, parked, shown, is_stored);
-        let mut slot = QueueSlot { address, gauge, batches: 0, staged: Vec::new() };
+        let mut slot = QueueSlot { address, gauge, batches: 0, staged: Vec::new(), last_batch: 0 };
         if !queue.is_internal() {
             self.watchers.iter().for_each(|watcher| slot.watch(watcher, true));
         }
@@ -409,6 +414,7 @@ impl RoomActor {
             member.touched.insert(at);
             self.version += 1;
             let (link, commands) = (Arc::clone(&member.link), std::mem::take(&mut slot.staged));
+            slot.last_batch = commands.len();
             slot.tell(Apply { link, commands });
         }
     }

@@ -10,7 +10,7 @@
 
 use std::{collections::VecDeque, sync::Arc};
 
-use super::receipts::Receipts;
+use super::{messages::BATCH_MAX, receipts::Receipts};
 use crate::{
     auth::Identity,
     engine::{self, Command},
@@ -52,6 +52,8 @@ pub struct Session {
     link: Arc<Link>,
     times: SessionTimes,
     staged: Vec<Request>,
+    /// So many were staged in the last batch: there will be about as many in the next.
+    last_batch: usize,
     outbox: VecDeque<ToSession>,
     receipts: Receipts,
     in_flight: usize,
@@ -78,6 +80,7 @@ impl Session {
             link,
             times,
             staged: Vec::new(),
+            last_batch: 0,
             outbox: VecDeque::new(),
             receipts: Receipts::default(),
             in_flight: 0,
@@ -116,6 +119,9 @@ impl Session {
             return; // The end of the connection is the answer.
         }
         self.take(permit);
+        if self.staged.is_empty() {
+            self.staged.reserve_exact(self.last_batch.clamp(2, BATCH_MAX));
+        }
         self.staged.push(Request { id, permit, operation });
     }
 
@@ -127,12 +133,16 @@ impl Session {
     }
 
     /// Something came from the room.
-    pub fn arrived(&mut self, items: Vec<ToSession>) {
-        for item in items {
-            match item {
-                ToSession::Finish => self.finish(),
-                item => self.outbox.push_back(item),
-            }
+    pub fn arrived(&mut self, mut items: Vec<ToSession>) {
+        let whole = items.len();
+        items.retain(|item| !matches!(item, ToSession::Finish));
+        if items.len() < whole {
+            self.finish();
+        }
+        match self.outbox.is_empty() {
+            // Nothing is moved, and what there was of memory is given back.
+            true if !items.is_empty() => self.outbox = items.into(),
+            _ => self.outbox.extend(items),
         }
     }
 
@@ -141,6 +151,7 @@ impl Session {
         if self.staged.is_empty() {
             return;
         }
+        self.last_batch = self.staged.len();
         let refused = self.seat.submit(std::mem::take(&mut self.staged));
         self.outbox.extend(refused.into_iter().map(ToSession::Reply));
     }
@@ -154,7 +165,12 @@ impl Session {
     /// The next thing to write.
     pub fn next_outgoing(&mut self) -> Option<Outgoing> {
         loop {
-            match self.outbox.pop_front()? {
+            let Some(item) = self.outbox.pop_front() else {
+                // A session at rest holds no memory for what may come.
+                self.outbox = VecDeque::new();
+                return None;
+            };
+            match item {
                 ToSession::Finish => {}
                 ToSession::Notice(notice) => {
                     self.link.written(notice.weight());

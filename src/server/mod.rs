@@ -5,6 +5,7 @@ mod connections;
 mod guard;
 mod listener;
 mod origin;
+mod outbox;
 mod queen;
 mod resume;
 mod room;

@@ -39,7 +39,7 @@ pub(super) struct Inbox {
 #[derive(Default)]
 struct InboxState {
     items: Vec<ToSession>,
-    /// The connection's; woken by nothing in particular.
+    /// The connection's. It looks here when it is sent nothing.
     outlet: Option<Box<dyn Outlet>>,
 }
 

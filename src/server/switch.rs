@@ -11,6 +11,7 @@ use std::{
     io,
     net::SocketAddr,
     pin::Pin,
+    rc::Rc,
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicU64, Ordering},
@@ -25,7 +26,7 @@ use tokio::{
     net::TcpStream,
 };
 
-use super::workers::Member;
+use super::{outbox::Outbox, workers::Member};
 use crate::{clock::Clock, types::Millis};
 
 /// A request must be there, and its answer given, within this time, unless its handler says otherwise.
@@ -60,6 +61,16 @@ impl Switch {
     pub fn throw(&self) {
         self.thrown.store(true, Ordering::Release);
         self.waker.wake();
+    }
+
+    /// Has the connection polled, if it was polled before with [`Self::listen`].
+    pub(super) fn wake(&self) {
+        self.waker.wake();
+    }
+
+    /// From here on [`Self::wake`] and [`Self::throw`] wake this task.
+    pub(super) fn listen(&self, cx: &Context<'_>) {
+        self.waker.register(cx.waker());
     }
 
     /// The connection has become a WebSocket.
@@ -123,7 +134,7 @@ impl Switch {
     }
 
     fn check(&self, cx: &Context<'_>) -> io::Result<()> {
-        self.waker.register(cx.waker());
+        self.listen(cx);
         if self.thrown.load(Ordering::Acquire) {
             return Err(io::ErrorKind::ConnectionAborted.into());
         }
@@ -183,6 +194,7 @@ impl Switchboard {
 pub struct Socket {
     stream: TcpStream,
     switch: Arc<Switch>,
+    outbox: Rc<Outbox>,
     entry: Entry,
 }
 
@@ -221,7 +233,8 @@ impl Socket {
         let switch = Arc::new(Switch::default());
         switch.expect_answer(clock.elapsed(), REQUEST_MAX);
         board.switches.insert(number, Arc::clone(&switch));
-        Some(Self { stream, switch, entry: Entry { number, board, clock, member: None } })
+        let (outbox, entry) = (Rc::default(), Entry { number, board, clock, member: None });
+        Some(Self { stream, switch, outbox, entry })
     }
 
     /// What the peer has sent so far, once it has sent something. It can still be read.
@@ -243,7 +256,7 @@ impl Socket {
 
     /// Leaves this thread's runtime.
     pub(super) fn leave(self) -> io::Result<Moving> {
-        let Self { stream, switch, entry } = self;
+        let Self { stream, switch, entry, .. } = self;
         Ok(Moving { stream: stream.into_std()?, switch, entry })
     }
 
@@ -251,6 +264,12 @@ impl Socket {
     #[must_use]
     pub fn switch(&self) -> Arc<Switch> {
         Arc::clone(&self.switch)
+    }
+
+    /// What is put there is written at the next flush.
+    #[must_use]
+    pub(super) fn outbox(&self) -> Rc<Outbox> {
+        Rc::clone(&self.outbox)
     }
 
     /// The peer's address.
@@ -264,7 +283,7 @@ impl Moving {
     /// Joins this thread's runtime.
     pub(super) fn arrive(self) -> io::Result<Socket> {
         let Self { stream, switch, entry } = self;
-        Ok(Socket { stream: TcpStream::from_std(stream)?, switch, entry })
+        Ok(Socket { stream: TcpStream::from_std(stream)?, switch, outbox: Rc::default(), entry })
     }
 }
 
@@ -301,7 +320,20 @@ impl AsyncWrite for Socket {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
+        let Self { stream, switch, outbox, entry } = &mut *self;
+        while !outbox.is_empty() {
+            switch.check(cx)?;
+            let written =
+                outbox.write(|slices| Pin::new(&mut *stream).poll_write_vectored(cx, slices));
+            switch.note(written.is_pending(), entry.clock.as_ref());
+            if ready!(written)? == 0 {
+                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+            }
+        }
+        if outbox.take_more() {
+            cx.waker().wake_by_ref();
+        }
+        Pin::new(stream).poll_flush(cx)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

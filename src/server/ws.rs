@@ -3,7 +3,7 @@
 //! ```text
 //!             ┌ Ingress: frame guard, back-pressure ─► codec ─► Connection ─► Conversation
 //!   socket ◄──┤                                                    │ end of each turn: submit, fill
-//!             └ Egress: chunks ◄──────────────────── Frames ◄──────┘
+//!             └ Outbox ◄─ Egress: chunks ◄────────── Frames ◄──────┘
 //! ```
 //!
 //! The one file that names `actix-web-actors`, which is deprecated upstream and leaves all of this open:
@@ -30,7 +30,7 @@ use actix_web::{
 use actix_web_actors::ws::{WebsocketContext, handshake};
 use futures_util::Stream;
 
-use super::{switch::Switch, turn::Turn};
+use super::{outbox::Outbox, switch::Switch, turn::Turn};
 use crate::{
     actor::{Pump, Pumped},
     clock::Clock,
@@ -63,7 +63,7 @@ pub trait Conversation: Unpin + 'static {
     /// A pong came.
     fn ponged(&mut self, payload: &[u8], frames: &mut Frames);
 
-    /// Something came through the outlet.
+    /// Something came through the outlet, or may have come elsewhere.
     fn arrived(&mut self, items: Vec<ToSession>);
 
     /// Whether more may be read from the peer.
@@ -140,6 +140,10 @@ fn open<C: Conversation>(
     limits: &Limits,
     clock: Arc<dyn Clock>,
 ) -> HttpResponse {
+    let Some(outbox) = request.conn_data::<Rc<Outbox>>().cloned() else {
+        // Not a socket of ours.
+        return HttpResponse::InternalServerError().finish();
+    };
     let pipe = Rc::new(Pipe {
         frames: RefCell::default(),
         guard: RefCell::new(FrameGuard::new(limits.frame_bytes as u64)),
@@ -147,6 +151,7 @@ fn open<C: Conversation>(
         turn: Arc::new(Turn::new(TURN_BYTES)),
         tripped: Cell::new(None),
         broken: Cell::new(false),
+        goes_on: Cell::new(false),
         reading: Cell::new(true),
         reader: Cell::new(None),
     });
@@ -165,7 +170,7 @@ fn open<C: Conversation>(
     let ingress = Ingress { payload, pipe: Rc::clone(&pipe) };
     let codec = Codec::new().max_size(limits.frame_bytes);
     let actor = WebsocketContext::with_codec(connection, ingress, codec);
-    response.streaming(Egress { actor: Some(Box::pin(actor)), pipe })
+    response.streaming(Egress { actor: Some(Box::pin(actor)), pipe, outbox })
 }
 
 /// What the three parts of one connection share. All of them live in the connection's task.
@@ -178,6 +183,8 @@ struct Pipe {
     tripped: Cell<Option<ErrorCode>>,
     /// Reading from TCP has failed.
     broken: Cell<bool>,
+    /// There is more to be done when what is filled in is with the socket.
+    goes_on: Cell<bool>,
     reading: Cell<bool>,
     reader: Cell<Option<Waker>>,
 }
@@ -233,27 +240,33 @@ impl Stream for Ingress {
     }
 }
 
-/// Bytes to the peer. Runs the actor when the socket can take more.
+/// Bytes to the peer: past the HTTP layer, to which the response never has any. Runs the actor when the socket can take more.
 struct Egress<S> {
     actor: Option<Pin<Box<S>>>,
     pipe: Rc<Pipe>,
+    outbox: Rc<Outbox>,
 }
 
 impl<S: Stream<Item = Result<Bytes, Error>>> Stream for Egress<S> {
     type Item = Result<Bytes, Error>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<Option<Self::Item>> {
-        if let Some(actor) = &mut self.actor
-            && let Poll::Ready(None | Some(Err(_))) = actor.as_mut().poll_next(cx)
-        {
-            self.actor = None;
+        while !self.outbox.is_full() {
+            let Some(actor) = &mut self.actor else { return Poll::Ready(None) };
+            let polled = actor.as_mut().poll_next(cx);
+            let mut frames = self.pipe.frames.borrow_mut();
+            while let Some(chunk) = frames.next_chunk() {
+                self.outbox.push(chunk);
+            }
+            drop(frames);
+            match polled {
+                Poll::Ready(None | Some(Err(_))) => self.actor = None,
+                _ if self.pipe.goes_on.take() => {}
+                _ => return Poll::Pending,
+            }
         }
-        let chunk = self.pipe.frames.borrow_mut().next_chunk();
-        match chunk {
-            Some(chunk) => Poll::Ready(Some(Ok(chunk))),
-            None if self.actor.is_none() => Poll::Ready(None),
-            None => Poll::Pending,
-        }
+        self.outbox.expect_more();
+        Poll::Pending
     }
 }
 
@@ -382,19 +395,22 @@ impl<C: Conversation> Actor for Connection<C> {
 }
 
 impl<C: Conversation> Pumped for Connection<C> {
-    fn turn_ends(&mut self, ctx: &mut Self::Context, _: &mut TaskContext<'_>) {
+    fn turn_ends(&mut self, ctx: &mut Self::Context, task: &mut TaskContext<'_>) {
         if self.ended {
             return;
         }
+        // Before anything is looked at: what comes later wakes.
+        self.switch.listen(task);
+        self.conversation.arrived(Vec::new());
         if !self.pipe.has_frames_to_decode() || self.conversation.staged() >= BATCH_MAX {
             self.conversation.submit();
         }
         self.conversation.fill(&mut self.pipe.frames.borrow_mut());
         self.pipe.set_reading(self.conversation.is_ready());
-        if self.pipe.frames.borrow().is_empty()
-            && let Some(ending) = self.conversation.ending()
-        {
-            self.end(ending, ctx);
+        let filled = self.pipe.frames.borrow().len();
+        match self.conversation.ending() {
+            Some(ending) if filled == 0 => self.end(ending, ctx),
+            ending => self.pipe.goes_on.set(filled >= CHUNK_BYTES || ending.is_some()),
         }
     }
 }
@@ -435,6 +451,10 @@ struct ActorOutlet<C: Conversation> {
 
 impl<C: Conversation> Outlet for ActorOutlet<C> {
     fn send(&self, items: Vec<ToSession>) {
+        if items.is_empty() {
+            // Only to look elsewhere for them: that needs no mailbox.
+            return self.switch.wake();
+        }
         #[expect(
             clippy::disallowed_methods,
             reason = "what waits is bounded by permits and by the link's gauge; messages stay leased"

@@ -11,6 +11,8 @@ use std::collections::VecDeque;
 
 use bytes::{Buf, Bytes, BytesMut};
 
+use super::buffers;
+
 /// A place between two frames.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 struct Place {
@@ -88,7 +90,9 @@ impl Kept {
         {
             start += chunk.len() as u64;
             self.bytes -= chunk.len();
-            self.chunks.pop_front();
+            if let Some(chunk) = self.chunks.pop_front() {
+                buffers::give_chunk(chunk);
+            }
         }
     }
 

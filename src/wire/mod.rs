@@ -6,6 +6,8 @@
 //! What is asked all the time is read with a scanner of our own (`scan`, and `plain` of each protocol); everything else, and
 //! whatever is wrong, with serde, which alone says what is wrong.
 
+mod buffers;
+mod frames;
 mod json;
 mod kept;
 pub mod meshagent;

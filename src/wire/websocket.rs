@@ -1,13 +1,12 @@
 //! WebSocket framing (RFC 6455), the parts that the codec beneath us leaves open: a guard against
-//! announced sizes, messages put together from fragments, close codes, and frames to the peer written
-//! straight into the chunks that the socket takes.
+//! announced sizes, messages put together from fragments, close codes, and [`Frames`] to the peer.
 
-use std::{borrow::Cow, collections::VecDeque};
+use std::borrow::Cow;
 
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::{Bytes, BytesMut};
 use bytestring::ByteString;
 
-use super::Kept;
+pub use super::frames::Frames;
 use crate::error::ErrorCode;
 
 /// Why a connection ends, as the peer is told.
@@ -215,191 +214,6 @@ impl Aggregator {
     }
 }
 
-/// Pieces at least this long are handed to the socket as they are; shorter ones are copied together.
-const SHARE_FROM: usize = 4096;
-
-/// Frames to the peer, as chunks for the socket.
-#[derive(Debug, Default)]
-pub struct Frames {
-    chunks: VecDeque<Bytes>,
-    tail: BytesMut,
-    len: usize,
-    /// How long the last chunk was: the next will be about as long.
-    last_chunk: usize,
-    /// What may have to be said again.
-    kept: Option<Box<Kept>>,
-}
-
-impl Frames {
-    /// Bytes that wait.
-    #[must_use]
-    pub const fn len(&self) -> usize {
-        self.len
-    }
-
-    /// Whether nothing waits.
-    #[must_use]
-    pub const fn is_empty(&self) -> bool {
-        self.len == 0
-    }
-
-    /// The next chunk for the socket.
-    pub fn next_chunk(&mut self) -> Option<Bytes> {
-        let chunk = match self.chunks.pop_front() {
-            Some(chunk) => chunk,
-            None if self.tail.is_empty() => return None,
-            // The buffer leaves with its bytes: a connection at rest holds none.
-            None => std::mem::take(&mut self.tail).freeze(),
-        };
-        self.last_chunk = chunk.len();
-        self.len -= chunk.len();
-        if let Some(kept) = &mut self.kept {
-            kept.take(&chunk);
-        }
-        Some(chunk)
-    }
-
-    /// From here on keeps up to about `bytes_max` bytes of what the peer is not known to have; it has `texts` frames.
-    pub fn keep(&mut self, bytes_max: usize, texts: u64) {
-        self.kept = Some(Box::new(Kept::new(bytes_max, self.len as u64, texts)));
-    }
-
-    /// What is kept.
-    #[must_use]
-    pub fn kept(&self) -> Option<&Kept> {
-        self.kept.as_deref()
-    }
-
-    /// Everything that is kept, what is not yet with the socket included; nothing more is written.
-    pub fn into_kept(mut self) -> Option<Kept> {
-        while self.next_chunk().is_some() {}
-        self.kept.map(|kept| *kept)
-    }
-
-    /// Bytes of what is kept that no ping covers yet.
-    #[must_use]
-    pub fn unmarked(&self) -> u64 {
-        self.kept.as_ref().map_or(0, |kept| kept.unmarked(self.len))
-    }
-
-    /// A ping whose pong confirms everything before it.
-    pub fn marked_ping(&mut self, number: u64) {
-        self.ping(&number.to_be_bytes());
-        // Behind the ping: what is only a ping needs no other one.
-        if let Some(kept) = &mut self.kept {
-            kept.mark(number, self.len);
-        }
-    }
-
-    /// The pong of a ping came.
-    pub fn confirm(&mut self, number: u64) {
-        if let Some(kept) = &mut self.kept {
-            kept.confirm(number);
-        }
-    }
-
-    /// A whole text frame that was written before.
-    pub fn text_frame(&mut self, frame: &Bytes) {
-        if let Some(kept) = &mut self.kept {
-            kept.count_text();
-        }
-        self.share(frame);
-    }
-
-    /// Begins a binary message of `len` bytes, which must follow by `put` and `share`.
-    pub fn begin_binary(&mut self, len: usize) {
-        self.begin(0x2, len);
-    }
-
-    /// Begins a text message of `len` bytes of UTF-8, which must follow by `put` and `share`.
-    pub fn begin_text(&mut self, len: usize) {
-        self.begin(0x1, len);
-    }
-
-    /// A whole text message.
-    pub fn text(&mut self, text: &Bytes) {
-        self.begin(0x1, text.len());
-        self.share(text);
-    }
-
-    /// A whole binary message.
-    pub fn binary(&mut self, data: &Bytes) {
-        self.begin(0x2, data.len());
-        self.share(data);
-    }
-
-    /// A ping; at most 125 bytes.
-    pub fn ping(&mut self, payload: &[u8]) {
-        self.control(0x9, payload);
-    }
-
-    /// A pong; at most 125 bytes.
-    pub fn pong(&mut self, payload: &[u8]) {
-        self.control(0xa, payload);
-    }
-
-    /// A close frame. The last one.
-    pub fn close(&mut self, close: Close) {
-        let mut payload = Vec::with_capacity(2 + close.reason.len());
-        payload.put_u16(close.code);
-        payload.extend_from_slice(close.reason.as_bytes());
-        self.control(0x8, &payload);
-    }
-
-    /// A close frame without a code, the answer to one.
-    pub fn close_without_code(&mut self) {
-        self.control(0x8, &[]);
-    }
-
-    /// Copies bytes.
-    pub fn put(&mut self, bytes: &[u8]) {
-        self.len += bytes.len();
-        self.tail.extend_from_slice(bytes);
-    }
-
-    /// Shares bytes if they are many, else copies them.
-    pub fn share(&mut self, bytes: &Bytes) {
-        if bytes.len() < SHARE_FROM {
-            return self.put(bytes);
-        }
-        if !self.tail.is_empty() {
-            self.chunks.push_back(self.tail.split().freeze());
-        }
-        self.len += bytes.len();
-        self.chunks.push_back(bytes.clone());
-    }
-
-    fn control(&mut self, opcode: u8, payload: &[u8]) {
-        let payload = payload.get(..125).unwrap_or(payload);
-        self.begin(opcode, payload.len());
-        self.put(payload);
-    }
-
-    fn begin(&mut self, opcode: u8, len: usize) {
-        if let Some(kept) = self.kept.as_mut().filter(|_| opcode == 0x1) {
-            kept.count_text();
-        }
-        if self.tail.capacity() == 0 {
-            let about = self.last_chunk + self.last_chunk / 8;
-            self.tail.reserve(about.clamp(64, 80 * 1024));
-        }
-        let before = self.tail.len();
-        self.tail.put_u8(0x80 | opcode);
-        match len {
-            0..126 => self.tail.put_u8(len as u8),
-            126..65_536 => {
-                self.tail.put_u8(126);
-                self.tail.put_u16(len as u16);
-            }
-            _ => {
-                self.tail.put_u8(127);
-                self.tail.put_u64(len as u64);
-            }
-        }
-        self.len += self.tail.len() - before;
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -460,37 +274,5 @@ mod tests {
         assert_eq!(aggregator.first(true, &[0xff]), Err(Close::NOT_UTF8), "at once");
         aggregator.first(true, &[0xc3]).unwrap();
         assert_eq!(aggregator.last(b""), Err(Close::NOT_UTF8), "cut at the end");
-    }
-
-    #[test]
-    fn the_length_of_a_frame_has_three_forms() {
-        for (length, header) in [
-            (125, &[0x82, 125][..]),
-            (126, &[0x82, 126, 0, 126]),
-            (65_535, &[0x82, 126, 0xff, 0xff]),
-            (65_536, &[0x82, 127, 0, 0, 0, 0, 0, 1, 0, 0]),
-        ] {
-            let mut frames = Frames::default();
-            frames.begin_binary(length);
-            assert_eq!(frames.next_chunk().unwrap(), header, "{length}");
-        }
-    }
-
-    #[test]
-    fn frames_share_large_pieces_and_count_every_byte() {
-        let large = Bytes::from(vec![7; 70_000]);
-        let mut frames = Frames::default();
-        frames.ping(b"p");
-        frames.binary(&large);
-        frames.text(&Bytes::from_static(b"t"));
-        frames.close(Close::NORMAL);
-        let total = frames.len();
-        let chunks: Vec<Bytes> = std::iter::from_fn(|| frames.next_chunk()).collect();
-        assert_eq!(chunks.iter().map(Bytes::len).sum::<usize>(), total);
-        assert!(frames.is_empty());
-        assert!(chunks.iter().any(|chunk| chunk.as_ptr() == large.as_ptr()), "not copied");
-        let head = [0x89, 1, b'p', 0x82, 127, 0, 0, 0, 0, 0, 1, 0x11, 0x70];
-        assert_eq!(chunks[0][..], head);
-        assert_eq!(chunks[2][..], [0x81, 1, b't', 0x88, 2, 3, 0xe8]);
     }
 }

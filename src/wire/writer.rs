@@ -1,29 +1,18 @@
 //! JSON text, written piece by piece: what is large is shared, not copied.
 
-use std::cell::Cell;
-
 use base64::{Engine, prelude::BASE64_STANDARD};
 use bytes::{Bytes, BytesMut};
 use itoa::Integer;
 use serde::Serialize;
 
-use crate::wire::websocket::Frames;
-
-/// Pieces at least this long are shared.
-const SHARE_FROM: usize = 4096;
-
-/// The spare buffer of a thread is no larger than this.
-const KEEP: usize = 256 * 1024;
-
-thread_local! {
-    /// Connections write one after the other: one buffer serves all of a thread.
-    static SPARE: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
-}
+use super::frames::{Frames, SHARE_FROM};
 
 /// See the module. Members of an object are separated by the writer itself.
 #[derive(Debug, Default)]
 pub struct Writer {
     text: Vec<u8>,
+    /// Where it begins in `text`: before it may stand what was written to the same chunk.
+    start: usize,
     /// Each stands in the text before this offset.
     shared: Vec<(usize, Bytes)>,
     shared_len: usize,
@@ -33,7 +22,7 @@ impl Writer {
     /// Bytes written.
     #[must_use]
     pub const fn len(&self) -> usize {
-        self.text.len() + self.shared_len
+        self.text.len() - self.start + self.shared_len
     }
 
     /// Whether nothing is written.
@@ -43,10 +32,12 @@ impl Writer {
     }
 
     /// JSON text as it is.
+    #[inline]
     pub fn put(&mut self, json: &str) {
         self.text.extend_from_slice(json.as_bytes());
     }
 
+    #[inline]
     fn separate(&mut self) {
         let is_first = self.text.last().is_none_or(|last| matches!(last, b'{' | b'['));
         // Behind a shared piece a member never is the first.
@@ -70,11 +61,15 @@ impl Writer {
 
     /// A text.
     pub fn text(&mut self, text: &str) {
+        if text.bytes().all(|byte| byte >= b' ' && byte != b'"' && byte != b'\\') {
+            return self.plain(text);
+        }
         // Writing to memory cannot fail.
         let _ = serde_json::to_writer(&mut self.text, text);
     }
 
     /// A text that needs no escapes.
+    #[inline]
     pub fn plain(&mut self, text: impl AsRef<str>) {
         self.text.push(b'"');
         self.put(text.as_ref());
@@ -86,13 +81,18 @@ impl Writer {
         let mut before = b'"';
         for part in parts {
             self.text.push(before);
-            self.number(part);
+            match part {
+                // Most are of the first group and the first partition.
+                0..10 => self.text.push(b'0' | part as u8),
+                _ => self.number(part),
+            }
             before = b'-';
         }
         self.text.push(b'"');
     }
 
     /// A number.
+    #[inline]
     pub fn number(&mut self, number: impl Integer) {
         self.put(itoa::Buffer::new().format(number));
     }
@@ -135,35 +135,21 @@ impl Writer {
         let _ = serde_json::to_writer(&mut self.text, value);
     }
 
-    /// Makes one text message of it, and begins anew.
-    pub fn frame(&mut self, frames: &mut Frames) {
-        frames.begin_text(self.len());
-        let mut from = 0;
-        for (at, bytes) in self.shared.drain(..) {
-            frames.put(self.text.get(from..at).unwrap_or(&[]));
-            frames.share(&bytes);
-            from = at;
-        }
-        frames.put(self.text.get(from..).unwrap_or(&[]));
-        self.shared_len = 0;
-        self.text.clear();
+    /// What follows is a text message, written straight into a chunk of `frames`, until [`Self::end`].
+    pub fn begin(&mut self, frames: &mut Frames) {
+        self.text = frames.begin_text();
+        self.start = self.text.len();
     }
 
-    /// Takes the thread's buffer if it has none of its own.
-    pub fn wake(&mut self) {
-        if self.text.capacity() == 0 {
-            self.text = SPARE.take();
-        }
-    }
-
-    /// Gives the buffer back: a connection at rest holds none. Nothing may be left in it.
-    pub fn rest(&mut self) {
-        self.shared.shrink_to(0);
-        let mut text = std::mem::take(&mut self.text);
-        // Whatever was left is not for the connection that writes next.
-        text.clear();
-        if (1..=KEEP).contains(&text.capacity()) {
-            SPARE.set(text);
+    /// The message is whole. Nothing is left in the writer.
+    pub fn end(&mut self, frames: &mut Frames) {
+        let len = self.len();
+        let text = std::mem::take(&mut self.text);
+        frames.end_text(text, self.start, &mut self.shared, len);
+        self.start = 0;
+        if self.shared_len > 0 {
+            self.shared_len = 0;
+            self.shared = Vec::new();
         }
     }
 

@@ -1,6 +1,6 @@
 //! One WebSocket connection: text frames → operations, outcomes, pushes, events and notices → text frames.
 
-use std::collections::HashSet;
+use std::collections::BTreeSet;
 
 use super::{
     message::write_delivered,
@@ -55,7 +55,7 @@ pub struct NativeDialect {
     /// The frame in `out` is open: it has messages for this receiver.
     pushing: Option<(RequestId, QueueName)>,
     /// Their one reply says nothing but that they have ended.
-    subscriptions: HashSet<RequestId>,
+    subscriptions: BTreeSet<RequestId>,
     /// The name used last: a client mostly uses one, and a name is checked and allocated once.
     recent: Option<QueueName>,
     /// Text frames of the client that were read.
@@ -76,7 +76,7 @@ impl NativeDialect {
             items_max: limits.items_per_request,
             out: Writer::default(),
             pushing: None,
-            subscriptions: HashSet::new(),
+            subscriptions: BTreeSet::new(),
             recent: None,
             received: 0,
         }
@@ -85,6 +85,7 @@ impl NativeDialect {
     fn say_hello(&mut self, now: Timestamp, resumed: bool, frames: &mut Frames) {
         let Welcome { room, session, participant, name, role, resume_ms, .. } =
             (*self.welcome).clone();
+        self.out.begin(frames);
         self.out.put("{\"hello\":");
         self.out.value(&Hello {
             protocol: PROTOCOL.to_owned(),
@@ -100,8 +101,7 @@ impl NativeDialect {
             time: now.0,
         });
         self.out.put("}");
-        self.out.frame(frames);
-        self.out.rest();
+        self.out.end(frames);
     }
 
     fn queue(&mut self, text: &Text<'_>) -> Result<QueueName, Error> {
@@ -160,6 +160,7 @@ impl NativeDialect {
             return;
         }
         let out = &mut self.out;
+        out.begin(frames);
         out.put("{\"id\":");
         out.number_or_null(Some(id.0).filter(|_| id != NO_ID));
         match result {
@@ -174,7 +175,7 @@ impl NativeDialect {
             }
         }
         out.put("}");
-        out.frame(frames);
+        out.end(frames);
     }
 
     fn push(
@@ -188,12 +189,12 @@ impl NativeDialect {
             self.pushing.as_ref().is_some_and(|(to, from)| *to == receiver && *from == queue);
         if !goes_on {
             self.end_push(frames);
+            self.out.begin(frames);
             self.out.put("{\"receiver\":");
             self.out.number(receiver.0);
-            self.out.name("queue");
+            self.out.put(",\"queue\":");
             self.out.text(queue.as_str());
-            self.out.name("messages");
-            self.out.put("[");
+            self.out.put(",\"messages\":[");
             self.pushing = Some((receiver, queue));
         }
         self.out.element();
@@ -206,7 +207,7 @@ impl NativeDialect {
     fn end_push(&mut self, frames: &mut Frames) {
         if self.pushing.take().is_some() {
             self.out.put("]}");
-            self.out.frame(frames);
+            self.out.end(frames);
         }
     }
 }
@@ -239,33 +240,33 @@ impl Dialect for NativeDialect {
     }
 
     fn write(&mut self, outgoing: Outgoing, frames: &mut Frames) {
-        self.out.wake();
         if let Outgoing::Push(receiver, queue, delivered) = outgoing {
             return self.push(receiver, queue, &delivered, frames);
         }
         self.end_push(frames);
-        match outgoing {
-            Outgoing::Reply(id, result) => return self.reply(id, &result, frames),
-            Outgoing::Event(watch, queue, event) => {
-                write_event(&mut self.out, watch, &queue, &event);
-            }
-            Outgoing::Missed(RequestId(watch), count) => {
-                self.out.put("{\"watch\":");
-                self.out.number(watch);
-                self.out.name("missed");
-                self.out.number(count);
-                self.out.put("}");
-            }
-            Outgoing::Notice(notice) => write_notice(&mut self.out, &notice),
-            // See above.
-            Outgoing::Push(..) => {}
+        if let Outgoing::Reply(id, result) = outgoing {
+            return self.reply(id, &result, frames);
         }
-        self.out.frame(frames);
+        let out = &mut self.out;
+        out.begin(frames);
+        match outgoing {
+            Outgoing::Event(watch, queue, event) => write_event(out, watch, &queue, &event),
+            Outgoing::Missed(RequestId(watch), count) => {
+                out.put("{\"watch\":");
+                out.number(watch);
+                out.name("missed");
+                out.number(count);
+                out.put("}");
+            }
+            Outgoing::Notice(notice) => write_notice(out, &notice),
+            // See above.
+            Outgoing::Push(..) | Outgoing::Reply(..) => {}
+        }
+        out.end(frames);
     }
 
     fn flush(&mut self, frames: &mut Frames) {
         self.end_push(frames);
-        self.out.rest();
     }
 
     fn receipts_stand_for_settling(&self) -> bool {

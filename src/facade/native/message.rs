@@ -152,7 +152,7 @@ pub(super) fn write_receipt(out: &mut Writer, receipt: &Receipt) {
 /// What became of a lease.
 pub(super) fn write_settled(out: &mut Writer, settled: Settled) {
     let (status, at) = match settled {
-        Settled::Done => ("done", None),
+        Settled::Done => return out.put("{\"status\":\"done\"}"),
         Settled::Back { at } => ("back", at),
         Settled::Dead => ("dead", None),
         Settled::Dropped => ("dropped", None),
@@ -182,8 +182,8 @@ pub(super) fn write_list<T>(
     out.put("]");
 }
 
-fn write_id(out: &mut Writer, message: &Message) {
-    out.name("id");
+fn begin_with_id(out: &mut Writer, message: &Message) {
+    out.put("{\"id\":");
     match message.options.as_ref().and_then(|options| options.id.as_ref()) {
         Some(id) => out.text(id),
         None => out.dashed(message.position.parts()),
@@ -260,8 +260,7 @@ fn write_labels(out: &mut Writer, labels: &[(Arc<str>, Arc<str>)]) {
 /// A message that was handed out.
 pub(super) fn write_delivered(out: &mut Writer, delivered: &Delivered) {
     let Delivered { message, partition, lease, attempt, until } = delivered;
-    out.put("{");
-    write_id(out, message);
+    begin_with_id(out, message);
     out.put(",\"lease\":");
     match lease {
         Some(lease) => out.dashed(lease.parts()),
@@ -277,8 +276,7 @@ pub(super) fn write_delivered(out: &mut Writer, delivered: &Delivered) {
 
 /// A message as a group sees it.
 pub(super) fn write_item(out: &mut Writer, item: &Item) {
-    out.put("{");
-    write_id(out, &item.message);
+    begin_with_id(out, &item.message);
     out.name("state");
     out.plain(item.state.name());
     for (name, number) in [("attempts", item.attempts), ("failures", item.failures)] {

@@ -275,6 +275,8 @@ fn the_writer_separates_members_and_shares_what_is_large() {
     let large = Bytes::from(format!("\"{}\"", "x".repeat(5000)));
     let mut writer = Writer::default();
     for _ in 0..2 {
+        let mut frames = Frames::default();
+        writer.begin(&mut frames);
         writer.put("[");
         for body in [&large, &Bytes::from_static(b"1"), &large] {
             writer.element();
@@ -289,8 +291,7 @@ fn the_writer_separates_members_and_shares_what_is_large() {
         }
         writer.put("]");
         let expected = writer.len();
-        let mut frames = Frames::default();
-        writer.frame(&mut frames);
+        writer.end(&mut frames);
         let mut bytes: Vec<u8> = Vec::new();
         let mut is_shared = false;
         while let Some(chunk) = frames.next_chunk() {
