@@ -19,7 +19,7 @@ use std::{
 
 use anteroom::{
     engine::{Message, Position, Queue, QueueConfig, Record, RecordNumber, Sequence, Standing},
-    store::{Batch, DurableStore, Keys, OpenOptions, Save, Store},
+    store::{Appended, Batch, DurableStore, Keys, OpenOptions, Requests, Save, Store},
     types::{Payload, QueueName, RoomName, Timestamp},
 };
 
@@ -146,8 +146,10 @@ fn send(store: &DurableStore, sender: usize, count: u64) -> Result<Cost, Error> 
             let first = RecordNumber(1 + number * count);
             let batch = Batch { room: &room, queue: &queue, first, records: &records };
             let (done, told) = mpsc::channel();
-            store.append(&[batch], Box::new(move |result| drop(done.send(result))))?;
-            told.recv()??;
+            let done = Box::new(move |result| drop(done.send(result)));
+            if store.append(&[batch], Requests::One, done)? == Appended::Pending {
+                told.recv()??;
+            }
             since += 1024 * count;
             if since > SEGMENT / 4 {
                 since = 0;

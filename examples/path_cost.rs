@@ -26,7 +26,7 @@ use anteroom::{
     types::{Limits, Payload, QueueName, RequestId, RoomName, SessionId, Timestamp},
     wire::websocket::{Frames, Message},
 };
-use bytes::Bytes;
+use bytestring::ByteString;
 
 const BODY: usize = 1024;
 
@@ -34,6 +34,7 @@ struct Path {
     room: RoomName,
     name: QueueName,
     dialect: NativeDialect,
+    incoming: Vec<Incoming>,
     queue: Queue,
     frames: Frames,
     journal: Vec<u8>,
@@ -67,6 +68,7 @@ impl Path {
             room: "demo".parse()?,
             name: "jobs".parse()?,
             dialect: NativeDialect::new(welcome, &Limits::default()),
+            incoming: Vec::new(),
             queue,
             frames: Frames::default(),
             journal: Vec::new(),
@@ -77,10 +79,14 @@ impl Path {
     }
 
     /// Everything that a frame of the client causes. The lease of what it brought.
-    fn hear(&mut self, text: Bytes) -> Option<String> {
+    fn hear(&mut self, text: ByteString) -> Option<String> {
         let mut lease = None;
-        for (id, queue_command) in read_frames(&mut self.dialect, self.now, text) {
-            let effects = decide(&mut self.queue, self.now, id, queue_command);
+        let mut incoming = std::mem::take(&mut self.incoming);
+        // The bytes are a part of what was read from a socket at once: giving them back costs nothing yet.
+        read_frames(&mut self.dialect, self.now, text.clone(), &mut incoming);
+        for asked in incoming.drain(..) {
+            let Incoming::Ask(id, Operation::Queue { command, .. }) = asked else { continue };
+            let effects = decide(&mut self.queue, self.now, id, command);
             let mut records = Vec::new();
             let mut answers = Vec::new();
             for effect in effects {
@@ -103,6 +109,7 @@ impl Path {
             write_records(&self.room, &self.name, first, &records, &mut self.journal);
             write_answers(&mut self.dialect, answers, &mut self.frames);
         }
+        self.incoming = incoming;
         lease
     }
 }
@@ -111,17 +118,12 @@ impl Path {
 fn read_frames(
     dialect: &mut NativeDialect,
     now: Timestamp,
-    text: Bytes,
-) -> Vec<(RequestId, Command)> {
-    let mut incoming = Vec::new();
-    if dialect.read(now, Message::Text(text), &mut incoming).is_err() {
-        return Vec::new();
+    text: ByteString,
+    incoming: &mut Vec<Incoming>,
+) {
+    if dialect.read(now, Message::Text(text), incoming).is_err() {
+        incoming.clear();
     }
-    let commands = incoming.into_iter().filter_map(|incoming| match incoming {
-        Incoming::Ask(id, Operation::Queue { command, .. }) => Some((id, command)),
-        _ => None,
-    });
-    commands.collect()
 }
 
 #[inline(never)]

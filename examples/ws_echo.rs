@@ -56,7 +56,7 @@ impl Conversation for Echo {
     fn fill(&mut self, frames: &mut Frames) {
         while frames.len() < CHUNK_BYTES {
             match self.waiting.pop_front() {
-                Some(Message::Text(text)) => frames.text(&text),
+                Some(Message::Text(text)) => frames.text(text.as_bytes()),
                 Some(Message::Binary(data)) => frames.binary(&data),
                 None => return,
             }

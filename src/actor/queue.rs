@@ -29,7 +29,7 @@ use crate::{
     },
     error::ErrorCode,
     service::{Create, EVENT_WEIGHT, Link, Outcome, Reply, Shared, ToSession},
-    store::{Appended, Batch, StoreError},
+    store::{Appended, Batch, Requests, StoreError},
     types::{Millis, QueueName, RequestId, RoomName, SessionId, Timestamp},
 };
 
@@ -125,6 +125,8 @@ pub struct QueueActor {
     links: HashMap<SessionId, Slot>,
     effects: Vec<Effect>,
     unwritten: Vec<Record>,
+    /// How many requests made these.
+    writers: usize,
     /// Replies in order, each with what it rests on.
     pub(super) held: VecDeque<Held>,
     pub(super) durable: RecordNumber,
@@ -146,6 +148,8 @@ pub struct QueueActor {
 struct Slot {
     link: Arc<Link>,
     staged: Vec<ToSession>,
+    /// How many it was last time: likely as many again.
+    last: usize,
 }
 
 pub(super) struct Held {
@@ -212,6 +216,7 @@ impl QueueActor {
             links: HashMap::new(),
             effects: Vec::new(),
             unwritten: Vec::new(),
+            writers: 0,
             held: VecDeque::new(),
             durable: RecordNumber(0),
             failed: None,
@@ -268,7 +273,9 @@ impl QueueActor {
                 }
                 None => {
                     self.engine.set_founding(create.settings().cloned());
+                    let written = self.engine.last_record();
                     self.engine.apply(now, from, command, &mut self.effects);
+                    self.writers += usize::from(self.engine.last_record() != written);
                 }
             }
         }
@@ -300,6 +307,7 @@ impl QueueActor {
         // The room commits one transaction after the other, so no other joint is open.
         let first = self.first_unwritten();
         let records = std::mem::take(&mut self.unwritten);
+        self.writers = 0;
         self.joint_is_open = true;
         let (room, queue) = (self.room.clone(), self.name.clone());
         let through = self.engine.last_record();
@@ -315,6 +323,8 @@ impl QueueActor {
         }
         let parked_before = self.engine.parked();
         self.engine.expire(self.shared.clock.now(), &mut self.effects);
+        // Nobody waits for what time does, but somebody may come meanwhile.
+        self.writers += 2;
         self.take_in(parked_before);
     }
 
@@ -365,11 +375,13 @@ impl QueueActor {
         self.arm(ctx);
     }
 
-    /// Keeps one timer armed for the engine's next deadline. A wake-up too many does no harm.
+    /// Keeps one timer armed for the engine's next deadline, or for an earlier one that is none any more: a wake-up too many
+    /// does no harm, and leases come and go with each message.
     fn arm(&mut self, ctx: &mut Context<Self>) {
         let is_at_work = self.failed.is_none() && !self.saving.is_at_rest;
         let next = self.engine.next_deadline().filter(|_| is_at_work);
-        if next == self.armed_for {
+        let is_early = self.armed_for.is_some_and(|armed| next.is_none_or(|next| armed <= next));
+        if is_at_work && is_early {
             return;
         }
         if let Some(timer) = self.timer.take() {
@@ -392,7 +404,11 @@ impl QueueActor {
     }
 
     fn write(&mut self, address: Addr<Self>) {
-        if self.unwritten.is_empty() || self.failed.is_some() || self.joint_is_open {
+        if self.unwritten.is_empty() {
+            self.writers = 0;
+            return;
+        }
+        if self.failed.is_some() || self.joint_is_open {
             return;
         }
         let through = self.engine.last_record();
@@ -403,7 +419,11 @@ impl QueueActor {
         let first = self.first_unwritten();
         let (room, queue, records) = (&self.room, &self.name, &self.unwritten);
         let batch = Batch { room, queue, first, records };
-        match self.shared.store.append(&[batch], Box::new(done)) {
+        let requests = match std::mem::take(&mut self.writers) {
+            1 => Requests::One,
+            _ => Requests::Many,
+        };
+        match self.shared.store.append(&[batch], requests, Box::new(done)) {
             Ok(Appended::Durable) => self.durable = through,
             Ok(Appended::Pending) => {}
             Err(error) => self.fail(error),
@@ -458,11 +478,13 @@ impl QueueActor {
             let Some(slot) = self.links.get_mut(&to.session) else { continue };
             if slot.staged.is_empty() {
                 self.staged_for.push(to.session);
+                slot.staged.reserve(slot.last);
             }
             slot.staged.push(item);
         }
         for session in self.staged_for.drain(..) {
             if let Some(slot) = self.links.get_mut(&session) {
+                slot.last = slot.staged.len();
                 slot.link.send(std::mem::take(&mut slot.staged));
             }
         }
@@ -510,7 +532,8 @@ impl Handler<Apply> for QueueActor {
     type Result = ();
 
     fn handle(&mut self, Apply { link, commands }: Apply, _: &mut Self::Context) {
-        (self.links.entry(link.session())).or_insert_with(|| Slot { link, staged: Vec::new() });
+        let slot = || Slot { link: Arc::clone(&link), staged: Vec::new(), last: 0 };
+        self.links.entry(link.session()).or_insert_with(slot);
         self.apply(commands);
         self.batches += 1;
     }

@@ -30,7 +30,7 @@ use crate::{
     },
     error::{Error, ErrorCode},
     service::{Create, Outcome, TransactionPart},
-    store::{Appended, Batch, Store, StoreError},
+    store::{Appended, Batch, Requests, Store, StoreError},
     types::{QueueName, RequestId, RoomName, SessionId},
 };
 
@@ -154,7 +154,7 @@ fn append(
     let appended = if batches.is_empty() {
         Ok(Appended::Durable)
     } else {
-        store.append(&batches, when_stored)
+        store.append(&batches, Requests::Many, when_stored)
     };
     for (address, through) in addresses {
         #[expect(clippy::disallowed_methods, reason = "one per queue; carries no message")]

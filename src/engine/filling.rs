@@ -3,9 +3,10 @@
 //! Such a receiver is in no line. It is served when its max is there, before all who are in line, or when its time is
 //! over; if what it had found is gone by then it goes back into its line.
 
+use std::sync::Arc;
+
 use super::{
     effect::Outcome,
-    lane::Lane,
     queue::Queue,
     timers::Timer,
     waiters::{Line, Receiver},
@@ -14,14 +15,14 @@ use crate::types::{SessionId, Timestamp};
 
 #[derive(Debug)]
 pub(super) struct Filling {
-    pub(super) receiver: Receiver,
+    pub(super) receiver: Arc<Receiver>,
     ends: Timestamp,
     ticket: u64,
 }
 
 impl Queue {
     /// A receiver that would get something, but not its max, is set aside, if the queue wants that.
-    pub(super) fn set_aside(&mut self, group: u32, receiver: &Receiver) -> bool {
+    pub(super) fn set_aside(&mut self, group: u32, receiver: &Arc<Receiver>) -> bool {
         let wait = self.settings.batch_wait;
         if wait.0 == 0 || receiver.max < 2 || receiver.told || receiver.standing {
             return false;
@@ -38,7 +39,7 @@ impl Queue {
         }
         let ticket = self.ticket();
         self.timers.set(ends, Timer::Fill { group, ticket });
-        let filling = Filling { receiver: receiver.clone(), ends, ticket };
+        let filling = Filling { receiver: Arc::clone(receiver), ends, ticket };
         if let Some(members) = self.group_mut(group) {
             members.filling.push(filling);
         }
@@ -76,7 +77,9 @@ impl Queue {
         let count = self.group(group).map_or(0, |members| members.filling.len());
         for at in 0..count {
             let filling = self.group(group).and_then(|members| members.filling.get(at));
-            let Some(receiver) = filling.map(|filling| filling.receiver.clone()) else { break };
+            let Some(receiver) = filling.map(|filling| Arc::clone(&filling.receiver)) else {
+                break;
+            };
             if self.found(group, &receiver) >= receiver.max as usize {
                 self.take_filling(group, |filling| filling.receiver.to == receiver.to);
                 let delivered = self.grab(group, &receiver);
@@ -106,7 +109,7 @@ impl Queue {
         &mut self,
         group: u32,
         is_meant: impl Fn(&Filling) -> bool,
-    ) -> Option<Receiver> {
+    ) -> Option<Arc<Receiver>> {
         let members = self.group_mut(group)?;
         let at = members.filling.iter().position(is_meant)?;
         let Filling { receiver, ends, ticket } = members.filling.remove(at);
@@ -117,16 +120,5 @@ impl Queue {
     /// A session waits no more; nobody is told.
     pub(super) fn forget_filling(&mut self, group: u32, session: SessionId) {
         while self.take_filling(group, |it| it.receiver.to.session == session).is_some() {}
-    }
-}
-
-impl super::group::Group {
-    /// Partitions that can be taken, in their order.
-    fn runs_in_order(&self) -> impl Iterator<Item = u32> {
-        let single = match self.lanes.as_slice() {
-            [lane] => Lane::run_takeable(lane).map(|_| 0),
-            _ => None,
-        };
-        single.into_iter().chain(self.runs.iter().map(|(_, _, partition)| *partition))
     }
 }

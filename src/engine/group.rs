@@ -1,6 +1,9 @@
 //! A group: its lanes, one per partition, and who waits for them.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use super::{
     bound::Bound,
@@ -85,7 +88,7 @@ impl Group {
         let waited = standing.outstanding < standing.credit;
         standing.outstanding -= 1;
         if !waited && standing.outstanding < standing.credit {
-            self.waiters.park(standing.receiver.clone());
+            self.waiters.park(Arc::clone(&standing.receiver));
         }
     }
 
@@ -152,6 +155,15 @@ impl Group {
             [lane] => lane.run_takeable().map(|_| 0),
             _ => self.runs.first().map(|(_, _, partition)| *partition),
         }
+    }
+
+    /// Partitions that can be taken as a whole, in their order.
+    pub(super) fn runs_in_order(&self) -> impl Iterator<Item = u32> {
+        let single = match self.lanes.as_slice() {
+            [lane] => lane.run_takeable().map(|_| 0),
+            _ => None,
+        };
+        single.into_iter().chain(self.runs.iter().map(|(_, _, partition)| *partition))
     }
 
     /// Partitions with messages that can be taken, by the first of them. Of a single partition there is no

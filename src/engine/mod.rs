@@ -197,6 +197,7 @@
 //! It refuses to know who a session is, how a record is written, or what any protocol calls these things.
 
 mod admit;
+mod ascending;
 mod bound;
 mod browse;
 #[cfg(test)]

@@ -9,7 +9,7 @@ use super::{
     command::State,
     effect::{Happened, Item, Outcome},
     group::Group,
-    lane::{Delivery, Hold, Lane},
+    lane::{Delivery, Hold, Lane, Lease},
     log::{Ended, Log},
     message::{Message, ParentFailed, Position},
     partition::Gathering,
@@ -203,6 +203,31 @@ impl Queue {
         if is_ready {
             self.serve(group, Some(partition));
         }
+    }
+
+    /// A ready message is leased; for which time. It is open before and after, and nobody else can get something by that.
+    pub(super) fn hand_out(&mut self, group: u32, position: Position, lease: Lease) -> Option<u32> {
+        let Position { partition, offset } = position;
+        let log = &self.partitions.get(partition as usize)?.log;
+        let members = self.groups.get_mut(group as usize)?.as_mut()?;
+        let lane = members.lanes.get_mut(partition as usize)?;
+        let delivery = lane.lift(offset)?;
+        if let Some(at) = delivery.ages_at {
+            self.timers.clear_ageing(at, group, position);
+        }
+        if let Some(until) = lease.until {
+            self.timers.set(until, Timer::Lease { group, position });
+        }
+        let (attempts, bound) = (delivery.attempts.saturating_add(1), lease.bound);
+        let hold = Hold::Leased(Box::new(lease));
+        let leased = Delivery { attempts, failures: delivery.failures, hold, ..Delivery::FRESH };
+        lane.place(offset, leased, log);
+        members.leased += 1;
+        if let Some(session) = bound {
+            members.bind(session, position);
+        }
+        members.reindex(partition, log);
+        Some(attempts)
     }
 
     /// A new message at the end of its partition is ready in a fifo queue: next to nothing is kept of that.

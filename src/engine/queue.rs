@@ -130,8 +130,8 @@ pub struct Queue {
     pub(super) effects: Vec<Effect>,
     /// Done, and not yet in a record.
     pub(super) unrecorded: Vec<(u32, Position)>,
-    /// Groups whose receivers may have something to get, perhaps only from one partition.
-    pub(super) unserved: BTreeMap<u32, Option<u32>>,
+    /// Groups whose receivers may have something to get, perhaps only from one partition; by number.
+    pub(super) unserved: VecDeque<(u32, Option<u32>)>,
     /// Messages that have ended (`true`: done) and whose children have not been told.
     pub(super) untold: VecDeque<(Position, bool)>,
     pub(super) telling: bool,
@@ -180,7 +180,7 @@ impl Queue {
             totals: Totals::default(),
             effects: Vec::new(),
             unrecorded: Vec::new(),
-            unserved: BTreeMap::new(),
+            unserved: VecDeque::new(),
             untold: VecDeque::new(),
             telling: false,
         }
@@ -337,10 +337,19 @@ impl Queue {
     pub(super) fn pass_time(&mut self, now: Timestamp) {
         self.now = self.now.max(now);
         // An age is that of now, however late it is for all else.
-        while let Some((group, position)) = self.timers.pop_ageing(self.now) {
+        while !self.timers.are_quiet(self.now)
+            && let Some((group, position)) = self.timers.pop_ageing(self.now)
+        {
             self.ages(group, position);
         }
         loop {
+            if self.timers.are_quiet(self.now) {
+                if self.unserved.is_empty() {
+                    break;
+                }
+                self.serve_marked();
+                continue;
+            }
             // Whoever gives up at the very moment gets what comes at that moment.
             let is_later = match self.timers.first().filter(|(at, _)| *at <= self.now) {
                 None => true,

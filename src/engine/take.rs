@@ -53,6 +53,7 @@ impl Queue {
         let to = from;
         let receiver =
             Receiver { to, line, max, partitions_max, newest, term, until, standing, told };
+        let receiver = Arc::new(receiver);
         if let Park::Standing { credit } = park {
             return self.stand(group, receiver, credit).map(|()| None);
         }
@@ -96,7 +97,7 @@ impl Queue {
     }
 
     /// A receiver that stands.
-    fn stand(&mut self, group: u32, receiver: Receiver, credit: u32) -> Result<(), ErrorCode> {
+    fn stand(&mut self, group: u32, receiver: Arc<Receiver>, credit: u32) -> Result<(), ErrorCode> {
         let (to, key) = (receiver.to, (receiver.to.session, receiver.to.request));
         if self.groups.iter().flatten().any(|group| group.standing.contains_key(&key)) {
             return Err(ErrorCode::InvalidRequest);
@@ -106,7 +107,7 @@ impl Queue {
         }
         let Some(members) = self.group_mut(group) else { return Err(ErrorCode::Internal) };
         if credit > 0 {
-            members.waiters.park(receiver.clone());
+            members.waiters.park(Arc::clone(&receiver));
         }
         let standing = StandingReceiver { to, credit, outstanding: 0, receiver };
         members.standing.insert(key, standing);
@@ -114,7 +115,7 @@ impl Queue {
         Ok(())
     }
 
-    pub(super) fn park(&mut self, group: u32, receiver: Receiver) {
+    pub(super) fn park(&mut self, group: u32, receiver: Arc<Receiver>) {
         let until = receiver.until;
         let Some(members) = self.group_mut(group) else { return };
         let (session, request, ticket) = members.waiters.park(receiver);
@@ -141,8 +142,7 @@ impl Queue {
             Line::Message | Line::MessageOf(_) => {
                 let mut delivered = Vec::new();
                 while delivered.len() < max
-                    && let Some(position) = self.first_for(group, &receiver.line)
-                    && let Some(one) = self.lease(group, position, receiver)
+                    && let Some(one) = self.grab_one(group, receiver)
                 {
                     delivered.push(one);
                 }
@@ -151,16 +151,21 @@ impl Queue {
         }
     }
 
-    /// The first message that a line's receivers can take.
-    fn first_for(&self, group: u32, line: &Line) -> Option<Position> {
-        match line {
+    /// One message for a receiver that takes messages one by one.
+    fn grab_one(&mut self, group: u32, receiver: &Receiver) -> Option<Delivered> {
+        let position = match &receiver.line {
+            Line::Message => self.group(group)?.first()?,
             Line::MessageOf(key) => {
                 let partition = *self.by_key.get(key)?;
                 let (_, offset) = self.lane_of(group, partition)?.takeable()?;
-                Some(Position { partition, offset })
+                Position { partition, offset }
             }
-            _ => self.group(group)?.first(),
-        }
+            Line::Labelled(partition, labels) => {
+                *self.labelled(group, partition.as_ref(), labels, 1).first()?
+            }
+            Line::Partition | Line::PartitionOf(_) => return None,
+        };
+        self.lease(group, position, receiver)
     }
 
     /// Whether a receiver of a line would get something now.
@@ -255,14 +260,12 @@ impl Queue {
             self.leave(group, position, Ending::Done(None));
             return Some(Delivered { message, partition, lease: None, attempt, until: None });
         }
-        let delivery = self.lift(group, position)?;
-        let attempt = delivery.attempts.saturating_add(1);
         let mut lease = self.new_lease(receiver.term, receiver.to.session);
         if receiver.standing {
             lease.receiver = Some((receiver.to.session, receiver.to.request));
         }
         let (until, generation) = (lease.until, lease.generation);
-        self.place(group, position, (attempt, delivery.failures), Hold::Leased(Box::new(lease)));
+        let attempt = self.hand_out(group, position, lease)?;
         let lease = Some(LeaseId { group, position, generation });
         Some(Delivered { message, partition, lease, attempt, until })
     }
@@ -408,9 +411,11 @@ impl Queue {
         if self.group(group).is_none_or(Group::has_nobody) {
             return;
         }
-        let hint = self.unserved.entry(group).or_insert(partition);
-        if *hint != partition {
-            *hint = None;
+        let place = self.unserved.partition_point(|(other, _)| *other < group);
+        match self.unserved.get_mut(place).filter(|(other, _)| *other == group) {
+            Some((_, hint)) if *hint != partition => *hint = None,
+            Some(_) => {}
+            None => self.unserved.insert(place, (group, partition)),
         }
     }
 
@@ -420,7 +425,7 @@ impl Queue {
 
     /// Serves all groups that may have something to get (I3).
     pub(super) fn serve_marked(&mut self) {
-        while let Some((group, partition)) = self.unserved.pop_first() {
+        while let Some((group, partition)) = self.unserved.pop_front() {
             if self.serve_next(group, partition) {
                 self.serve(group, partition);
             }
@@ -441,11 +446,11 @@ impl Queue {
         }
         let Some(key) = self.whose_turn(group, partition) else { return false };
         let Some(members) = self.group_mut(group) else { return false };
-        let standing = members.waiters.get(key).filter(|receiver| receiver.standing).cloned();
-        if let Some(receiver) = standing {
+        let Some(receiver) = members.waiters.get(key).map(Arc::clone) else { return false };
+        if receiver.standing {
             return self.serve_standing(group, key, &receiver);
         }
-        let Some(receiver) = members.waiters.serve(key) else { return false };
+        members.waiters.serve(key);
         let (session, request, ticket) = key;
         if let Some(until) = receiver.until {
             self.timers.clear(until, Timer::Receiver { group, session, request, ticket });
@@ -465,7 +470,7 @@ impl Queue {
 
     /// Pushes one message to a standing receiver, which goes on waiting as long as it has credit; `false` if there is none.
     fn serve_standing(&mut self, group: u32, key: ReceiverKey, receiver: &Receiver) -> bool {
-        let Some(delivered) = self.grab(group, receiver).pop() else { return false };
+        let Some(delivered) = self.grab_one(group, receiver) else { return false };
         let is_leased = delivered.lease.is_some();
         self.record_settled();
         let rests_on = self.rest(self.delivery_rests_on(&delivered));
@@ -475,7 +480,7 @@ impl Queue {
         let Some(standing) = members.standing.get_mut(&(session, request)) else { return false };
         standing.outstanding += u32::from(is_leased);
         if standing.outstanding < standing.credit {
-            members.waiters.serve_standing(key);
+            members.waiters.serve_standing(key, &receiver.line);
         } else {
             members.waiters.serve(key);
         }
@@ -508,6 +513,9 @@ impl Queue {
         };
         if members.first().is_some() {
             offer(waiters.turn(&Line::Message), waiters.first(&Line::Message));
+        }
+        if !waiters.are_choosy() {
+            return best.map(|(_, key)| key);
         }
         if members.first_run().is_some() {
             offer(waiters.turn(&Line::Partition), waiters.first(&Line::Partition));
@@ -545,7 +553,11 @@ impl Queue {
     }
 
     /// A receiver waits no longer; nobody is told.
-    pub(super) fn forget_receiver(&mut self, group: u32, key: ReceiverKey) -> Option<Receiver> {
+    pub(super) fn forget_receiver(
+        &mut self,
+        group: u32,
+        key: ReceiverKey,
+    ) -> Option<Arc<Receiver>> {
         let receiver = self.group_mut(group)?.waiters.remove(key)?;
         let (session, request, ticket) = key;
         if let Some(until) = receiver.until {
@@ -569,7 +581,7 @@ impl Queue {
         let waited = standing.outstanding < standing.credit;
         standing.credit = credit;
         let waits = standing.outstanding < credit;
-        let receiver = standing.receiver.clone();
+        let receiver = Arc::clone(&standing.receiver);
         match (waited, waits) {
             (false, true) => drop(members.waiters.park(receiver)),
             (true, false) => {

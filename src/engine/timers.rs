@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, sync::Arc};
 
-use super::message::Position;
+use super::{ascending::Ascending, message::Position};
 use crate::types::{RequestId, ScheduleName, SessionId, Timestamp};
 
 /// Something that happens at a time.
@@ -45,10 +45,12 @@ const END: Timestamp = Timestamp(u64::MAX);
 #[derive(Debug, Default)]
 pub(super) struct Timers {
     timers: BTreeSet<(Timestamp, Timer)>,
-    /// Of [`Timer::Lease`]. Most timers are these, and the smaller they are the faster they are set and cleared.
-    leases: BTreeSet<(Timestamp, u32, Position)>,
+    /// Of [`Timer::Lease`], which most timers are.
+    leases: Ascending<(Timestamp, u32, Position)>,
     /// When the class of a message that waits in a group changes. That comes first, whatever else is due.
     ageing: BTreeSet<(Timestamp, u32, Position)>,
+    /// Before this moment nothing is due.
+    quiet_until: Timestamp,
 }
 
 impl Timers {
@@ -58,21 +60,23 @@ impl Timers {
         if at >= END {
             return;
         }
+        self.quiet_until = self.quiet_until.min(at);
         match timer {
             Timer::Lease { group, position } => self.leases.insert((at, group, position)),
-            other => self.timers.insert((at, other)),
-        };
+            other => drop(self.timers.insert((at, other))),
+        }
     }
 
     #[inline]
     pub(super) fn clear(&mut self, at: Timestamp, timer: Timer) {
         match timer {
-            Timer::Lease { group, position } => self.leases.remove(&(at, group, position)),
-            other => self.timers.remove(&(at, other)),
-        };
+            Timer::Lease { group, position } => self.leases.remove((at, group, position)),
+            other => drop(self.timers.remove(&(at, other))),
+        }
     }
 
     pub(super) fn set_ageing(&mut self, at: Timestamp, group: u32, position: Position) {
+        self.quiet_until = self.quiet_until.min(at);
         self.ageing.insert((at, group, position));
     }
 
@@ -80,9 +84,18 @@ impl Timers {
         self.ageing.remove(&(at, group, position));
     }
 
+    /// Whether nothing is due by `now`.
+    #[inline]
+    pub(super) fn are_quiet(&mut self, now: Timestamp) -> bool {
+        if now >= self.quiet_until {
+            self.quiet_until = self.next().unwrap_or(END);
+        }
+        now < self.quiet_until
+    }
+
     /// When the next one is due, and which it is if it is not the end of a message's lease. Those come first.
     pub(super) fn first(&self) -> Option<(Timestamp, Option<&Timer>)> {
-        let lease = self.leases.first().map(|(at, _, _)| *at);
+        let lease = self.leases.first().map(|(at, _, _)| at);
         match self.timers.first() {
             Some((at, timer)) if lease.is_none_or(|lease| *at < lease) => Some((*at, Some(timer))),
             _ => lease.map(|at| (at, None)),

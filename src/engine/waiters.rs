@@ -50,7 +50,7 @@ pub(super) struct StandingReceiver {
     pub(super) credit: u32,
     /// Messages leased to it.
     pub(super) outstanding: u32,
-    pub(super) receiver: Receiver,
+    pub(super) receiver: Arc<Receiver>,
 }
 
 /// Names a waiting receiver. Within a session and line the highest ticket is served first.
@@ -62,7 +62,7 @@ pub(super) struct Waiters {
     messages: Waiting,
     /// The other lines that have somebody in them.
     lines: BTreeMap<Line, Waiting>,
-    index: BTreeMap<ReceiverKey, Line>,
+    index: BTreeMap<ReceiverKey, Arc<Receiver>>,
     /// Those of them that do not stand.
     once: usize,
     next_turn: u64,
@@ -87,7 +87,7 @@ struct Waiting {
 struct Parked {
     turn: u64,
     /// By ticket: the newest last.
-    receivers: BTreeMap<u64, Receiver>,
+    receivers: BTreeMap<u64, Arc<Receiver>>,
 }
 
 impl Waiting {
@@ -107,9 +107,15 @@ impl Waiting {
 
     /// Its session goes to the end.
     fn move_last(&mut self, session: SessionId, turn: u64) {
-        if let Some(parked) = self.sessions.get_mut(&session) {
-            parked.turn = turn;
-            self.order.push_back((turn, session));
+        let Self { sessions, order } = self;
+        let Some(parked) = sessions.get_mut(&session) else { return };
+        let before = std::mem::replace(&mut parked.turn, turn);
+        // Mostly it was the first.
+        if order.front() == Some(&(before, session)) {
+            order.pop_front();
+        }
+        order.push_back((turn, session));
+        if order.len() > 1 {
             self.tidy();
         }
     }
@@ -136,12 +142,17 @@ impl Waiters {
         self.index.is_empty()
     }
 
+    /// Whether some wait for less than any message.
+    pub(super) fn are_choosy(&self) -> bool {
+        !self.lines.is_empty()
+    }
+
     /// As the first of its session's receivers in its line.
-    pub(super) fn park(&mut self, receiver: Receiver) -> ReceiverKey {
+    pub(super) fn park(&mut self, receiver: Arc<Receiver>) -> ReceiverKey {
         self.given += 1;
         let ticket = MIDDLE + self.given;
         let (session, request) = (receiver.to.session, receiver.to.request);
-        self.index.insert((session, request, ticket), receiver.line.clone());
+        self.index.insert((session, request, ticket), Arc::clone(&receiver));
         self.once += usize::from(!receiver.standing);
         let waiting = match &receiver.line {
             Line::Message => &mut self.messages,
@@ -182,7 +193,7 @@ impl Waiters {
     }
 
     /// Takes out a receiver that is served: its session goes to the end of the line.
-    pub(super) fn serve(&mut self, key: ReceiverKey) -> Option<Receiver> {
+    pub(super) fn serve(&mut self, key: ReceiverKey) -> Option<Arc<Receiver>> {
         let turn = self.next_turn;
         self.next_turn += 1;
         self.take_out(key, |waiting| waiting.move_last(key.0, turn))
@@ -190,9 +201,8 @@ impl Waiters {
 
     /// Serves a standing receiver that goes on waiting: it is the last of its session then, and the session the last
     /// of the line. It is not taken out and put back, which would cost more than all else about a message.
-    pub(super) fn serve_standing(&mut self, key: ReceiverKey) {
+    pub(super) fn serve_standing(&mut self, key: ReceiverKey, line: &Line) {
         let (session, request, ticket) = key;
-        let Some(line) = self.index.get(&key) else { return };
         let waiting = match line {
             Line::Message => &mut self.messages,
             other => match self.lines.get_mut(other) {
@@ -206,23 +216,21 @@ impl Waiters {
         {
             self.given_below += 1;
             let last = MIDDLE - self.given_below;
-            let line = line.clone();
-            parked.receivers.insert(last, receiver);
+            parked.receivers.insert(last, Arc::clone(&receiver));
             self.index.remove(&key);
-            self.index.insert((session, request, last), line);
+            self.index.insert((session, request, last), receiver);
         }
         waiting.move_last(session, self.next_turn);
         self.next_turn += 1;
     }
 
     /// The receiver, if it waits.
-    pub(super) fn get(&self, key: ReceiverKey) -> Option<&Receiver> {
-        let waiting = self.line(self.index.get(&key)?)?;
-        waiting.sessions.get(&key.0)?.receivers.get(&key.2)
+    pub(super) fn get(&self, key: ReceiverKey) -> Option<&Arc<Receiver>> {
+        self.index.get(&key)
     }
 
     /// Takes out a receiver; the others of its session keep their turn.
-    pub(super) fn remove(&mut self, key: ReceiverKey) -> Option<Receiver> {
+    pub(super) fn remove(&mut self, key: ReceiverKey) -> Option<Arc<Receiver>> {
         self.take_out(key, |_| {})
     }
 
@@ -231,14 +239,14 @@ impl Waiters {
         &mut self,
         key: ReceiverKey,
         if_left: impl FnOnce(&mut Waiting),
-    ) -> Option<Receiver> {
-        let line = self.index.remove(&key)?;
-        let waiting = match &line {
+    ) -> Option<Arc<Receiver>> {
+        let receiver = self.index.remove(&key)?;
+        let waiting = match &receiver.line {
             Line::Message => &mut self.messages,
             other => self.lines.get_mut(other)?,
         };
         let parked = waiting.sessions.get_mut(&key.0)?;
-        let receiver = parked.receivers.remove(&key.2)?;
+        parked.receivers.remove(&key.2)?;
         self.once -= usize::from(!receiver.standing);
         if !parked.receivers.is_empty() {
             if_left(waiting);
@@ -246,8 +254,8 @@ impl Waiters {
         }
         waiting.sessions.remove(&key.0);
         waiting.tidy();
-        if waiting.sessions.is_empty() {
-            self.lines.remove(&line);
+        if waiting.sessions.is_empty() && receiver.line != Line::Message {
+            self.lines.remove(&receiver.line);
         }
         Some(receiver)
     }
@@ -265,7 +273,7 @@ impl Waiters {
     }
 
     /// Removes all receivers, line by line, in the order in which they would have been served.
-    pub(super) fn take_all(&mut self) -> Vec<(ReceiverKey, Receiver)> {
+    pub(super) fn take_all(&mut self) -> Vec<(ReceiverKey, Arc<Receiver>)> {
         let mut all = Vec::with_capacity(self.len());
         let mut next = Some(Line::Message);
         while let Some(line) = next {
@@ -280,7 +288,7 @@ impl Waiters {
     }
 
     #[cfg(test)]
-    pub(super) fn receivers(&self) -> impl Iterator<Item = &Receiver> {
+    pub(super) fn receivers(&self) -> impl Iterator<Item = &Arc<Receiver>> {
         let lines = self.lines.values().chain([&self.messages]);
         let sessions = lines.flat_map(|waiting| waiting.sessions.values());
         sessions.flat_map(|parked| parked.receivers.values())
@@ -306,7 +314,7 @@ impl Waiters {
                     count += 1;
                     assert_eq!(receiver.line, *line);
                     let key = (*session, receiver.to.request, *ticket);
-                    assert_eq!(self.index.get(&key), Some(line));
+                    assert!(Arc::ptr_eq(&self.index[&key], receiver));
                 }
             }
         }
@@ -341,7 +349,7 @@ mod tests {
 
     fn park(waiters: &mut Waiters, receivers: &[(u64, u64)]) {
         for (session, request) in receivers {
-            waiters.park(receiver(*session, *request));
+            waiters.park(Arc::new(receiver(*session, *request)));
             waiters.check();
         }
     }

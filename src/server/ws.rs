@@ -329,7 +329,7 @@ impl<C: Conversation> Connection<C> {
 
     fn frame(&mut self, frame: Frame) -> Result<(), Ending> {
         let message = match frame {
-            Frame::Text(text) => Message::Text(text.into_bytes()),
+            Frame::Text(text) => Message::Text(text),
             Frame::Binary(data) => Message::Binary(data),
             Frame::Continuation(Item::FirstText(data)) => {
                 return self.aggregator.first(true, &data).map_err(Ending::Close);

@@ -1,19 +1,21 @@
-//! The thread that writes the journal: everything that waits becomes one frame, is synced, and is answered.
+//! Writes the journal: everything that waits becomes one frame, is synced, and is answered.
 //!
 //! There is no timer: the sync under way is the time in which the next frame gathers. What is appended is encoded into
-//! the next frame at once, by whoever appends it.
+//! the next frame at once, by whoever appends it. A thread commits what has gathered; who is alone commits by itself
+//! (`pace`). One frame is written at a time, by whichever of them has found nothing under way.
 
 use std::{
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use super::{
-    Batch, Done, StoreError,
+    Appended, Batch, Done, Requests, StoreError,
     frame::HEADER,
     ledger::Ledger,
+    pace::Pace,
     recovery::QueueKey,
-    slot::{Epoch, Journal, Slot},
+    slot::{Epoch, Journal, ONLY, Slot},
 };
 use crate::journal::{self, RecordNumber};
 
@@ -25,7 +27,7 @@ const FULL_WAIT: Duration = Duration::from_millis(50);
 
 /// What gathers for the next frame.
 #[derive(Default)]
-pub(super) struct Gathered {
+struct Gathered {
     /// A frame in the making.
     buffer: Vec<u8>,
     done: Vec<Done>,
@@ -33,33 +35,9 @@ pub(super) struct Gathered {
     queues: Vec<(QueueKey, RecordNumber)>,
 }
 
-/// Between those who append and the thread.
-#[derive(Default)]
-pub(super) struct Inbox {
-    state: Mutex<InboxState>,
-    wake: Condvar,
-}
-
-#[derive(Default)]
-struct InboxState {
-    gathered: Gathered,
-    /// Nothing is taken any more.
-    failed: Option<StoreError>,
-    is_closing: bool,
-    is_waiting: bool,
-}
-
-impl Inbox {
-    fn state(&self) -> MutexGuard<'_, InboxState> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    pub(super) fn append(&self, batches: &[Batch<'_>], done: Done) -> Result<(), StoreError> {
-        let mut state = self.state();
-        if let Some(error) = &state.failed {
-            return Err(error.clone());
-        }
-        let Gathered { buffer, done: waiting, queues } = &mut state.gathered;
+impl Gathered {
+    fn add(&mut self, batches: &[Batch<'_>], done: Done) {
+        let Self { buffer, done: waiting, queues } = self;
         if buffer.is_empty() {
             buffer.resize(HEADER, 0);
         }
@@ -69,91 +47,256 @@ impl Inbox {
             queues.push(((batch.room.clone(), batch.queue.clone()), last));
         }
         waiting.push(done);
-        if std::mem::take(&mut state.is_waiting) {
+    }
+
+    fn is_empty(&self) -> bool {
+        self.done.is_empty()
+    }
+
+    /// The queue of its records, if it is only one batch.
+    fn only_queue(&self) -> Option<&QueueKey> {
+        match self.queues.as_slice() {
+            [(queue, _)] => Some(queue),
+            _ => None,
+        }
+    }
+
+    /// What gathered later comes behind it.
+    fn put_behind(&mut self, later: Self) {
+        self.buffer.extend_from_slice(later.buffer.get(HEADER..).unwrap_or_default());
+        self.done.extend(later.done);
+        self.queues.extend(later.queues);
+    }
+
+    fn clear(&mut self) {
+        self.buffer.clear();
+        if self.buffer.capacity() > KEEP_BYTES {
+            self.buffer = Vec::new();
+        }
+        self.done.clear();
+        self.queues.clear();
+    }
+}
+
+#[derive(Default)]
+struct Inbox {
+    gathered: Gathered,
+    /// Was gathered and is written: to be used again.
+    spent: Gathered,
+    /// Somebody writes a frame.
+    is_under_way: bool,
+    pace: Pace,
+    /// Nothing is taken any more.
+    refused: Option<StoreError>,
+    /// Nothing is written any more.
+    broken: Option<StoreError>,
+    is_closing: bool,
+    /// The thread waits to be woken.
+    is_waiting: bool,
+}
+
+/// The one who writes.
+struct Writer {
+    journal: Arc<dyn Journal>,
+    slot: Slot,
+    epoch: Epoch,
+    /// The last position that is durable.
+    last: u64,
+}
+
+/// See the module.
+pub(super) struct Committer {
+    inbox: Mutex<Inbox>,
+    wake: Condvar,
+    writer: Mutex<Writer>,
+    ledger: Arc<Ledger>,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "how fast the disk is has nothing to do with the time"
+)]
+fn clock() -> Instant {
+    Instant::now()
+}
+
+impl Committer {
+    /// Goes on behind `last`, the last position that is durable.
+    pub(super) fn new(
+        journal: Arc<dyn Journal>,
+        ledger: Arc<Ledger>,
+        epoch: Epoch,
+        last: u64,
+    ) -> Self {
+        let writer = Mutex::new(Writer { journal, slot: ONLY, epoch, last });
+        Self { inbox: Mutex::default(), wake: Condvar::new(), writer, ledger }
+    }
+
+    /// # Errors
+    /// [`StoreError`] once nothing is taken any more.
+    pub(super) fn append(
+        &self,
+        batches: &[Batch<'_>],
+        requests: Requests,
+        done: Done,
+    ) -> Result<Appended, StoreError> {
+        let mut inbox = lock(&self.inbox);
+        if let Some(error) = &inbox.refused {
+            return Err(error.clone());
+        }
+        let is_idle = !inbox.is_under_way && inbox.gathered.is_empty();
+        let Inbox { gathered, pace, .. } = &mut *inbox;
+        gathered.add(batches, done);
+        let queue = gathered.only_queue();
+        if pace.appended(requests, queue, is_idle, gathered.buffer.len()) {
+            let gathered = inbox.begin();
+            drop(inbox);
+            return self.commit_here(gathered);
+        }
+        if !inbox.is_under_way {
+            self.wake_thread(&mut inbox);
+        }
+        Ok(Appended::Pending)
+    }
+
+    fn wake_thread(&self, inbox: &mut Inbox) {
+        if std::mem::take(&mut inbox.is_waiting) {
             self.wake.notify_one();
         }
+    }
+
+    /// Commits what one request appended, without the thread.
+    fn commit_here(&self, mut gathered: Gathered) -> Result<Appended, StoreError> {
+        let begun = clock();
+        match self.commit(&mut gathered) {
+            Ok(()) => {
+                let mut inbox = self.ended(begun);
+                gathered.clear();
+                inbox.spent = gathered;
+                if !inbox.gathered.is_empty() || inbox.is_closing {
+                    self.wake_thread(&mut inbox);
+                }
+                Ok(Appended::Durable)
+            }
+            Err(StoreError::Full) => {
+                // The thread has the time to wait for room.
+                let mut inbox = lock(&self.inbox);
+                let later = std::mem::take(&mut inbox.gathered);
+                gathered.put_behind(later);
+                inbox.gathered = gathered;
+                inbox.is_under_way = false;
+                self.wake_thread(&mut inbox);
+                Ok(Appended::Pending)
+            }
+            Err(error) => {
+                gathered.clear();
+                self.fail(gathered, &error);
+                Err(error)
+            }
+        }
+    }
+
+    /// The thread: commits until the inbox is closed, or something fails. The last position that is durable.
+    pub(super) fn run(&self) -> Result<u64, StoreError> {
+        while let Some(mut gathered) = self.next()? {
+            let begun = clock();
+            let committed = loop {
+                match self.commit(&mut gathered) {
+                    Err(StoreError::Full) if !lock(&self.inbox).is_closing => {
+                        #[expect(clippy::disallowed_methods, reason = "a thread of its own")]
+                        std::thread::sleep(FULL_WAIT);
+                    }
+                    committed => break committed,
+                }
+            };
+            if let Err(error) = committed {
+                self.fail(gathered, &error);
+                return Err(error);
+            }
+            drop(self.ended(begun));
+            gathered.done.drain(..).for_each(|done| done(Ok(())));
+            gathered.clear();
+            lock(&self.inbox).spent = gathered;
+        }
+        Ok(lock(&self.writer).last)
+    }
+
+    /// What has gathered, for the thread; none: it is closing and there is nothing more.
+    fn next(&self) -> Result<Option<Gathered>, StoreError> {
+        let mut inbox = lock(&self.inbox);
+        loop {
+            if let Some(error) = &inbox.broken {
+                return Err(error.clone());
+            }
+            if !inbox.is_under_way {
+                if !inbox.gathered.is_empty() {
+                    return Ok(Some(inbox.begin()));
+                }
+                if inbox.is_closing {
+                    return Ok(None);
+                }
+            }
+            inbox.is_waiting = true;
+            inbox = self.wake.wait(inbox).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    /// Writes one frame. When there is no room nothing of it was written, so nothing is in doubt.
+    fn commit(&self, gathered: &mut Gathered) -> Result<(), StoreError> {
+        let mut writer = lock(&self.writer);
+        let position = writer.last + 1;
+        let (slot, epoch) = (writer.slot, writer.epoch);
+        let appended = writer.journal.append(slot, position, epoch, &mut gathered.buffer);
+        if appended == Err(StoreError::Full) {
+            self.ledger.set_full(true);
+        }
+        let piece = appended?;
+        writer.last = position;
+        self.ledger.wrote(piece, position, &mut gathered.queues);
         Ok(())
     }
 
-    /// What has gathered; none: it is closing and there is nothing more.
-    fn next(&self, mut spent: Gathered) -> Option<Gathered> {
-        spent.buffer.clear();
-        if spent.buffer.capacity() > KEEP_BYTES {
-            spent.buffer = Vec::new();
-        }
-        let mut state = self.state();
-        loop {
-            if !state.gathered.done.is_empty() {
-                return Some(std::mem::replace(&mut state.gathered, spent));
-            }
-            if state.is_closing {
-                return None;
-            }
-            state.is_waiting = true;
-            state = self.wake.wait(state).unwrap_or_else(PoisonError::into_inner);
-        }
+    /// A frame is durable that was begun then.
+    fn ended(&self, begun: Instant) -> MutexGuard<'_, Inbox> {
+        let took = begun.elapsed();
+        let mut inbox = lock(&self.inbox);
+        inbox.is_under_way = false;
+        inbox.pace.committed(took);
+        inbox
+    }
+
+    /// What the disk has of the last frame is not known: nothing is written ever again.
+    fn fail(&self, gathered: Gathered, error: &StoreError) {
+        let mut inbox = lock(&self.inbox);
+        inbox.refused = Some(error.clone());
+        inbox.broken = Some(error.clone());
+        inbox.is_under_way = false;
+        let rest = std::mem::take(&mut inbox.gathered);
+        self.wake_thread(&mut inbox);
+        drop(inbox);
+        self.ledger.failed(error);
+        let waiting = gathered.done.into_iter().chain(rest.done);
+        waiting.for_each(|done| done(Err(error.clone())));
     }
 
     /// Writes what has gathered, and nothing after it.
     pub(super) fn close(&self) {
-        let mut state = self.state();
-        state.is_closing = true;
-        state.failed.get_or_insert_with(|| StoreError::Failed("the store is closed".into()));
-        self.wake.notify_one();
-    }
-
-    fn fail(&self, error: &StoreError) -> Gathered {
-        let mut state = self.state();
-        state.failed = Some(error.clone());
-        std::mem::take(&mut state.gathered)
+        let mut inbox = lock(&self.inbox);
+        inbox.is_closing = true;
+        inbox.refused.get_or_insert_with(|| StoreError::Failed("the store is closed".into()));
+        self.wake_thread(&mut inbox);
     }
 }
 
-pub(super) struct Committer {
-    pub(super) inbox: Arc<Inbox>,
-    pub(super) journal: Arc<dyn Journal>,
-    pub(super) ledger: Arc<Ledger>,
-    pub(super) slot: Slot,
-    pub(super) epoch: Epoch,
-    /// The last position that is durable.
-    pub(super) last: u64,
-}
-
-impl Committer {
-    /// Commits until the inbox is closed, or something fails. The last position that is durable.
-    pub(super) fn run(mut self) -> Result<u64, StoreError> {
-        let mut gathered = Gathered::default();
-        while let Some(next) = self.inbox.next(gathered) {
-            gathered = next;
-            if let Err(error) = self.commit(&mut gathered) {
-                // What the disk has of it is not known: nothing is written ever again.
-                let rest = self.inbox.fail(&error);
-                self.ledger.failed(&error);
-                let waiting = gathered.done.drain(..).chain(rest.done);
-                waiting.for_each(|done| done(Err(error.clone())));
-                return Err(error);
-            }
-            gathered.done.drain(..).for_each(|done| done(Ok(())));
-        }
-        Ok(self.last)
-    }
-
-    /// Waits for room if there is none: nothing of the frame was written yet, so nothing is in doubt.
-    fn commit(&mut self, gathered: &mut Gathered) -> Result<(), StoreError> {
-        let position = self.last + 1;
-        let piece = loop {
-            let frame = &mut gathered.buffer;
-            match self.journal.append(self.slot, position, self.epoch, frame) {
-                Err(StoreError::Full) if !self.inbox.state().is_closing => {
-                    self.ledger.set_full(true);
-                    #[expect(clippy::disallowed_methods, reason = "a thread of its own")]
-                    std::thread::sleep(FULL_WAIT);
-                }
-                appended => break appended?,
-            }
-        };
-        self.last = position;
-        self.ledger.wrote(piece, position, &mut gathered.queues);
-        Ok(())
+impl Inbox {
+    /// What has gathered is being written from now on.
+    fn begin(&mut self) -> Gathered {
+        self.is_under_way = true;
+        let spent = std::mem::take(&mut self.spent);
+        std::mem::replace(&mut self.gathered, spent)
     }
 }

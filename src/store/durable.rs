@@ -9,8 +9,9 @@ use std::{
 };
 
 use super::{
-    Appended, Batch, Bodies, Done, Health, Keys, OpenError, Save, Store, StoreError, Stored,
-    committer::{Committer, Inbox},
+    Appended, Batch, Bodies, Done, Health, Keys, OpenError, Requests, Save, Store, StoreError,
+    Stored,
+    committer::Committer,
     disk::{Directory, Disk, Lock},
     files::{self, Files},
     ledger::{Held, Ledger},
@@ -66,7 +67,7 @@ struct Threads {
 struct Core {
     disk: Arc<dyn Disk>,
     keys: Arc<Keys>,
-    inbox: Arc<Inbox>,
+    committer: Arc<Committer>,
     journal: Arc<dyn Journal>,
     ledger: Arc<Ledger>,
     reserve: Reserve,
@@ -191,7 +192,7 @@ impl DurableStore {
             Held { number, bytes, last, holders }
         });
         let ledger = Arc::new(Ledger::new(held, last));
-        let (inbox, keys) = (Arc::new(Inbox::default()), Arc::new(options.keys));
+        let keys = Arc::new(options.keys);
         let lock = Arc::new(lock);
         let (files, epoch) = Files::take_over(
             Arc::clone(&disk),
@@ -208,12 +209,14 @@ impl DurableStore {
             Err(StoreError::Full) => ledger.set_full(true),
             Err(error) => return Err(error.into()),
         }
+        let committer = Committer::new(Arc::clone(&journal), Arc::clone(&ledger), epoch, last);
+        let committer = Arc::new(committer);
         let core = Arc::new(Core {
             disk,
             keys,
-            inbox: Arc::clone(&inbox),
-            journal: Arc::clone(&journal),
-            ledger: Arc::clone(&ledger),
+            committer: Arc::clone(&committer),
+            journal,
+            ledger,
             reserve: Reserve::beside(state_path, options.segment_bytes),
             journal_bytes: options.journal_bytes,
             places: Mutex::new(places),
@@ -223,7 +226,6 @@ impl DurableStore {
             wake: Condvar::new(),
             due: Mutex::new(due),
         });
-        let committer = Committer { inbox, journal, ledger, slot: ONLY, epoch, last };
         let committer = thread("committer", move || committer.run())?;
         let kept = Arc::clone(&core);
         let keeper = thread("keeper", move || kept.keep(state))?;
@@ -238,7 +240,7 @@ impl DurableStore {
     pub fn close(&self) -> Result<(), StoreError> {
         let Some(Threads { committer, keeper }) = lock(&self.threads).take() else { return Ok(()) };
         let failed = |what: &str| StoreError::Failed(format!("the {what} has panicked"));
-        self.core.inbox.close();
+        self.core.committer.close();
         let last = committer.join().map_err(|_| failed("committer"));
         lock(&self.core.work).is_closing = true;
         self.core.wake.notify_one();
@@ -391,9 +393,13 @@ impl Core {
 }
 
 impl Store for DurableStore {
-    fn append(&self, batches: &[Batch<'_>], done: Done) -> Result<Appended, StoreError> {
-        self.core.inbox.append(batches, done)?;
-        Ok(Appended::Pending)
+    fn append(
+        &self,
+        batches: &[Batch<'_>],
+        requests: Requests,
+        done: Done,
+    ) -> Result<Appended, StoreError> {
+        self.core.committer.append(batches, requests, done)
     }
 
     fn knows(&self, room: &RoomName, queue: &QueueName) -> bool {

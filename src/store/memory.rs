@@ -8,7 +8,9 @@ use std::{
 
 use bytes::Bytes;
 
-use super::{Appended, Batch, Bodies, Done, Health, Save, Saved, Store, StoreError, Stored};
+use super::{
+    Appended, Batch, Bodies, Done, Health, Requests, Save, Saved, Store, StoreError, Stored,
+};
 use crate::{
     journal::{self, BlockImage, Record, RecordNumber},
     types::{QueueName, RoomName, Timestamp},
@@ -73,7 +75,12 @@ fn told() -> StoreError {
 }
 
 impl Store for MemoryStore {
-    fn append(&self, batches: &[Batch<'_>], done: Done) -> Result<Appended, StoreError> {
+    fn append(
+        &self,
+        batches: &[Batch<'_>],
+        _: Requests,
+        done: Done,
+    ) -> Result<Appended, StoreError> {
         let Some(mut kept) = self.kept() else { return Ok(Appended::Durable) };
         if kept.failed {
             return Err(told());

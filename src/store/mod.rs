@@ -1,7 +1,7 @@
 //! Where records live. Knows when a record is safe; knows no rule of a queue.
 //!
 //! ```text
-//!  append ──► journal: one frame per commit, synced, then `done`        (committer: a thread)
+//!  append ──► journal: one frame per commit, synced, then `done`        (committer: a thread, or who is alone)
 //!  save   ──► state store: a queue as it is, so that old parts of the journal can be used again   (keeper: a thread)
 //!  load   ◄── what was saved, and the records since
 //! ```
@@ -18,6 +18,7 @@ mod frame;
 mod ledger;
 mod memory;
 mod offline;
+mod pace;
 mod recovery;
 mod reserve;
 mod segment;
@@ -110,6 +111,15 @@ pub enum Appended {
     Pending,
 }
 
+/// How many requests a batch comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Requests {
+    /// One: its sender may be alone, and wait for nothing but this.
+    One,
+    /// Several, or it is not known.
+    Many,
+}
+
 /// Called once, from any thread, when a pending batch is safe or has failed.
 pub type Done = Box<dyn FnOnce(Result<(), StoreError>) + Send>;
 
@@ -143,12 +153,17 @@ pub struct Stored {
 /// Batches of one queue become durable in the order in which they were appended. After an error
 /// nothing more of that queue is taken: what follows a hole must not be kept.
 pub trait Store: Send + Sync + 'static {
-    /// Takes batches of different queues: after a crash all of them are there, or none. Never blocks for long. `done` is
-    /// called only after [`Appended::Pending`].
+    /// Takes batches of different queues: after a crash all of them are there, or none. `done` is called only after
+    /// [`Appended::Pending`]. Blocks as long as a fast disk takes for one write, and that only for who is alone.
     ///
     /// # Errors
     /// [`StoreError`] when they were not taken.
-    fn append(&self, batches: &[Batch<'_>], done: Done) -> Result<Appended, StoreError>;
+    fn append(
+        &self,
+        batches: &[Batch<'_>],
+        requests: Requests,
+        done: Done,
+    ) -> Result<Appended, StoreError>;
 
     /// Whether anything of this queue is stored. Quick.
     fn knows(&self, room: &RoomName, queue: &QueueName) -> bool;

@@ -4,7 +4,7 @@ use crate::error::{Error, ErrorCode};
 
 /// The deepest nesting of arrays and objects that a value may have. Most readers, Python's among them,
 /// give up somewhere; one message must not stop every receiver that meets it.
-const DEPTH_MAX: usize = 128;
+pub(super) const DEPTH_MAX: usize = 128;
 
 /// How many `[` and `{` there are. They differ in one bit, and sums of bytes are what compilers can do
 /// many at a time: this looks at every body.

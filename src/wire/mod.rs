@@ -2,6 +2,9 @@
 //!
 //! Knows what the bytes say in each protocol. Knows no grants, no defaults of ours, no sockets, and
 //! nothing of what a queue does with it.
+//!
+//! What is asked all the time is read with a scanner of our own (`scan`, and `plain` of each protocol); everything else, and
+//! whatever is wrong, with serde, which alone says what is wrong.
 
 mod buffers;
 mod frames;
@@ -10,6 +13,7 @@ mod kept;
 pub mod meshagent;
 pub mod native;
 pub mod queen;
+mod scan;
 pub mod websocket;
 mod writer;
 

@@ -4,6 +4,7 @@
 use std::borrow::Cow;
 
 use bytes::{Bytes, BytesMut};
+use bytestring::ByteString;
 
 pub use super::frames::Frames;
 use crate::error::ErrorCode;
@@ -134,8 +135,8 @@ impl FrameGuard {
 /// A whole message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Message {
-    /// Valid UTF-8.
-    Text(Bytes),
+    /// Known to be UTF-8.
+    Text(ByteString),
     /// Anything.
     Binary(Bytes),
 }
@@ -197,8 +198,7 @@ impl Aggregator {
         self.more(fragment)?;
         let whole = std::mem::take(&mut self.buffer).freeze();
         match self.is_text {
-            true if self.checked < whole.len() => Err(Close::NOT_UTF8),
-            true => Ok(Message::Text(whole)),
+            true => whole.try_into().map(Message::Text).map_err(|_| Close::NOT_UTF8),
             false => Ok(Message::Binary(whole)),
         }
     }
@@ -253,7 +253,7 @@ mod tests {
         let mut aggregator = Aggregator::new(10, 3);
         aggregator.first(true, "aé".as_bytes().split_at(2).0).unwrap();
         aggregator.more("é".as_bytes().split_at(1).1).unwrap();
-        assert_eq!(aggregator.last(b""), Ok(Message::Text(Bytes::from("aé"))));
+        assert_eq!(aggregator.last(b""), Ok(Message::Text("aé".into())));
         aggregator.first(false, &[0xff]).unwrap();
         assert_eq!(
             aggregator.last(&[0xfe]),

@@ -10,7 +10,7 @@ use super::{
 use crate::{
     error::{Error, ErrorCode},
     facade::{Dialect, Incoming},
-    service::{Delivered, Outcome, Outgoing},
+    service::{Delivered, Operation, Outcome, Outgoing},
     types::{Limits, QueueName, RequestId, Timestamp},
     wire::{
         native::{Frame, Hello, HelloLimits, PROTOCOL, Request, Taken, Text, Writer, read_frames},
@@ -114,27 +114,32 @@ impl NativeDialect {
         Ok(queue)
     }
 
-    fn understand(&mut self, reader: &Reader<'_>, taken: Taken<'_>) -> Incoming {
-        let (id, result) = match taken {
-            Ok(Frame { id, queue, request }) => {
+    fn understand(&mut self, reader: &Reader<'_>, taken: Taken<'_>, incoming: &mut Vec<Incoming>) {
+        let Frame { id, queue, request } = match taken {
+            Ok(frame) => frame,
+            Err((id, error)) => {
                 let id = id.map_or(NO_ID, RequestId);
-                (id, self.request(reader, id, queue.as_ref(), request))
+                return incoming.push(Incoming::Answer(id, Err(error)));
             }
-            Err((id, error)) => (id.map_or(NO_ID, RequestId), Err(error)),
         };
-        result.unwrap_or_else(|error| Incoming::Answer(id, Err(error)))
+        let id = id.map_or(NO_ID, RequestId);
+        if let Request::Ping(_) = request {
+            return incoming.push(Incoming::Answer(id, Ok(Outcome::Time(reader.now))));
+        }
+        match self.operation(reader, id, queue.as_ref(), request) {
+            Ok(operation) if id == NO_ID => incoming.push(Incoming::Tell(id, operation)),
+            Ok(operation) => incoming.push(Incoming::Ask(id, operation)),
+            Err(error) => incoming.push(Incoming::Answer(id, Err(error))),
+        }
     }
 
-    fn request(
+    fn operation(
         &mut self,
         reader: &Reader<'_>,
         id: RequestId,
         queue: Option<&Text<'_>>,
         request: Request<'_>,
-    ) -> Result<Incoming, Error> {
-        if let Request::Ping(_) = request {
-            return Ok(Incoming::Answer(id, Ok(Outcome::Time(reader.now))));
-        }
+    ) -> Result<Operation, Error> {
         let is_standing = matches!(request, Request::Subscribe(_));
         let needs_id = is_standing
             || matches!(request, Request::Receive(_) | Request::Await(_) | Request::Watch(_));
@@ -142,11 +147,11 @@ impl NativeDialect {
             return Err(invalid("missing field `id`: without it there is no reply"));
         }
         let queue = queue.map(|queue| self.queue(queue)).transpose()?;
-        let operation = reader.operation(queue, request)?;
-        if is_standing {
+        let operation = reader.operation(queue, request);
+        if is_standing && operation.is_ok() {
             self.subscriptions.insert(id);
         }
-        Ok(if id == NO_ID { Incoming::Tell(id, operation) } else { Incoming::Ask(id, operation) })
+        operation
     }
 
     fn reply(&mut self, id: RequestId, result: &Result<Outcome, Error>, frames: &mut Frames) {
@@ -226,12 +231,11 @@ impl Dialect for NativeDialect {
         message: Message,
         incoming: &mut Vec<Incoming>,
     ) -> Result<(), Close> {
-        let Message::Text(buffer) = message else { return Err(Close::BINARY) };
+        let Message::Text(text) = message else { return Err(Close::BINARY) };
         self.received += 1;
-        let text = std::str::from_utf8(&buffer).map_err(|_| Close::NOT_UTF8)?;
         let items_max = self.items_max;
-        let reader = Reader { now, items_max, is_http: false, buffer: &buffer };
-        read_frames(text, items_max, &mut |taken| incoming.push(self.understand(&reader, taken)));
+        let reader = Reader { now, items_max, is_http: false, buffer: text.as_bytes() };
+        read_frames(&text, items_max, &mut |taken| self.understand(&reader, taken, incoming));
         Ok(())
     }
 

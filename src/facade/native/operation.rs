@@ -100,7 +100,10 @@ impl Reader<'_> {
         queue: Option<QueueName>,
         request: Request<'_>,
     ) -> Result<Operation, Error> {
-        let asks = |create: bool, command| match queue.clone() {
+        if let Request::Watch(_) = request {
+            return Ok(Operation::Watch { queue });
+        }
+        let asks = |create: bool, command| match queue {
             Some(queue) => Ok(Operation::Queue { queue, create: create.into(), command }),
             None => Err(invalid("missing field `queue`")),
         };
@@ -146,12 +149,12 @@ impl Reader<'_> {
             }
             Request::Receive(receive) => {
                 let create = receive.create;
-                asks(create, Command::Take(Box::new(self.take(receive)?)))
+                asks(create, Command::Take(Box::new(self.take(*receive)?)))
             }
             Request::Subscribe(subscribe) => {
                 let (create, credit) = (subscribe.create, subscribe.credit.unwrap_or(CREDIT));
                 let request::Subscribe { lease_ms, lease, group, from, partition, labels, .. } =
-                    subscribe;
+                    *subscribe;
                 let receive = request::Receive {
                     lease_ms,
                     lease,
@@ -178,7 +181,7 @@ impl Reader<'_> {
                             item.ok_or_else(|| invalid("missing field `lease` or `items`"))?;
                         vec![self.item(item)?]
                     }
-                    Some(_) if settle != request::Settle::default() => {
+                    Some(_) if *settle != request::Settle::default() => {
                         return Err(invalid("`items`: no other field may stand beside it"));
                     }
                     Some(items) => self.items("items", items)?,
@@ -247,7 +250,6 @@ impl Reader<'_> {
             Request::ScheduleFire(request::ScheduleName { name: text }) => {
                 asks(false, Command::FireSchedule { name: name("name", text.as_str())? })
             }
-            Request::Watch(_) => Ok(Operation::Watch { queue }),
             Request::Unwatch(request::Unwatch { watch }) => {
                 Ok(Operation::Unwatch { watch: RequestId(watch) })
             }
@@ -265,8 +267,8 @@ impl Reader<'_> {
                 };
                 Ok(Operation::SetAttributes { changed: attributes.into_iter().map(kept).collect() })
             }
-            // Answered by the protocol itself.
-            Request::Ping(_) => Err(ErrorCode::NotSupported.into()),
+            // See above; and what is answered by the protocol itself.
+            Request::Watch(_) | Request::Ping(_) => Err(ErrorCode::NotSupported.into()),
         }
     }
 
@@ -358,9 +360,14 @@ impl Reader<'_> {
         items: Vec<request::Item<'_>>,
     ) -> Result<Vec<(LeaseId, Verdict)>, Error> {
         self.count(field, items.len())?;
-        let read =
-            |(at, item)| self.item(item).map_err(|error| inside(&format!("{field}[{at}]"), &error));
-        items.into_iter().enumerate().map(read).collect()
+        let mut read = Vec::with_capacity(items.len());
+        for (at, item) in items.into_iter().enumerate() {
+            match self.item(item) {
+                Ok(item) => read.push(item),
+                Err(error) => return Err(inside(&format!("{field}[{at}]"), &error)),
+            }
+        }
+        Ok(read)
     }
 
     fn item(&self, item: request::Item<'_>) -> Result<(LeaseId, Verdict), Error> {

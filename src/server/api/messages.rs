@@ -6,7 +6,7 @@ use super::exchange::At;
 use crate::wire::native::{
     ParentFailed, Receipt, Request, SendRequest, State, Text, View,
     answer::{Changed, Extended, Messages, Page, Results, Sent},
-    request::{Await, Browse, Change, Extend, Find, InGroup, Receive, Settle, Wait},
+    request::{Await, Change, Extend, Find, InGroup, Receive, Settle, Wait},
 };
 
 /// Send messages
@@ -78,10 +78,8 @@ pub(super) async fn send_raw(at: At, body: Payload) -> HttpResponse {
 #[utoipa::path(post, path = "/v1/rooms/{room}/queues/{queue}/receive", tag = "messages", request_body = Option<Receive>,
     responses((status = 200, body = Messages)))]
 pub(super) async fn receive(at: At, body: Payload) -> HttpResponse {
-    at.exchange(body, |at, asked| {
-        asked.operation(at.queue(), Request::Receive(asked.json::<Receive<'_>>()?))
-    })
-    .await
+    at.exchange(body, |at, asked| asked.operation(at.queue(), Request::Receive(asked.json()?)))
+        .await
 }
 
 /// Settle deliveries
@@ -94,10 +92,7 @@ pub(super) async fn receive(at: At, body: Payload) -> HttpResponse {
 #[utoipa::path(post, path = "/v1/rooms/{room}/queues/{queue}/settle", tag = "messages", request_body = Settle,
     responses((status = 200, body = Results)))]
 pub(super) async fn settle(at: At, body: Payload) -> HttpResponse {
-    at.exchange(body, |at, asked| {
-        asked.operation(at.queue(), Request::Settle(asked.json::<Settle<'_>>()?))
-    })
-    .await
+    at.exchange(body, |at, asked| asked.operation(at.queue(), Request::Settle(asked.json()?))).await
 }
 
 /// Prolong leases
@@ -132,10 +127,8 @@ pub(super) async fn extend(at: At, body: Payload) -> HttpResponse {
     ),
     responses((status = 200, body = Page)))]
 pub(super) async fn browse(at: At, body: Payload) -> HttpResponse {
-    at.exchange(body, |at, asked| {
-        asked.operation(at.queue(), Request::Browse(asked.query::<Browse<'_>>()?))
-    })
-    .await
+    at.exchange(body, |at, asked| asked.operation(at.queue(), Request::Browse(asked.query()?)))
+        .await
 }
 
 /// Show one message

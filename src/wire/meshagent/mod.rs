@@ -16,6 +16,7 @@
 mod answer;
 mod greeting;
 mod packet;
+mod plain;
 mod request;
 
 pub use answer::{Presence, answer_error, answer_json, answer_queues, empty, notice};

@@ -9,6 +9,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
+use super::plain;
 use crate::{
     error::{Error, ErrorCode},
     types::{Payload, keep},
@@ -75,7 +76,7 @@ pub enum QueueTool {
 }
 
 impl QueueTool {
-    fn read(name: &str) -> Option<Self> {
+    pub(super) fn read(name: &str) -> Option<Self> {
         Some(match name {
             "list" => Self::List,
             "open" => Self::Open,
@@ -170,19 +171,14 @@ pub fn read_request<'a>(kind: &RequestKind, data: &'a Bytes) -> Result<Request<'
         RequestKind::Queues(tool) => {
             // Python 0.0.21 sends `list` without any data.
             let header = if data.is_empty() { b"{}" } else { unpack(data)?.0 };
-            queue_call(*tool, parse(header)?)
+            queue_call(*tool, plain::arguments(header).map_or_else(|| parse(header), Ok)?)
         }
         RequestKind::Messaging(tool) => {
             let (header, attachment) = unpack(data)?;
             let arguments: Arguments<'_> = parse(header)?;
             let attachment = keep(data, attachment);
-            let message = arguments.message;
-            messaging_call(
-                *tool,
-                arguments,
-                message.map(RawValue::get).map(Cow::Borrowed),
-                attachment,
-            )
+            let message = arguments.message.map(Cow::Borrowed);
+            messaging_call(*tool, arguments, message, attachment)
         }
     }
 }
@@ -195,33 +191,33 @@ fn unpack(data: &Bytes) -> Result<(&[u8], &[u8]), Error> {
     rest.split_at_checked(length).ok_or_else(truncated)
 }
 
-#[derive(Deserialize)]
-struct Invocation<'a> {
+#[derive(Debug, Deserialize)]
+pub(super) struct Invocation<'a> {
     #[serde(borrow)]
-    toolkit: Cow<'a, str>,
+    pub(super) toolkit: Cow<'a, str>,
     #[serde(borrow)]
-    tool: Cow<'a, str>,
+    pub(super) tool: Cow<'a, str>,
     #[serde(borrow)]
-    arguments: Content<'a>,
+    pub(super) arguments: Content<'a>,
 }
 
 /// The content that carries a tool's arguments.
-#[derive(Deserialize)]
-struct Content<'a> {
+#[derive(Debug, Deserialize)]
+pub(super) struct Content<'a> {
     #[serde(borrow)]
-    json: Option<Arguments<'a>>,
+    pub(super) json: Option<Arguments<'a>>,
 }
 
 /// The arguments of all calls in one, so that a request is read in one pass whatever its keys' order.
-#[derive(Default, Deserialize)]
-struct Arguments<'a> {
+#[derive(Debug, Default, PartialEq, Eq, Deserialize)]
+pub(super) struct Arguments<'a> {
     #[serde(borrow)]
-    name: Option<Cow<'a, str>>,
-    create: Option<bool>,
-    wait: Option<bool>,
+    pub(super) name: Option<Cow<'a, str>>,
+    pub(super) create: Option<bool>,
+    pub(super) wait: Option<bool>,
     /// `null` is a message, too.
     #[serde(borrow, default, deserialize_with = "present")]
-    message: Option<&'a RawValue>,
+    pub(super) message: Option<&'a str>,
     #[serde(borrow)]
     to_participant_id: Option<Cow<'a, str>>,
     #[serde(borrow, rename = "type")]
@@ -234,11 +230,14 @@ struct Arguments<'a> {
 
 fn present<'de: 'a, 'a, D: Deserializer<'de>>(
     deserializer: D,
-) -> Result<Option<&'a RawValue>, D::Error> {
-    <&RawValue>::deserialize(deserializer).map(Some)
+) -> Result<Option<&'a str>, D::Error> {
+    <&RawValue>::deserialize(deserializer).map(|value| Some(value.get()))
 }
 
 fn invoke_tool(header: &[u8]) -> Result<Request<'_>, Error> {
+    if let Some((tool, arguments)) = plain::invocation(header) {
+        return queue_call(tool, arguments);
+    }
     let invocation: Invocation<'_> = match parse(header) {
         Ok(invocation) => invocation,
         // Perhaps it is well-formed for a toolkit that we do not have.
@@ -289,8 +288,8 @@ fn queue_call<'a>(tool: QueueTool, arguments: Arguments<'a>) -> Result<Request<'
     let message = match (tool, arguments.message) {
         (QueueTool::Send, None) => return Err(invalid("`message` is missing")),
         (QueueTool::Send, Some(message)) => {
-            check_depth(message.get())?;
-            message.get()
+            check_depth(message)?;
+            message
         }
         _ => "null",
     };
@@ -351,7 +350,7 @@ fn set_attributes(data: &Bytes) -> Result<Request<'_>, Error> {
     Ok(Request::SetAttributes(attributes.collect()))
 }
 
-fn parse<'a, T: Deserialize<'a>>(json: &'a [u8]) -> Result<T, Error> {
+pub(super) fn parse<'a, T: Deserialize<'a>>(json: &'a [u8]) -> Result<T, Error> {
     if json.trim_ascii_start().first() != Some(&b'{') {
         return Err(invalid("the request is not a JSON object"));
     }

@@ -12,6 +12,7 @@ use serde_path_to_error::Track;
 use super::{
     answer::{Participant, Refusal},
     message::Received,
+    plain::{self, Element},
     read,
     request::{
         Await, Browse, Cancel, Change, Configure, Credit, Extend, Find, GroupDelete, GroupOpen,
@@ -94,14 +95,14 @@ requests! {
     Purge(Purge<'a>) "purge" Queue;
     Delete(Nothing) "delete" Queue;
     Send(Sending<'a>) "send" Queue;
-    Receive(Receive<'a>) "receive" Queue;
-    Subscribe(Subscribe<'a>) "subscribe" Queue;
+    Receive(Box<Receive<'a>>) "receive" Queue;
+    Subscribe(Box<Subscribe<'a>>) "subscribe" Queue;
     Credit(Credit) "credit" Queue;
     Cancel(Cancel) "cancel" Queue;
-    Settle(Settle<'a>) "settle" Queue;
+    Settle(Box<Settle<'a>>) "settle" Queue;
     Extend(Extend<'a>) "extend" Queue;
     Transaction(Transact<'a>) "transaction" None;
-    Browse(Browse<'a>) "browse" Queue;
+    Browse(Box<Browse<'a>>) "browse" Queue;
     Find(Find<'a>) "find" Queue;
     Await(Await<'a>) "await" Queue;
     Change(Box<Change<'a>>) "change" Queue;
@@ -131,52 +132,31 @@ pub type Taken<'a> = Result<Frame<'a>, (Option<u64>, Error)>;
 /// no JSON, or has too many requests, is refused as a whole.
 pub fn read_frames<'a>(text: &'a str, max: usize, take: &mut impl FnMut(Taken<'a>)) {
     if !text.trim_ascii_start().starts_with('[') {
-        return take(read_frame(text));
+        return match plain::read(text) {
+            Some(frame) => take(Ok(frame)),
+            None => take(read_frame(text)),
+        };
     }
-    let mut batch = Batch { max, is_too_much: false, frames: Vec::new() };
-    let mut deserializer = serde_json::Deserializer::from_str(text);
-    let read = deserializer.deserialize_seq(&mut batch).and_then(|()| deserializer.end());
-    if read.is_ok() {
-        return batch.frames.into_iter().for_each(|frame| take(Ok(frame)));
-    }
-    if batch.is_too_much {
-        let sentence = format!("a frame may hold {max} requests");
-        return take(Err((None, Error::new(ErrorCode::TooManyItems, sentence))));
-    }
-    // At least one is wrong. The others are none the worse for it.
-    match read::read::<Vec<&'a RawValue>>(text) {
-        Ok(frames) if frames.len() > max => {
-            let sentence = format!("a frame may hold {max} requests");
-            take(Err((None, Error::new(ErrorCode::TooManyItems, sentence))));
+    if let Some(elements) = plain::elements(text, max) {
+        if elements.len() > max {
+            return take(Err((None, too_many(max))));
         }
+        return elements.into_iter().for_each(|element| {
+            take(match element {
+                Element::Plain(frame) => Ok(frame),
+                Element::Other(text) => read_frame(text),
+            });
+        });
+    }
+    match read::read::<Vec<&'a RawValue>>(text) {
+        Ok(frames) if frames.len() > max => take(Err((None, too_many(max)))),
         Ok(frames) => frames.into_iter().for_each(|frame| take(read_frame(frame.get()))),
         Err(error) => take(Err((None, error))),
     }
 }
 
-struct Batch<'a> {
-    max: usize,
-    is_too_much: bool,
-    frames: Vec<Frame<'a>>,
-}
-
-impl<'de> Visitor<'de> for &mut Batch<'de> {
-    type Value = ();
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an array of requests")
-    }
-
-    fn visit_seq<A: de::SeqAccess<'de>>(self, mut seq: A) -> Result<(), A::Error> {
-        while let Some(frame) = seq.next_element()? {
-            if self.frames.len() == self.max {
-                self.is_too_much = true;
-                return Err(de::Error::custom("too many requests"));
-            }
-            self.frames.push(frame);
-        }
-        Ok(())
-    }
+fn too_many(max: usize) -> Error {
+    Error::new(ErrorCode::TooManyItems, format!("a frame may hold {max} requests"))
 }
 
 fn read_frame(text: &str) -> Taken<'_> {

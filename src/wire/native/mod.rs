@@ -124,6 +124,7 @@
 pub mod answer;
 mod frame;
 mod message;
+mod plain;
 mod read;
 pub mod request;
 mod sending;

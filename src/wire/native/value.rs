@@ -74,6 +74,11 @@ impl<'de: 'a, 'a> Deserialize<'de> for Text<'a> {
 pub struct Json<'a>(&'a str);
 
 impl<'a> Json<'a> {
+    /// A value that a [`Cursor`](crate::wire::scan::Cursor) has passed.
+    pub(super) const fn scanned(text: &'a str) -> Self {
+        Self(text)
+    }
+
     /// The text.
     #[must_use]
     pub const fn get(self) -> &'a str {
