@@ -52,13 +52,13 @@ pub struct Session {
     link: Arc<Link>,
     times: SessionTimes,
     staged: Vec<Request>,
-    /// So many were staged in the last batch: there will be about as many in the next.
-    last_batch: usize,
     outbox: VecDeque<ToSession>,
     receipts: Receipts,
     in_flight: usize,
     parked: usize,
     last_ping_at: Millis,
+    /// So many were staged in the last batch: there will be about as many in the next.
+    last_batch: u16,
     finishing: bool,
     /// The dialect has no word for settling: a message that has arrived is done.
     receipts_stand_for_settling: bool,
@@ -80,12 +80,12 @@ impl Session {
             link,
             times,
             staged: Vec::new(),
-            last_batch: 0,
             outbox: VecDeque::new(),
             receipts: Receipts::default(),
             in_flight: 0,
             parked: 0,
             last_ping_at: now,
+            last_batch: 0,
             finishing: false,
             receipts_stand_for_settling,
         }
@@ -120,7 +120,7 @@ impl Session {
         }
         self.take(permit);
         if self.staged.is_empty() {
-            self.staged.reserve_exact(self.last_batch.clamp(2, BATCH_MAX));
+            self.staged.reserve_exact(usize::from(self.last_batch).clamp(2, BATCH_MAX));
         }
         self.staged.push(Request { id, permit, operation });
     }
@@ -151,7 +151,7 @@ impl Session {
         if self.staged.is_empty() {
             return;
         }
-        self.last_batch = self.staged.len();
+        self.last_batch = u16::try_from(self.staged.len()).unwrap_or(u16::MAX);
         let refused = self.seat.submit(std::mem::take(&mut self.staged));
         self.outbox.extend(refused.into_iter().map(ToSession::Reply));
     }

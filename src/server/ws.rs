@@ -146,6 +146,7 @@ fn open<C: Conversation>(
     };
     let pipe = Rc::new(Pipe {
         frames: RefCell::default(),
+        outbox,
         guard: RefCell::new(FrameGuard::new(limits.frame_bytes as u64)),
         handled: Cell::new(0),
         turn: Arc::new(Turn::new(TURN_BYTES)),
@@ -170,12 +171,13 @@ fn open<C: Conversation>(
     let ingress = Ingress { payload, pipe: Rc::clone(&pipe) };
     let codec = Codec::new().max_size(limits.frame_bytes);
     let actor = WebsocketContext::with_codec(connection, ingress, codec);
-    response.streaming(Egress { actor: Some(Box::pin(actor)), pipe, outbox })
+    response.streaming(Egress { actor: Some(Box::pin(actor)), pipe })
 }
 
 /// What the three parts of one connection share. All of them live in the connection's task.
 struct Pipe {
     frames: RefCell<Frames>,
+    outbox: Rc<Outbox>,
     guard: RefCell<FrameGuard>,
     /// Frames that the codec has handed to the actor.
     handled: Cell<u64>,
@@ -244,19 +246,18 @@ impl Stream for Ingress {
 struct Egress<S> {
     actor: Option<Pin<Box<S>>>,
     pipe: Rc<Pipe>,
-    outbox: Rc<Outbox>,
 }
 
 impl<S: Stream<Item = Result<Bytes, Error>>> Stream for Egress<S> {
     type Item = Result<Bytes, Error>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<Option<Self::Item>> {
-        while !self.outbox.is_full() {
+        while !self.pipe.outbox.is_full() {
             let Some(actor) = &mut self.actor else { return Poll::Ready(None) };
             let polled = actor.as_mut().poll_next(cx);
             let mut frames = self.pipe.frames.borrow_mut();
             while let Some(chunk) = frames.next_chunk() {
-                self.outbox.push(chunk);
+                self.pipe.outbox.push(chunk);
             }
             drop(frames);
             match polled {
@@ -265,7 +266,7 @@ impl<S: Stream<Item = Result<Bytes, Error>>> Stream for Egress<S> {
                 _ => return Poll::Pending,
             }
         }
-        self.outbox.expect_more();
+        self.pipe.outbox.expect_more();
         Poll::Pending
     }
 }

@@ -160,7 +160,7 @@ fn frame(stream: &Bytes) -> Option<(u8, usize)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::wire::websocket::Frames;
+    use crate::wire::{Writer, websocket::Frames};
 
     fn say(frames: &mut Frames, text: &str) {
         frames.text(&Bytes::copy_from_slice(text.as_bytes()));
@@ -246,5 +246,44 @@ mod tests {
         say(&mut next, "5");
         assert_eq!(again(&mut next, 4).unwrap(), ["4", "5"]);
         assert_eq!(next.kept().unwrap().texts(), 6);
+    }
+    #[test]
+    fn frames_of_every_length_are_said_again_byte_for_byte_wherever_chunks_end() {
+        for drain_after in 1..=9 {
+            let (mut frames, mut writer) = (Frames::default(), Writer::default());
+            frames.keep(1 << 30, 0);
+            let (mut stream, mut texts) = (Vec::new(), 0);
+            let mut take = |frames: &mut Frames| {
+                while let Some(chunk) = frames.next_chunk() {
+                    stream.extend_from_slice(&chunk);
+                    Frames::sent(chunk);
+                }
+            };
+            for (at, len) in
+                [1, 125, 126, 5000, 40_000, 65_535, 65_536, 200_000, 2].iter().enumerate()
+            {
+                let large = Bytes::from(vec![b'0' + at as u8; *len]);
+                writer.begin(&mut frames);
+                writer.put("<");
+                writer.json(&large);
+                writer.end(&mut frames);
+                writer.begin(&mut frames);
+                writer.put(&"x".repeat(*len));
+                writer.end(&mut frames);
+                texts += 2;
+                if at % drain_after == 0 {
+                    take(&mut frames);
+                }
+            }
+            take(&mut frames);
+            let again = frames.kept().unwrap().after(0).unwrap();
+            assert_eq!(again.len(), texts);
+            assert!(again.concat() == stream, "{drain_after}");
+            let mut next = Frames::default();
+            next.keep(1 << 30, 4);
+            again.iter().skip(4).for_each(|frame| next.text_frame(frame));
+            drain(&mut next);
+            assert!(next.kept().unwrap().after(4).unwrap() == again[4..]);
+        }
     }
 }
