@@ -17,7 +17,10 @@ use super::{
     recovery::QueueKey,
     slot::{Epoch, Journal, ONLY, Slot},
 };
-use crate::journal::{self, RecordNumber};
+use crate::{
+    clock::stopwatch,
+    journal::{self, RecordNumber},
+};
 
 /// A buffer up to this size is used again.
 const KEEP_BYTES: usize = 4 << 20;
@@ -116,14 +119,6 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-#[expect(
-    clippy::disallowed_methods,
-    reason = "how fast the disk is has nothing to do with the time"
-)]
-fn clock() -> Instant {
-    Instant::now()
-}
-
 impl Committer {
     /// Goes on behind `last`, the last position that is durable.
     pub(super) fn new(
@@ -171,7 +166,7 @@ impl Committer {
 
     /// Commits what one request appended, without the thread.
     fn commit_here(&self, mut gathered: Gathered) -> Result<Appended, StoreError> {
-        let begun = clock();
+        let begun = stopwatch();
         match self.commit(&mut gathered) {
             Ok(()) => {
                 let mut inbox = self.ended(begun);
@@ -203,7 +198,7 @@ impl Committer {
     /// The thread: commits until the inbox is closed, or something fails. The last position that is durable.
     pub(super) fn run(&self) -> Result<u64, StoreError> {
         while let Some(mut gathered) = self.next()? {
-            let begun = clock();
+            let begun = stopwatch();
             let committed = loop {
                 match self.commit(&mut gathered) {
                     Err(StoreError::Full) if !lock(&self.inbox).is_closing => {

@@ -36,7 +36,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
 /// Words that only these files may say, and why.
 const ONLY_IN: &[(&str, &[&str], &str)] = &[
     ("actix_web_actors", &["server/ws.rs"], "deprecated upstream: the way out must be one file"),
-    ("Instant::now", &["clock.rs", "cli/remote/bench/tally.rs"], "time is an argument"),
+    ("Instant::now", &["clock.rs"], "time is an argument"),
     ("SystemTime::now", &["clock.rs"], "time is an argument"),
     ("env::var", &["config/load.rs", "engine/simulation.rs"], "one reader of the environment"),
     (

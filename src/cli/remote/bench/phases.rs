@@ -12,10 +12,11 @@ use futures_util::{
 };
 use indicatif::ProgressBar;
 
-use super::tally::{Measured, Tally, body, stopwatch};
+use super::tally::{Measured, Tally, body};
 use crate::{
     cli::Failure,
     client::{Client, Error, Item, Message, Outcome, Queue, Receive, Received, Settings},
+    clock::stopwatch,
 };
 
 /// Who works where.

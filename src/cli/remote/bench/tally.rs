@@ -4,6 +4,8 @@ use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
+use crate::clock::stopwatch;
+
 /// What one phase came to. Times are of single messages.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub(super) struct Measured {
@@ -35,11 +37,6 @@ pub(super) fn body(number: u64, at: u64, size: usize) -> String {
     let bare = format!("{{\"number\":{number},\"at\":{at},\"filler\":\"\"}}");
     let filler = "x".repeat(size.saturating_sub(bare.len()));
     format!("{{\"number\":{number},\"at\":{at},\"filler\":\"{filler}\"}}")
-}
-
-#[expect(clippy::disallowed_methods, reason = "measures how long others take; decides nothing")]
-pub(super) fn stopwatch() -> Instant {
-    Instant::now()
 }
 
 /// Counts what comes.
