@@ -19,7 +19,7 @@ impl<'a> Cursor<'a> {
     }
 
     /// Whether nothing but space follows.
-    pub(super) fn is_at_end(mut self) -> bool {
+    pub(super) fn is_at_end(&mut self) -> bool {
         self.peek().is_none()
     }
 
