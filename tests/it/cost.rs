@@ -14,7 +14,7 @@ const MOST: [(&str, u64); 4] = [
     ("read_frames", 170_000),
     ("decide", 90_000),
     ("write_records", 9_000),
-    ("write_answers", 75_000),
+    ("write_answers", 52_000),
 ];
 
 #[test]
