@@ -67,7 +67,7 @@ impl RoomActor {
         let partition = about.map(partition).transpose()?;
         let filter = Filter { partition, labels, ..Filter::states(States::ALL) };
         let limit = u32::try_from(self.shared.limits.items_per_request).unwrap_or(u32::MAX);
-        let browse = Command::Browse { group: None, filter, after, limit };
+        let browse = Command::Browse { group: None, filter: Box::new(filter), after, limit };
         self.ask(&queue, Create::No, browse, to)?;
         Ok(None)
     }
@@ -104,7 +104,8 @@ mod tests {
             effects.clear();
         }
         let filter = Filter::states(States::ALL);
-        let browse = Command::Browse { group: None, filter, after: None, limit: 1 };
+        let browse =
+            Command::Browse { group: None, filter: Box::new(filter), after: None, limit: 1 };
         queue.apply(Timestamp(1), to, browse, &mut effects);
         let first = effects.iter().find_map(|effect| match effect {
             crate::engine::Effect::Reply {

@@ -268,7 +268,7 @@ impl RoomActor {
             let open = Command::OpenGroup { group: group.clone(), start: Start::All };
             let browse = Command::Browse {
                 group: Some(group.clone()),
-                filter: Filter::states(States::ALL),
+                filter: Box::new(Filter::states(States::ALL)),
                 after: None,
                 limit: u32::MAX,
             };
@@ -342,7 +342,7 @@ impl RoomActor {
         };
         let browse = Command::Browse {
             group: None,
-            filter: Filter::states(States::ALL),
+            filter: Box::new(Filter::states(States::ALL)),
             after: None,
             limit: u32::MAX,
         };

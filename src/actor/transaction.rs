@@ -189,7 +189,9 @@ impl Handler<Prepare> for QueueActor {
 
     fn handle(&mut self, prepare: Prepare, _: &mut Self::Context) -> Self::Result {
         let Prepare { ticket, transaction, create } = prepare;
-        MessageResult(self.ask(create, Command::Prepare { ticket, transaction }))
+        MessageResult(
+            self.ask(create, Command::Prepare { ticket, transaction: Box::new(transaction) }),
+        )
     }
 }
 

@@ -444,13 +444,13 @@ pub enum Command {
         by: Millis,
     },
     /// Several changes together or not at all.
-    Transact(Transaction),
+    Transact(Box<Transaction>),
     /// First step of a change of several queues: checks, and keeps what is needed.
     Prepare {
         /// Names it.
         ticket: u64,
         /// What is to be done.
-        transaction: Transaction,
+        transaction: Box<Transaction>,
     },
     /// Second step: does it. Cannot fail.
     Commit {
@@ -474,9 +474,9 @@ pub enum Command {
         /// As this group sees them; none is the work group.
         group: Option<GroupName>,
         /// Which.
-        select: Select,
+        select: Box<Select>,
         /// How.
-        action: Action,
+        action: Box<Action>,
         /// Only count them.
         dry_run: bool,
     },
@@ -485,7 +485,7 @@ pub enum Command {
         /// As this group sees them; none is the work group.
         group: Option<GroupName>,
         /// Which.
-        filter: Filter,
+        filter: Box<Filter>,
         /// Only those after this one.
         after: Option<Position>,
         /// At most so many.

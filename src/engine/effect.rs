@@ -4,7 +4,7 @@ use std::{fmt, str::FromStr, sync::Arc};
 
 use super::{
     command::{ReplyTo, State},
-    message::{Message, Position},
+    message::{Message, Position, parse_dashed},
     record::{Record, RecordNumber},
     settings::QueueSettings,
     view::{Explanation, Inspection, PartitionSurvey},
@@ -46,14 +46,12 @@ impl fmt::Display for LeaseId {
 impl FromStr for LeaseId {
     type Err = ();
 
+    /// Only the one way of writing it.
     fn from_str(text: &str) -> Result<Self, ()> {
-        let (group, rest) = text.split_once('-').ok_or(())?;
-        let (position, generation) = rest.rsplit_once('-').ok_or(())?;
-        Ok(Self {
-            group: group.parse().map_err(|_| ())?,
-            position: position.parse()?,
-            generation: generation.parse().map_err(|_| ())?,
-        })
+        let [group, partition, offset, generation] = parse_dashed(text)?;
+        let number = |number| u32::try_from(number).map_err(|_| ());
+        let position = Position { partition: number(partition)?, offset };
+        Ok(Self { group: number(group)?, position, generation })
     }
 }
 

@@ -34,11 +34,28 @@ impl fmt::Display for Position {
     }
 }
 
-/// A number as `Display` writes it: no signs, no leading zeros.
-fn parse_plain<T: FromStr>(digits: &str) -> Result<T, ()> {
-    let is_plain =
-        digits == "0" || digits.bytes().next().is_some_and(|first| matches!(first, b'1'..=b'9'));
-    if is_plain { digits.parse().map_err(|_| ()) } else { Err(()) }
+/// Numbers as `Display` writes them, no signs and no leading zeros, with dashes between them: in one pass, because this is done
+/// for each message.
+pub(super) fn parse_dashed<const COUNT: usize>(text: &str) -> Result<[u64; COUNT], ()> {
+    let mut bytes = text.bytes();
+    let mut numbers = [0_u64; COUNT];
+    for (at, number) in numbers.iter_mut().enumerate() {
+        let mut digits = 0;
+        loop {
+            match bytes.next() {
+                // Only a zero by itself begins with a zero.
+                Some(digit @ b'0'..=b'9') if digits == 0 || *number > 0 => {
+                    let tens = number.checked_mul(10).ok_or(())?;
+                    *number = tens.checked_add(u64::from(digit - b'0')).ok_or(())?;
+                    digits += 1;
+                }
+                Some(b'-') if digits > 0 && at + 1 < COUNT => break,
+                None if digits > 0 && at + 1 == COUNT => break,
+                _ => return Err(()),
+            }
+        }
+    }
+    Ok(numbers)
 }
 
 impl FromStr for Position {
@@ -46,8 +63,8 @@ impl FromStr for Position {
 
     /// Only the one way of writing it.
     fn from_str(text: &str) -> Result<Self, ()> {
-        let (partition, offset) = text.split_once('-').ok_or(())?;
-        Ok(Self { partition: parse_plain(partition)?, offset: parse_plain(offset)? })
+        let [partition, offset] = parse_dashed(text)?;
+        Ok(Self { partition: u32::try_from(partition).map_err(|_| ())?, offset })
     }
 }
 
@@ -197,8 +214,15 @@ mod tests {
         let position = Position { partition: 3, offset: 17 };
         assert_eq!("3-17".parse(), Ok(position));
         assert_eq!(position.to_string(), "3-17");
-        for other in ["3-", "-3", "03-17", "3-+17", "3-17-", "a", "", "4294967296-0"] {
+        let wrong = [
+            "3-", "-3", "03-17", "3-017", "3-+17", "3-17-", "3-17-1", "3", "a", "", "3-1a", " 3-1",
+        ];
+        for other in wrong.into_iter().chain(["4294967296-0", "3-18446744073709551616", "00-1"]) {
             assert_eq!(other.parse::<Position>(), Err(()), "{other}");
+        }
+        for (partition, offset) in [(0, 0), (0, 10), (10, 0), (u32::MAX, u64::MAX)] {
+            let position = Position { partition, offset };
+            assert_eq!(position.to_string().parse(), Ok(position));
         }
     }
 }

@@ -369,8 +369,8 @@ impl Model {
             Command::ExtendTake { generation, by } => {
                 Ok(Outcome::Extended(self.extend_take(generation, by)))
             }
-            Command::Transact(transaction) => self.transact(transaction),
-            Command::Prepare { ticket, transaction } => self.prepare(ticket, transaction),
+            Command::Transact(transaction) => self.transact(*transaction),
+            Command::Prepare { ticket, transaction } => self.prepare(ticket, *transaction),
             Command::Commit { ticket } => self.commit(ticket),
             Command::Abort { ticket } => self.abort(ticket),
             Command::Purge { group, states } => self.purge(group.as_ref(), states),

@@ -292,13 +292,15 @@ impl Queue {
             Command::SettleNamed { parts } => Ok(Some(self.settle_all_named(parts))),
             Command::Extend { leases, by } => Ok(Some(self.extend(&leases, by))),
             Command::ExtendTake { generation, by } => Ok(Some(self.extend_take(generation, by))),
-            Command::Transact(transaction) => self.transact(transaction).map(Some),
-            Command::Prepare { ticket, transaction } => self.prepare(ticket, transaction).map(Some),
+            Command::Transact(transaction) => self.transact(*transaction).map(Some),
+            Command::Prepare { ticket, transaction } => {
+                self.prepare(ticket, *transaction).map(Some)
+            }
             Command::Commit { ticket } => self.commit(ticket).map(Some),
             Command::Abort { ticket } => self.abort(ticket).map(Some),
             Command::Purge { group, states } => self.purge(group.as_ref(), states).map(Some),
             Command::Change { group, select, action, dry_run } => {
-                self.change(group.as_ref(), select, &action, dry_run).map(Some)
+                self.change(group.as_ref(), *select, &action, dry_run).map(Some)
             }
             Command::Browse { group, filter, after, limit } => {
                 self.browse(group.as_ref(), &filter, after, limit).map(Some)

@@ -247,6 +247,7 @@ mod tests {
         assert_eq!(again(&mut next, 4).unwrap(), ["4", "5"]);
         assert_eq!(next.kept().unwrap().texts(), 6);
     }
+
     #[test]
     fn frames_of_every_length_are_said_again_byte_for_byte_wherever_chunks_end() {
         for drain_after in 1..=9 {

@@ -321,6 +321,7 @@ impl Random {
             }
             Select::Matching { filter, limit: 1 + self.below(4) as u32 }
         };
+        let (select, action) = (Box::new(select), Box::new(action));
         Command::Change { group: self.group(), select, action, dry_run: self.chance(15) }
     }
 
@@ -445,10 +446,10 @@ impl Random {
                 let by = self.maybe(70, |random| Millis(1 + random.below(40)));
                 Command::Extend { leases: self.leases(known), by }
             }
-            690..720 => Command::Transact(self.transaction(now, known)),
+            690..720 => Command::Transact(Box::new(self.transaction(now, known))),
             720..740 => {
                 let transaction = self.transaction(now, known);
-                Command::Prepare { ticket: self.below(3), transaction }
+                Command::Prepare { ticket: self.below(3), transaction: Box::new(transaction) }
             }
             740..760 => Command::Commit { ticket: self.below(3) },
             760..770 => Command::Abort { ticket: self.below(3) },
@@ -476,7 +477,7 @@ impl Random {
                     offset: random.below(100),
                 });
                 let limit = 1 + self.below(10) as u32;
-                Command::Browse { group, filter: self.filter(now), after, limit }
+                Command::Browse { group, filter: Box::new(self.filter(now)), after, limit }
             }
             1 => Command::Find { group, id: self.id(known) },
             2 => {

@@ -205,7 +205,7 @@ impl Reader<'_> {
                 let limit = self.at_most("limit", browse.limit.unwrap_or(PAGE))?;
                 let group = maybe_name("group", browse.group.take())?;
                 let filter = filter(browse.into_filter())?;
-                asks(false, Command::Browse { group, filter, after, limit })
+                asks(false, Command::Browse { group, filter: Box::new(filter), after, limit })
             }
             Request::Find(request::Find { message, group }) => {
                 let (id, group) = (text("message", &message)?, maybe_name("group", group)?);
@@ -460,7 +460,12 @@ impl Reader<'_> {
             request::Action::Redrive => Action::Redrive { per_second },
             request::Action::Bury => Action::Bury { reason },
         };
-        Ok(Command::Change { group: maybe_name("group", change.group)?, select, action, dry_run })
+        Ok(Command::Change {
+            group: maybe_name("group", change.group)?,
+            select: Box::new(select),
+            action: Box::new(action),
+            dry_run,
+        })
     }
 
     fn schedule(&self, schedule: request::SchedulePut<'_>) -> Result<Command, Error> {

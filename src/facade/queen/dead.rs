@@ -350,6 +350,11 @@ pub(super) fn discard(
 ) -> Operation {
     let id: Arc<str> = position.to_string().into();
     let (select, action) = (Select::Ids(vec![id]), Action::Discard);
-    let command = Command::Change { group, select, action, dry_run: false };
+    let command = Command::Change {
+        group,
+        select: Box::new(select),
+        action: Box::new(action),
+        dry_run: false,
+    };
     Operation::Queue { queue: queue.clone(), create: Create::No, command }
 }

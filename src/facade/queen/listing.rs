@@ -46,7 +46,8 @@ impl Listing {
         limit: u32,
     ) -> Operation {
         let filter = Filter { partition: self.partition.clone(), ..Filter::states(states) };
-        let command = Command::Browse { group: group.cloned(), filter, after: None, limit };
+        let command =
+            Command::Browse { group: group.cloned(), filter: Box::new(filter), after: None, limit };
         Operation::Queue { queue: queue.clone(), create: Create::No, command }
     }
 

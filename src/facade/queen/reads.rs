@@ -235,7 +235,12 @@ impl Reading {
     pub fn next(&self) -> Operation {
         let filter =
             Filter { partition: Some(self.partition.clone()), ..Filter::states(States::ALL) };
-        let command = Command::Browse { group: None, filter, after: self.after, limit: PAGE };
+        let command = Command::Browse {
+            group: None,
+            filter: Box::new(filter),
+            after: self.after,
+            limit: PAGE,
+        };
         Operation::Queue { queue: self.queue.clone(), create: Create::No, command }
     }
 }

@@ -339,7 +339,7 @@ impl Window {
         let queue = self.sources.last()?.clone();
         let limit = u32::try_from(call.items_max).unwrap_or(u32::MAX);
         let (filter, after) = (self.filter.clone(), self.after);
-        let command = Command::Browse { group: None, filter, after, limit };
+        let command = Command::Browse { group: None, filter: Box::new(filter), after, limit };
         Some(Operation::Queue { queue, create: Create::No, command })
     }
 

@@ -183,7 +183,7 @@ impl Bundle {
             true => Create::No,
             false => Create::With(pushed_settings(&queue)),
         };
-        Some(Operation::Queue { queue, create, command: Command::Transact(transaction) })
+        Some(Operation::Queue { queue, create, command: Command::Transact(Box::new(transaction)) })
     }
 
     /// The answer; `id` is the transaction's.
