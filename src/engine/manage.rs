@@ -205,6 +205,8 @@ impl Queue {
 
     pub(super) fn close(&mut self) -> Option<Outcome> {
         if self.status != Status::Closed {
+            // With the settings that it would have been made with.
+            self.come_into_being();
             self.status = Status::Closed;
             self.append(Record::Closed);
             self.notify(Happened::Closed, None, WORK, 0);
