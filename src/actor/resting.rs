@@ -7,14 +7,14 @@ use super::{
     room::RoomActor,
     saving::{Rest, Retire, SaveNow, Wake},
 };
-use crate::types::QueueName;
+use crate::{store::Urgency, types::QueueName};
 
 /// To a room, with a seat in it that is given back: something is due here.
 #[derive(Message)]
 #[rtype(result = "()")]
 pub(crate) struct Rouse {
     /// A queue that is to be saved.
-    pub(crate) save: Option<QueueName>,
+    pub(crate) save: Option<(QueueName, Urgency)>,
 }
 
 impl RoomActor {
@@ -84,9 +84,10 @@ impl Handler<Rouse> for RoomActor {
 
     fn handle(&mut self, Rouse { save }: Rouse, ctx: &mut Self::Context) {
         self.rest_no_more(ctx);
-        let slot = save.and_then(|queue| self.slots.get(*self.queues.get(&queue)?));
-        if let Some(slot) = slot {
-            slot.post(SaveNow);
+        if let Some((queue, urgency)) = save
+            && let Some(slot) = self.queues.get(&queue).and_then(|at| self.slots.get(*at))
+        {
+            slot.post(SaveNow(urgency));
         }
         self.shared.directory.give_back_seat(&self.name);
         self.rest_later(ctx);

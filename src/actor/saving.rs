@@ -16,7 +16,7 @@ use tokio::sync::oneshot;
 use super::queue::QueueActor;
 use crate::{
     engine::{BlockImage, Queue, QueueConfig, RecordNumber},
-    store::{Save, Store, StoreError, Stored},
+    store::{Save, Store, StoreError, Stored, Urgency},
     types::{QueueName, RoomName, Timestamp},
 };
 
@@ -63,7 +63,7 @@ impl Saving {
 /// To a queue: be saved, so that the journal need not keep its records.
 #[derive(Message)]
 #[rtype(result = "()")]
-pub(super) struct SaveNow;
+pub(super) struct SaveNow(pub(super) Urgency);
 
 /// To a queue: whether it is saved, and nobody would miss it if it were not in memory.
 #[derive(Message)]
@@ -273,8 +273,11 @@ impl QueueActor {
 impl Handler<SaveNow> for QueueActor {
     type Result = ();
 
-    fn handle(&mut self, SaveNow: SaveNow, _: &mut Self::Context) {
-        self.saving.is_wanted = true;
+    fn handle(&mut self, SaveNow(urgency): SaveNow, _: &mut Self::Context) {
+        self.saving.is_wanted |= match urgency {
+            Urgency::Must => true,
+            Urgency::IfCheap => self.engine.is_small(),
+        };
     }
 }
 

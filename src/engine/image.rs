@@ -142,6 +142,12 @@ impl Image {
 /// Where a lane's fresh messages begin, and its deliveries that are not yet restored.
 type LaneLeft<'a> = (u64, &'a [(u64, u32, u32, Standing)]);
 
+/// A small queue has at most so many of anything,
+const SMALL: usize = 1000;
+
+/// and bodies of so many bytes.
+const SMALL_BYTES: usize = 1 << 20;
+
 impl Queue {
     /// All but the messages.
     #[must_use]
@@ -206,6 +212,15 @@ impl Queue {
                 .filter(|(_, from)| from.0 > 0)
                 .collect(),
         }
+    }
+
+    /// Whether there is so little of it that to save it is next to nothing.
+    #[must_use]
+    pub fn is_small(&self) -> bool {
+        let lanes = self.partitions.len() * self.groups.len();
+        let noted = [&self.known.ids.len(), &self.known.keys.len(), &self.parents.len()];
+        let rest = [&self.schedules.len(), &self.deliveries.len(), &self.messages, &lanes];
+        noted.into_iter().chain(rest).all(|count| *count <= SMALL) && self.bytes <= SMALL_BYTES
     }
 
     /// Blocks with messages that no earlier call has returned, or not as they are now: until they weigh so much, or

@@ -33,7 +33,7 @@ use crate::{
     auth::Identity,
     clock::Clock,
     error::{Error, ErrorCode},
-    store::Store,
+    store::{Store, Urgency},
     types::{Limits, Millis, QueueName, RoomName, SessionId},
 };
 
@@ -124,13 +124,13 @@ impl Service {
         for room in self.0.store.due(self.0.clock.now(), ROUSED) {
             self.rouse(&room, None);
         }
-        for (room, queue) in self.0.store.overdue() {
-            self.rouse(&room, Some(queue));
+        for ((room, queue), urgency) in self.0.store.overdue() {
+            self.rouse(&room, Some((queue, urgency)));
         }
     }
 
     /// The room gives the seat back when it has heard: one that is about to rest would miss it.
-    fn rouse(&self, room: &RoomName, save: Option<QueueName>) {
+    fn rouse(&self, room: &RoomName, save: Option<(QueueName, Urgency)>) {
         let begin = || RoomActor::begin(room.clone(), Arc::clone(&self.0));
         match self.0.directory.take_seat(room, begin) {
             #[expect(clippy::disallowed_methods, reason = "carries no message")]

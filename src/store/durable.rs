@@ -10,7 +10,7 @@ use std::{
 
 use super::{
     Appended, Batch, Bodies, Done, Health, Keys, OpenError, Requests, Save, Store, StoreError,
-    Stored,
+    Stored, Urgency,
     committer::Committer,
     disk::{Directory, Disk, Lock},
     files::{self, Files},
@@ -480,7 +480,7 @@ impl Store for DurableStore {
         self.core.wake.notify_one();
     }
 
-    fn overdue(&self) -> Vec<QueueKey> {
+    fn overdue(&self) -> Vec<(QueueKey, Urgency)> {
         // On a full disk everything that can be given back is.
         let bytes_max = if self.is_full() { 0 } else { self.core.journal_bytes };
         self.core.ledger.overdue(bytes_max, SAVES)

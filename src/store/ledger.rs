@@ -8,7 +8,7 @@ use std::{
     },
 };
 
-use super::{Health, StoreError, recovery::QueueKey, slot::Piece};
+use super::{Health, StoreError, Urgency, recovery::QueueKey, slot::Piece};
 use crate::journal::RecordNumber;
 
 pub(super) struct Ledger {
@@ -22,7 +22,12 @@ struct State {
     /// Oldest first; the last one may be written to.
     pieces: VecDeque<Held>,
     last: u64,
+    /// The last piece of which it was said that it could be free soon.
+    offered: Option<u64>,
 }
+
+/// With more pieces than these the oldest could be free for use again: to write to one costs half as much as to make another.
+const FEW: usize = 2;
 
 /// A piece, and who needs it.
 pub(super) struct Held {
@@ -36,7 +41,7 @@ pub(super) struct Held {
 
 impl Ledger {
     pub(super) fn new(pieces: impl IntoIterator<Item = Held>, last: u64) -> Self {
-        let state = State { pieces: pieces.into_iter().collect(), last };
+        let state = State { pieces: pieces.into_iter().collect(), last, offered: None };
         Self { state: Mutex::new(state), is_full: AtomicBool::new(false), health: Mutex::default() }
     }
 
@@ -106,9 +111,10 @@ impl Ledger {
         }
     }
 
-    /// Up to `max` queues that hold up the oldest pieces, if all take more than `bytes_max`.
-    pub(super) fn overdue(&self, bytes_max: u64, max: usize) -> Vec<QueueKey> {
-        let state = self.state();
+    /// Up to `max` queues that hold up the oldest pieces. They must be saved if all pieces take more than `bytes_max`; else
+    /// they are asked once for each piece, and only if they are few.
+    pub(super) fn overdue(&self, bytes_max: u64, max: usize) -> Vec<(QueueKey, Urgency)> {
+        let mut state = self.state();
         let mut excess = state.pieces.iter().map(|piece| piece.bytes).sum::<u64>();
         let mut overdue = Vec::new();
         for piece in state.pieces.iter().take(state.pieces.len().saturating_sub(1)) {
@@ -116,7 +122,16 @@ impl Ledger {
                 break;
             }
             excess -= piece.bytes;
-            overdue.extend(piece.holders.keys().take(max - overdue.len()).cloned());
+            let holders = piece.holders.keys().take(max - overdue.len()).cloned();
+            overdue.extend(holders.map(|queue| (queue, Urgency::Must)));
+        }
+        if overdue.is_empty()
+            && state.pieces.len() > FEW
+            && let Some(oldest) = state.pieces.front().filter(|it| it.holders.len() <= max)
+            && state.offered != Some(oldest.number)
+        {
+            overdue.extend(oldest.holders.keys().map(|queue| (queue.clone(), Urgency::IfCheap)));
+            state.offered = Some(oldest.number);
         }
         overdue
     }
@@ -131,5 +146,45 @@ impl Ledger {
     /// Everything up to this position is truncated.
     pub(super) fn truncated(&self, through: u64) {
         self.state().pieces.retain(|piece| piece.last > through);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(queue: &str) -> QueueKey {
+        ("r".parse().unwrap(), queue.parse().unwrap())
+    }
+
+    fn piece(number: u64) -> Piece {
+        Piece { number, bytes: 100, is_last: false }
+    }
+
+    #[test]
+    fn the_oldest_of_several_pieces_is_offered_once_to_few_and_beyond_the_limit_they_must() {
+        let ledger = Ledger::new([], 0);
+        for number in 1..=2 {
+            ledger.wrote(piece(number), number, &mut vec![(key("a"), RecordNumber(number))]);
+        }
+        assert_eq!(ledger.overdue(1000, 8), [], "two are few");
+        ledger.wrote(piece(3), 3, &mut vec![(key("b"), RecordNumber(1))]);
+        assert_eq!(ledger.overdue(1000, 8), [(key("a"), Urgency::IfCheap)]);
+        assert_eq!(ledger.overdue(1000, 8), [], "once");
+        assert_eq!(ledger.overdue(200, 8), [(key("a"), Urgency::Must)], "always");
+        ledger.let_go(&key("a"), RecordNumber(1));
+        assert_eq!(ledger.free(), Some(1));
+        ledger.truncated(1);
+        let mut many = ["a", "b", "c"].map(|queue| (key(queue), RecordNumber(9))).to_vec();
+        ledger.wrote(piece(4), 4, &mut many.clone());
+        assert_eq!(ledger.overdue(1000, 8), [(key("a"), Urgency::IfCheap)], "the next piece");
+        ledger.let_go(&key("a"), RecordNumber(2));
+        ledger.truncated(2);
+        ledger.let_go(&key("b"), RecordNumber(1));
+        ledger.truncated(3);
+        ledger.wrote(piece(5), 5, &mut many);
+        ledger.wrote(piece(6), 6, &mut vec![(key("a"), RecordNumber(10))]);
+        assert_eq!(ledger.overdue(1000, 2), [], "these are too many to be asked");
+        assert_eq!(ledger.overdue(100, 2).len(), 2);
     }
 }

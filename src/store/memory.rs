@@ -10,6 +10,7 @@ use bytes::Bytes;
 
 use super::{
     Appended, Batch, Bodies, Done, Health, Requests, Save, Saved, Store, StoreError, Stored,
+    Urgency, recovery::QueueKey,
 };
 use crate::{
     journal::{self, BlockImage, Record, RecordNumber},
@@ -153,7 +154,7 @@ impl Store for MemoryStore {
         done(Ok(()));
     }
 
-    fn overdue(&self) -> Vec<(RoomName, QueueName)> {
+    fn overdue(&self) -> Vec<(QueueKey, Urgency)> {
         Vec::new()
     }
 

@@ -111,6 +111,15 @@ pub enum Appended {
     Pending,
 }
 
+/// How much a queue should be saved.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Urgency {
+    /// If it is little work: part of the journal can be used again then, instead of another.
+    IfCheap,
+    /// There is no room in the journal for what it keeps there.
+    Must,
+}
+
 /// How many requests a batch comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Requests {
@@ -216,7 +225,7 @@ pub trait Store: Send + Sync + 'static {
     fn save(&self, save: Save, done: Done);
 
     /// Queues that should be saved soon, because their records hold up old parts of the journal.
-    fn overdue(&self) -> Vec<(RoomName, QueueName)>;
+    fn overdue(&self) -> Vec<(QueueKey, Urgency)>;
 
     /// Rooms with a queue that wants to be woken by `now`: so many of them at most, the rest the next time.
     fn due(&self, now: Timestamp, most: usize) -> Vec<RoomName>;
