@@ -67,6 +67,24 @@ fn journal_bytes(home: &Home) -> u64 {
 }
 
 #[test]
+fn queues_with_little_in_them_do_not_make_the_journal_as_long_as_it_may_be() {
+    // It may have 512 MiB, and no room rests.
+    let home = Home::new().with("ANTEROOM_JOURNAL_SEGMENT", "64KiB");
+    let server = home.start();
+    send(&home, "stuck", ["first".to_owned()].into_iter());
+    for round in 0..40 {
+        send(&home, "churn", (0..50).map(|at| format!("{round} {at} {}", "x".repeat(400))));
+        assert_eq!(receive(&home, "churn", 50).len(), 50);
+    }
+    until("its files are free", || journal_bytes(&home) <= 4 * 64 * 1024);
+    server.kill();
+    let server = home.start();
+    assert_eq!(receive(&home, "stuck", 10), [json!("first")]);
+    assert!(receive(&home, "churn", 10).is_empty());
+    server.stop_well();
+}
+
+#[test]
 fn the_journal_stays_small_and_what_stays_long_is_saved() {
     let home = small();
     let server = home.start();
