@@ -272,7 +272,8 @@ mod tests {
             queue.image().settings.put(&mut out);
             out
         };
-        let mut expected = vec![1, 1, 0, 7, 5, 3, 0];
+        // Its records are that it was opened, and closed.
+        let mut expected = vec![1, 2, 0, 7, 5, 3, 0];
         expected.extend(settings);
         expected.extend([0; 10]); // Totals.
         expected.extend([0, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0]);
