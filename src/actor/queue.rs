@@ -125,8 +125,8 @@ pub struct QueueActor {
     links: HashMap<SessionId, Slot>,
     effects: Vec<Effect>,
     unwritten: Vec<Record>,
-    /// How many requests made these.
-    writers: usize,
+    /// How many requests made these, if there are some.
+    asked_by: Option<Requests>,
     /// Replies in order, each with what it rests on.
     pub(super) held: VecDeque<Held>,
     pub(super) durable: RecordNumber,
@@ -216,7 +216,7 @@ impl QueueActor {
             links: HashMap::new(),
             effects: Vec::new(),
             unwritten: Vec::new(),
-            writers: 0,
+            asked_by: None,
             held: VecDeque::new(),
             durable: RecordNumber(0),
             failed: None,
@@ -275,7 +275,10 @@ impl QueueActor {
                     self.engine.set_founding(create.settings().cloned());
                     let written = self.engine.last_record();
                     self.engine.apply(now, from, command, &mut self.effects);
-                    self.writers += usize::from(self.engine.last_record() != written);
+                    if self.engine.last_record() != written {
+                        let is_first = self.asked_by.is_none();
+                        self.asked_by = Some(if is_first { Requests::One } else { Requests::Many });
+                    }
                 }
             }
         }
@@ -307,7 +310,7 @@ impl QueueActor {
         // The room commits one transaction after the other, so no other joint is open.
         let first = self.first_unwritten();
         let records = std::mem::take(&mut self.unwritten);
-        self.writers = 0;
+        self.asked_by = None;
         self.joint_is_open = true;
         let (room, queue) = (self.room.clone(), self.name.clone());
         let through = self.engine.last_record();
@@ -324,7 +327,7 @@ impl QueueActor {
         let parked_before = self.engine.parked();
         self.engine.expire(self.shared.clock.now(), &mut self.effects);
         // Nobody waits for what time does, but somebody may come meanwhile.
-        self.writers += 2;
+        self.asked_by = Some(Requests::Many);
         self.take_in(parked_before);
     }
 
@@ -405,7 +408,7 @@ impl QueueActor {
 
     fn write(&mut self, address: Addr<Self>) {
         if self.unwritten.is_empty() {
-            self.writers = 0;
+            self.asked_by = None;
             return;
         }
         if self.failed.is_some() || self.joint_is_open {
@@ -419,10 +422,7 @@ impl QueueActor {
         let first = self.first_unwritten();
         let (room, queue, records) = (&self.room, &self.name, &self.unwritten);
         let batch = Batch { room, queue, first, records };
-        let requests = match std::mem::take(&mut self.writers) {
-            1 => Requests::One,
-            _ => Requests::Many,
-        };
+        let requests = self.asked_by.take().unwrap_or(Requests::Many);
         match self.shared.store.append(&[batch], requests, Box::new(done)) {
             Ok(Appended::Durable) => self.durable = through,
             Ok(Appended::Pending) => {}

@@ -82,6 +82,16 @@ impl Gathered {
 }
 
 #[derive(Default)]
+enum Life {
+    #[default]
+    Open,
+    /// Nothing is taken any more; what has gathered is written.
+    Closing,
+    /// Nothing is written any more.
+    Broken(StoreError),
+}
+
+#[derive(Default)]
 struct Inbox {
     gathered: Gathered,
     /// Was gathered and is written: to be used again.
@@ -89,11 +99,7 @@ struct Inbox {
     /// Somebody writes a frame.
     is_under_way: bool,
     pace: Pace,
-    /// Nothing is taken any more.
-    refused: Option<StoreError>,
-    /// Nothing is written any more.
-    broken: Option<StoreError>,
-    is_closing: bool,
+    life: Life,
     /// The thread waits to be woken.
     is_waiting: bool,
 }
@@ -140,8 +146,10 @@ impl Committer {
         done: Done,
     ) -> Result<Appended, StoreError> {
         let mut inbox = lock(&self.inbox);
-        if let Some(error) = &inbox.refused {
-            return Err(error.clone());
+        match &inbox.life {
+            Life::Open => {}
+            Life::Closing => return Err(StoreError::Failed("the store is closed".into())),
+            Life::Broken(error) => return Err(error.clone()),
         }
         let is_idle = !inbox.is_under_way && inbox.gathered.is_empty();
         let Inbox { gathered, pace, .. } = &mut *inbox;
@@ -172,7 +180,7 @@ impl Committer {
                 let mut inbox = self.ended(begun);
                 gathered.clear();
                 inbox.spent = gathered;
-                if !inbox.gathered.is_empty() || inbox.is_closing {
+                if !inbox.gathered.is_empty() || !inbox.is_open() {
                     self.wake_thread(&mut inbox);
                 }
                 Ok(Appended::Durable)
@@ -201,7 +209,7 @@ impl Committer {
             let begun = stopwatch();
             let committed = loop {
                 match self.commit(&mut gathered) {
-                    Err(StoreError::Full) if !lock(&self.inbox).is_closing => {
+                    Err(StoreError::Full) if lock(&self.inbox).is_open() => {
                         #[expect(clippy::disallowed_methods, reason = "a thread of its own")]
                         std::thread::sleep(FULL_WAIT);
                     }
@@ -224,16 +232,12 @@ impl Committer {
     fn next(&self) -> Result<Option<Gathered>, StoreError> {
         let mut inbox = lock(&self.inbox);
         loop {
-            if let Some(error) = &inbox.broken {
-                return Err(error.clone());
-            }
-            if !inbox.is_under_way {
-                if !inbox.gathered.is_empty() {
-                    return Ok(Some(inbox.begin()));
-                }
-                if inbox.is_closing {
-                    return Ok(None);
-                }
+            match &inbox.life {
+                Life::Broken(error) => return Err(error.clone()),
+                _ if inbox.is_under_way => {}
+                _ if !inbox.gathered.is_empty() => return Ok(Some(inbox.begin())),
+                Life::Closing => return Ok(None),
+                Life::Open => {}
             }
             inbox.is_waiting = true;
             inbox = self.wake.wait(inbox).unwrap_or_else(PoisonError::into_inner);
@@ -267,8 +271,7 @@ impl Committer {
     /// What the disk has of the last frame is not known: nothing is written ever again.
     fn fail(&self, gathered: Gathered, error: &StoreError) {
         let mut inbox = lock(&self.inbox);
-        inbox.refused = Some(error.clone());
-        inbox.broken = Some(error.clone());
+        inbox.life = Life::Broken(error.clone());
         inbox.is_under_way = false;
         let rest = std::mem::take(&mut inbox.gathered);
         self.wake_thread(&mut inbox);
@@ -281,13 +284,18 @@ impl Committer {
     /// Writes what has gathered, and nothing after it.
     pub(super) fn close(&self) {
         let mut inbox = lock(&self.inbox);
-        inbox.is_closing = true;
-        inbox.refused.get_or_insert_with(|| StoreError::Failed("the store is closed".into()));
+        if inbox.is_open() {
+            inbox.life = Life::Closing;
+        }
         self.wake_thread(&mut inbox);
     }
 }
 
 impl Inbox {
+    const fn is_open(&self) -> bool {
+        matches!(self.life, Life::Open)
+    }
+
     /// What has gathered is being written from now on.
     fn begin(&mut self) -> Gathered {
         self.is_under_way = true;

@@ -5,6 +5,11 @@
 
 use super::json::DEPTH_MAX;
 
+/// A member that an object may have once.
+pub(super) fn once<T>(field: &mut Option<T>, value: T) -> Option<()> {
+    field.replace(value).is_none().then_some(())
+}
+
 /// A place in a JSON text. What is not as expected is `None`, and then the place means nothing.
 #[derive(Debug, Clone)]
 pub(super) struct Cursor<'a> {

@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 
 use super::request::{Arguments, QueueTool};
-use crate::wire::scan::Cursor;
+use crate::wire::scan::{Cursor, once};
 
 /// The arguments of a direct call.
 pub(super) fn arguments(header: &[u8]) -> Option<Arguments<'_>> {
@@ -50,10 +50,6 @@ fn members<'a>(cursor: &mut Cursor<'a>) -> Option<Arguments<'a>> {
 
 fn flag(cursor: &mut Cursor<'_>) -> Option<bool> {
     cursor.value()?.parse().ok()
-}
-
-fn once<T>(field: &mut Option<T>, value: T) -> Option<()> {
-    field.replace(value).is_none().then_some(())
 }
 
 #[cfg(test)]

@@ -14,7 +14,7 @@ use super::{
     request::{Credit, Item, Receive, Settle},
     value::{Json, Text},
 };
-use crate::wire::scan::Cursor;
+use crate::wire::scan::{Cursor, once};
 
 /// A frame that holds one plain request.
 pub(super) fn read(text: &str) -> Option<Frame<'_>> {
@@ -230,10 +230,6 @@ fn number(cursor: &mut Cursor<'_>) -> Option<u64> {
 
 fn json<'a>(cursor: &mut Cursor<'a>) -> Option<Json<'a>> {
     cursor.value().map(Json::scanned)
-}
-
-fn once<T>(field: &mut Option<T>, value: T) -> Option<()> {
-    field.replace(value).is_none().then_some(())
 }
 
 #[cfg(test)]
