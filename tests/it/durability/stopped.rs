@@ -19,12 +19,21 @@ fn stopped_under_load(home: &Home) {
     daemon.stop_well();
 }
 
-/// Where the last byte that is not zero is, in the last file that has one.
+/// Where the last byte of the last frame is that is not zero. What a file was used for before may still stand after it.
 fn last_byte(home: &Home) -> (std::path::PathBuf, u64) {
     let files = home.segments().into_iter().rev();
     let mut found = files.filter_map(|path| {
+        let name = path.file_name()?.to_str()?;
+        let generation = u64::from_str_radix(name.split('-').next()?, 16).unwrap();
         let bytes = fs::read(&path).unwrap();
-        bytes.iter().rposition(|byte| *byte != 0).map(|at| (path, at as u64))
+        let is_frame = |at: &usize| {
+            bytes[*at..].starts_with(b"arf1") && bytes[at + 32..at + 40] == generation.to_le_bytes()
+        };
+        let start = (0..bytes.len()).step_by(64).rev().find(is_frame)?;
+        let length = u32::from_le_bytes(bytes[start + 12..start + 16].try_into().unwrap());
+        let frame = &bytes[start..start + 64 + length as usize];
+        let last = frame.iter().rposition(|byte| *byte != 0)?;
+        Some((path, (start + last) as u64))
     });
     found.next().expect("a journal")
 }
