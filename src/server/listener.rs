@@ -73,6 +73,7 @@ where
             .client_disconnect_timeout(Duration::ZERO)
             .on_connect_ext(|socket: &Socket, extensions| {
                 extensions.insert(socket.switch());
+                extensions.insert(socket.inlet());
                 extensions.insert(socket.outbox());
             })
             .h1(map_config(app, |_| AppConfig::default()));

@@ -3,6 +3,7 @@
 mod api;
 mod connections;
 mod guard;
+mod inlet;
 mod listener;
 mod origin;
 mod outbox;

@@ -26,7 +26,7 @@ use tokio::{
     net::TcpStream,
 };
 
-use super::{outbox::Outbox, workers::Member};
+use super::{inlet::Inlet, outbox::Outbox, workers::Member};
 use crate::{clock::Clock, types::Millis};
 
 /// A request must be there, and its answer given, within this time, unless its handler says otherwise.
@@ -192,7 +192,7 @@ impl Switchboard {
 
 /// A TCP connection with a switch.
 pub struct Socket {
-    stream: TcpStream,
+    inlet: Rc<Inlet>,
     switch: Arc<Switch>,
     outbox: Rc<Outbox>,
     entry: Entry,
@@ -233,8 +233,8 @@ impl Socket {
         let switch = Arc::new(Switch::default());
         switch.expect_answer(clock.elapsed(), REQUEST_MAX);
         board.switches.insert(number, Arc::clone(&switch));
-        let (outbox, entry) = (Rc::default(), Entry { number, board, clock, member: None });
-        Some(Self { stream, switch, outbox, entry })
+        let entry = Entry { number, board, clock, member: None };
+        Some(Self { inlet: Rc::new(Inlet::new(stream)), switch, outbox: Rc::default(), entry })
     }
 
     /// What the peer has sent so far, once it has sent something. It can still be read.
@@ -242,7 +242,7 @@ impl Socket {
         let mut peeked = ReadBuf::new(buffer);
         poll_fn(|cx| {
             self.switch.check(cx)?;
-            self.stream.poll_peek(cx, &mut peeked)
+            self.inlet.stream().poll_peek(cx, &mut peeked)
         })
         .await?;
         let length = peeked.filled().len();
@@ -254,16 +254,23 @@ impl Socket {
         self.entry.member = Some(member);
     }
 
-    /// Leaves this thread's runtime.
+    /// Leaves this thread's runtime; nobody has asked for the ways past HTTP yet.
     pub(super) fn leave(self) -> io::Result<Moving> {
-        let Self { stream, switch, entry, .. } = self;
-        Ok(Moving { stream: stream.into_std()?, switch, entry })
+        let Self { inlet, switch, entry, .. } = self;
+        let inlet = Rc::into_inner(inlet).ok_or(io::ErrorKind::ResourceBusy)?;
+        Ok(Moving { stream: inlet.into_inner().into_std()?, switch, entry })
     }
 
     /// The switch.
     #[must_use]
     pub fn switch(&self) -> Arc<Switch> {
         Arc::clone(&self.switch)
+    }
+
+    /// From where it is read, unless the HTTP layer is to read it.
+    #[must_use]
+    pub(super) fn inlet(&self) -> Rc<Inlet> {
+        Rc::clone(&self.inlet)
     }
 
     /// What is put there is written at the next flush.
@@ -275,7 +282,7 @@ impl Socket {
     /// The peer's address.
     #[must_use]
     pub fn peer_addr(&self) -> Option<SocketAddr> {
-        self.stream.peer_addr().ok()
+        self.inlet.stream().peer_addr().ok()
     }
 }
 
@@ -283,19 +290,24 @@ impl Moving {
     /// Joins this thread's runtime.
     pub(super) fn arrive(self) -> io::Result<Socket> {
         let Self { stream, switch, entry } = self;
-        Ok(Socket { stream: TcpStream::from_std(stream)?, switch, outbox: Rc::default(), entry })
+        let inlet = Rc::new(Inlet::new(TcpStream::from_std(stream)?));
+        Ok(Socket { inlet, switch, outbox: Rc::default(), entry })
     }
 }
 
 impl AsyncRead for Socket {
     fn poll_read(
-        mut self: Pin<&mut Self>,
+        self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         self.switch.check(cx)?;
+        if self.inlet.is_taken() {
+            // Whoever reads it is a part of the task that asks.
+            return Poll::Pending;
+        }
         let before = buf.filled().len();
-        let read = Pin::new(&mut self.stream).poll_read(cx, buf);
+        let read = Pin::new(&mut *self.inlet.stream()).poll_read(cx, buf);
         if let Poll::Ready(Ok(())) = &read {
             match buf.filled().len() > before {
                 true => self.switch.stir(self.entry.clock.as_ref()),
@@ -309,35 +321,34 @@ impl AsyncRead for Socket {
 
 impl AsyncWrite for Socket {
     fn poll_write(
-        mut self: Pin<&mut Self>,
+        self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
         self.switch.check(cx)?;
-        let written = Pin::new(&mut self.stream).poll_write(cx, buf);
+        let written = Pin::new(&mut *self.inlet.stream()).poll_write(cx, buf);
         self.switch.note(written.is_pending(), self.entry.clock.as_ref());
         written
     }
 
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let Self { stream, switch, outbox, entry } = &mut *self;
-        while !outbox.is_empty() {
-            switch.check(cx)?;
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let mut stream = self.inlet.stream();
+        while !self.outbox.is_empty() {
+            self.switch.check(cx)?;
             let written =
-                outbox.write(|slices| Pin::new(&mut *stream).poll_write_vectored(cx, slices));
-            switch.note(written.is_pending(), entry.clock.as_ref());
+                self.outbox.write(|slices| Pin::new(&mut *stream).poll_write_vectored(cx, slices));
+            self.switch.note(written.is_pending(), self.entry.clock.as_ref());
             if ready!(written)? == 0 {
                 return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
             }
         }
-        if outbox.take_more() {
+        if self.outbox.take_more() {
             cx.waker().wake_by_ref();
         }
-        Pin::new(stream).poll_flush(cx)
+        Pin::new(&mut *stream).poll_flush(cx)
     }
 
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        ready!(Pin::new(&mut self.stream).poll_shutdown(cx))?;
-        Poll::Ready(Ok(()))
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut *self.inlet.stream()).poll_shutdown(cx)
     }
 }

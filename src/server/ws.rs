@@ -1,43 +1,43 @@
 //! WebSocket connections that hold: the actor shell around a [`Conversation`].
 //!
 //! ```text
-//!             ┌ Ingress: frame guard, back-pressure ─► codec ─► Connection ─► Conversation
-//!   socket ◄──┤                                                    │ end of each turn: submit, fill
-//!             └ Outbox ◄─ Egress: chunks ◄────────── Frames ◄──────┘
+//!             ┌ Inlet ─────────► FrameReader ─► Connection ─► Conversation
+//!   socket ◄──┤                                    │ end of each turn: read, submit, fill
+//!             └ Outbox ◄─ Egress ◄──── Frames ◄────┘
 //! ```
 //!
-//! The one file that names `actix-web-actors`, which is deprecated upstream and leaves all of this open:
-//! it buffers a frame whatever its announced size, does not join fragments, says no close code, and keeps
-//! an unbounded outgoing queue. Here bytes leave through [`Frames`], filled only while the socket takes them.
+//! The one file that names `actix-web-actors`, which is deprecated upstream. Its WebSockets buffer a frame whatever its
+//! announced size, do not join fragments, say no close code, and keep an unbounded outgoing queue. So only its handshake and
+//! its context for actors are used. Bytes come through [`FrameReader`], read only while the conversation is ready for them, and
+//! leave through [`Frames`], filled only while the socket takes them.
 
 use std::{
     cell::{Cell, RefCell},
+    io,
     pin::Pin,
     rc::Rc,
     sync::Arc,
-    task::{Context as TaskContext, Poll, Waker, ready},
+    task::{Context as TaskContext, Poll, ready},
     time::Duration,
 };
 
-use actix::{Actor, ActorContext, Addr, AsyncContext, Handler, StreamHandler};
-use actix_http::ws::{Codec, Item, Message as Frame, ProtocolError};
+use actix::{Actor, ActorContext, Addr, AsyncContext, Handler};
 use actix_web::{
     Error, HttpRequest, HttpResponse, HttpResponseBuilder,
-    error::PayloadError,
     http::header,
-    web::{Bytes, Payload},
+    web::{Bytes, BytesMut, Payload},
 };
-use actix_web_actors::ws::{WebsocketContext, handshake};
+use actix_web_actors::{HttpContext, ws::handshake};
 use futures_util::Stream;
 
-use super::{outbox::Outbox, switch::Switch, turn::Turn};
+use super::{inlet::Inlet, outbox::Outbox, switch::Switch, turn::Turn};
 use crate::{
     actor::{Pump, Pumped},
     clock::Clock,
     error::ErrorCode,
     service::{Outlet, ToSession},
     types::{Limits, Millis},
-    wire::websocket::{Aggregator, Close, FrameGuard, Frames, Message},
+    wire::websocket::{Close, FrameReader, Frames, Message, Received},
 };
 
 /// How a connection ends.
@@ -97,8 +97,16 @@ pub const CHUNK_BYTES: usize = 64 * 1024;
 /// So many bytes are read from one peer before the worker looks after its other connections.
 const TURN_BYTES: usize = 64 * 1024;
 
-/// More staged requests than this are submitted even while further frames wait to be decoded.
+/// So much is read ahead of a conversation that is not ready: so that the end of the connection is noticed.
+const AHEAD_BYTES: usize = 64 * 1024;
+
+/// More staged requests than this are submitted even while further frames wait to be read.
 const BATCH_MAX: usize = 256;
+
+thread_local! {
+    /// Where all connections of a worker read to.
+    static SHARED: RefCell<BytesMut> = RefCell::default();
+}
 
 /// Answers a WebSocket handshake and lets `conversation` speak on the connection.
 ///
@@ -140,106 +148,39 @@ fn open<C: Conversation>(
     limits: &Limits,
     clock: Arc<dyn Clock>,
 ) -> HttpResponse {
-    let Some(outbox) = request.conn_data::<Rc<Outbox>>().cloned() else {
+    let (Some(inlet), Some(outbox)) =
+        (request.conn_data::<Rc<Inlet>>().cloned(), request.conn_data::<Rc<Outbox>>().cloned())
+    else {
         // Not a socket of ours.
         return HttpResponse::InternalServerError().finish();
     };
-    let pipe = Rc::new(Pipe {
-        frames: RefCell::default(),
-        outbox,
-        guard: RefCell::new(FrameGuard::new(limits.frame_bytes as u64)),
-        handled: Cell::new(0),
-        turn: Arc::new(Turn::new(TURN_BYTES)),
-        tripped: Cell::new(None),
-        broken: Cell::new(false),
-        goes_on: Cell::new(false),
-        reading: Cell::new(true),
-        reader: Cell::new(None),
-    });
+    let pipe = Rc::new(Pipe { frames: RefCell::default(), outbox, goes_on: Cell::new(false) });
     let switch = request.conn_data::<Arc<Switch>>().cloned().unwrap_or_default();
     switch.upgrade();
+    inlet.take();
     let connection = Connection {
         conversation,
         pipe: Rc::clone(&pipe),
-        aggregator: Aggregator::new(limits.message_bytes, limits.fragments_per_message),
+        inlet,
+        early: payload,
+        is_early: true,
+        reader: FrameReader::new(limits),
+        turn: Arc::new(Turn::new(TURN_BYTES)),
         pings: Pings { max: limits.pings_per_second, since: clock.elapsed(), count: 0 },
         switch,
         clock,
         ended: false,
         ended_by_word: false,
     };
-    let ingress = Ingress { payload, pipe: Rc::clone(&pipe) };
-    let codec = Codec::new().max_size(limits.frame_bytes);
-    let actor = WebsocketContext::with_codec(connection, ingress, codec);
-    response.streaming(Egress { actor: Some(Box::pin(actor)), pipe })
+    response.streaming(Egress { actor: Some(Box::pin(HttpContext::create(connection))), pipe })
 }
 
-/// What the three parts of one connection share. All of them live in the connection's task.
+/// What connection and response share. Both live in the connection's task.
 struct Pipe {
     frames: RefCell<Frames>,
     outbox: Rc<Outbox>,
-    guard: RefCell<FrameGuard>,
-    /// Frames that the codec has handed to the actor.
-    handled: Cell<u64>,
-    turn: Arc<Turn>,
-    tripped: Cell<Option<ErrorCode>>,
-    /// Reading from TCP has failed.
-    broken: Cell<bool>,
     /// There is more to be done when what is filled in is with the socket.
     goes_on: Cell<bool>,
-    reading: Cell<bool>,
-    reader: Cell<Option<Waker>>,
-}
-
-impl Pipe {
-    fn has_frames_to_decode(&self) -> bool {
-        self.guard.borrow().complete() > self.handled.get()
-    }
-
-    fn set_reading(&self, reading: bool) {
-        if self.reading.replace(reading) != reading
-            && reading
-            && let Some(reader) = self.reader.take()
-        {
-            reader.wake();
-        }
-    }
-}
-
-/// Bytes from the peer, as long as the conversation is ready for them.
-struct Ingress {
-    payload: Payload,
-    pipe: Rc<Pipe>,
-}
-
-impl Stream for Ingress {
-    type Item = Result<Bytes, PayloadError>;
-
-    fn poll_next(mut self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<Option<Self::Item>> {
-        // The codec takes all it can get before it decodes one frame: fed freely, its buffer would grow as
-        // long as the peer sends faster than we decode. It comes back for more when it has run dry.
-        if self.pipe.has_frames_to_decode() {
-            return Poll::Pending;
-        }
-        if !self.pipe.reading.get() {
-            self.pipe.reader.set(Some(cx.waker().clone()));
-            return Poll::Pending;
-        }
-        ready!(self.pipe.turn.poll(cx));
-        let polled = Pin::new(&mut self.payload).poll_next(cx);
-        match &polled {
-            Poll::Ready(Some(Ok(chunk))) => {
-                self.pipe.turn.take(chunk.len());
-                if let Err(code) = self.pipe.guard.borrow_mut().inspect(chunk) {
-                    self.pipe.tripped.set(Some(code));
-                    return Poll::Ready(Some(Err(PayloadError::Overflow)));
-                }
-            }
-            Poll::Ready(Some(Err(_))) => self.pipe.broken.set(true),
-            Poll::Ready(None) | Poll::Pending => {}
-        }
-        polled
-    }
 }
 
 /// Bytes to the peer: past the HTTP layer, to which the response never has any. Runs the actor when the socket can take more.
@@ -261,7 +202,11 @@ impl<S: Stream<Item = Result<Bytes, Error>>> Stream for Egress<S> {
             }
             drop(frames);
             match polled {
-                Poll::Ready(None | Some(Err(_))) => self.actor = None,
+                Poll::Ready(None | Some(Err(_))) => {
+                    self.actor = None;
+                    // The HTTP layer reads again, to see the end.
+                    cx.waker().wake_by_ref();
+                }
                 _ if self.pipe.goes_on.take() => {}
                 _ => return Poll::Pending,
             }
@@ -292,7 +237,13 @@ impl Pings {
 struct Connection<C: Conversation> {
     conversation: C,
     pipe: Rc<Pipe>,
-    aggregator: Aggregator,
+    inlet: Rc<Inlet>,
+    /// What came right behind the request: the HTTP layer has it.
+    early: Payload,
+    /// It may have more.
+    is_early: bool,
+    reader: FrameReader,
+    turn: Arc<Turn>,
     pings: Pings,
     switch: Arc<Switch>,
     clock: Arc<dyn Clock>,
@@ -303,6 +254,7 @@ struct Connection<C: Conversation> {
 
 impl<C: Conversation> Drop for Connection<C> {
     fn drop(&mut self) {
+        self.inlet.give_back();
         // After a last word there is still something to be written.
         let frames = if self.ended_by_word { Frames::default() } else { self.pipe.frames.take() };
         self.conversation.gone(self.ended_by_word, frames);
@@ -310,7 +262,7 @@ impl<C: Conversation> Drop for Connection<C> {
 }
 
 impl<C: Conversation> Connection<C> {
-    fn end(&mut self, ending: Ending, ctx: &mut WebsocketContext<Self>) {
+    fn end(&mut self, ending: Ending, ctx: &mut HttpContext<Self>) {
         if self.ended {
             return;
         }
@@ -327,60 +279,83 @@ impl<C: Conversation> Connection<C> {
         ctx.stop();
     }
 
-    fn frame(&mut self, frame: Frame) -> Result<(), Ending> {
-        let message = match frame {
-            Frame::Text(text) => Message::Text(text),
-            Frame::Binary(data) => Message::Binary(data),
-            Frame::Continuation(Item::FirstText(data)) => {
-                return self.aggregator.first(true, &data).map_err(Ending::Close);
+    /// Reads until nothing is there, the turn is over, or the conversation is not ready for more. Whether the peer says no more.
+    fn read(&mut self, task: &mut TaskContext<'_>) -> Result<bool, Ending> {
+        let mut fresh = BytesMut::new();
+        loop {
+            let is_ready = self.understand(&mut fresh)?;
+            self.reader.keep(std::mem::take(&mut fresh));
+            let is_enough = !is_ready && self.reader.kept() >= AHEAD_BYTES;
+            if is_enough || self.turn.poll(task).is_pending() {
+                return Ok(false);
             }
-            Frame::Continuation(Item::FirstBinary(data)) => {
-                return self.aggregator.first(false, &data).map_err(Ending::Close);
+            match self.read_some(task, &mut fresh) {
+                Poll::Ready(Ok(0)) => return Ok(true),
+                Poll::Ready(Ok(count)) => self.turn.take(count),
+                // TCP has failed, and the peer has said nothing wrong.
+                Poll::Ready(Err(_)) => return Err(Ending::Cut),
+                Poll::Pending => return Ok(false),
             }
-            Frame::Continuation(Item::Continue(data)) => {
-                return self.aggregator.more(&data).map_err(Ending::Close);
-            }
-            Frame::Continuation(Item::Last(data)) => {
-                self.aggregator.last(&data).map_err(Ending::Close)?
-            }
-            Frame::Ping(payload) => {
-                if !self.pings.admit(self.clock.elapsed()) {
-                    return Err(Ending::Close(ErrorCode::TooManyPings.into()));
-                }
-                self.pipe.frames.borrow_mut().pong(&payload);
-                return Ok(());
-            }
-            Frame::Pong(payload) => {
-                self.conversation.ponged(&payload, &mut self.pipe.frames.borrow_mut());
-                return Ok(());
-            }
-            Frame::Close(reason) => {
-                let code = reason.map_or(1000, |reason| u16::from(reason.code));
-                return Err(Ending::Close(Close::new(code, "")));
-            }
-            Frame::Nop => return Ok(()),
-        };
-        self.conversation.received(message).map_err(Ending::Close)
+        }
     }
 
-    /// The codec says what is wrong but not how to end.
-    fn ending_for(&self, error: &ProtocolError) -> Ending {
-        Ending::Close(match (self.pipe.tripped.get(), error) {
-            (Some(code), _) => code.into(),
-            (None, ProtocolError::Overflow) => ErrorCode::FrameTooLarge.into(),
-            // Text that is not UTF-8 arrives as an I/O error with a sentence.
-            (None, ProtocolError::Io(error)) if error.to_string().contains("utf-8") => {
-                Close::NOT_UTF8
+    /// Reads into the memory of a large frame that has begun, or else into `fresh`.
+    fn read_some(
+        &mut self,
+        task: &mut TaskContext<'_>,
+        fresh: &mut BytesMut,
+    ) -> Poll<io::Result<usize>> {
+        if self.is_early {
+            if let Poll::Ready(Some(Ok(bytes))) = Pin::new(&mut self.early).poll_next(task) {
+                *fresh = bytes.into();
+                return Poll::Ready(Ok(fresh.len()));
             }
-            // TCP has failed, and the peer has said nothing wrong.
-            _ if self.pipe.broken.get() => return Ending::Cut,
-            _ => Close::PROTOCOL,
+            self.is_early = false;
+        }
+        if let Some((large, room)) = self.reader.room() {
+            return self.inlet.poll_read(task, large, room.min(TURN_BYTES));
+        }
+        SHARED.with_borrow_mut(|shared| {
+            let count = ready!(self.inlet.poll_read(task, shared, TURN_BYTES))?;
+            *fresh = shared.split();
+            Poll::Ready(Ok(count))
         })
+    }
+
+    /// Understands what was read, as long as the conversation is ready for it. Whether it still is.
+    fn understand(&mut self, fresh: &mut BytesMut) -> Result<bool, Ending> {
+        while self.conversation.is_ready() {
+            match self.reader.next(fresh).map_err(Ending::Close)? {
+                Some(received) => self.received(received).map_err(Ending::Close)?,
+                None => return Ok(true),
+            }
+            if self.conversation.staged() >= BATCH_MAX {
+                self.conversation.submit();
+            }
+        }
+        Ok(false)
+    }
+
+    fn received(&mut self, received: Received) -> Result<(), Close> {
+        match received {
+            Received::Message(message) => return self.conversation.received(message),
+            Received::Ping(payload) => {
+                if !self.pings.admit(self.clock.elapsed()) {
+                    return Err(ErrorCode::TooManyPings.into());
+                }
+                self.pipe.frames.borrow_mut().pong(&payload);
+            }
+            Received::Pong(payload) => {
+                self.conversation.ponged(&payload, &mut self.pipe.frames.borrow_mut());
+            }
+            Received::Close(code) => return Err(Close::new(code, "")),
+        }
+        Ok(())
     }
 }
 
 impl<C: Conversation> Actor for Connection<C> {
-    type Context = WebsocketContext<Self>;
+    type Context = HttpContext<Self>;
 
     fn started(&mut self, ctx: &mut Self::Context) {
         let outlet = ActorOutlet { address: ctx.address(), switch: Arc::clone(&self.switch) };
@@ -403,31 +378,23 @@ impl<C: Conversation> Pumped for Connection<C> {
         // Before anything is looked at: what comes later wakes.
         self.switch.listen(task);
         self.conversation.arrived(Vec::new());
-        if !self.pipe.has_frames_to_decode() || self.conversation.staged() >= BATCH_MAX {
-            self.conversation.submit();
+        let read = self.read(task);
+        let was_ready = self.conversation.is_ready();
+        // Also of a peer that goes: what it said before counts.
+        self.conversation.submit();
+        match read {
+            Ok(false) => {}
+            Ok(true) => return ctx.stop(),
+            Err(ending) => return self.end(ending, ctx),
         }
         self.conversation.fill(&mut self.pipe.frames.borrow_mut());
-        self.pipe.set_reading(self.conversation.is_ready());
         let filled = self.pipe.frames.borrow().len();
         match self.conversation.ending() {
             Some(ending) if filled == 0 => self.end(ending, ctx),
-            ending => self.pipe.goes_on.set(filled >= CHUNK_BYTES || ending.is_some()),
-        }
-    }
-}
-
-impl<C: Conversation> StreamHandler<Result<Frame, ProtocolError>> for Connection<C> {
-    fn handle(&mut self, frame: Result<Frame, ProtocolError>, ctx: &mut Self::Context) {
-        if self.ended {
-            return;
-        }
-        self.pipe.handled.set(self.pipe.handled.get() + 1);
-        let result = match frame {
-            Ok(frame) => self.frame(frame),
-            Err(error) => Err(self.ending_for(&error)),
-        };
-        if let Err(ending) = result {
-            self.end(ending, ctx);
+            ending => {
+                let can_read_on = !was_ready && self.conversation.is_ready();
+                self.pipe.goes_on.set(filled >= CHUNK_BYTES || ending.is_some() || can_read_on);
+            }
         }
     }
 }

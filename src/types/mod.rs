@@ -16,5 +16,5 @@ pub use name::{
     StreamName,
 };
 pub(crate) use nearest::nearest;
-pub use payload::{Payload, digest, keep};
+pub use payload::{Payload, SHARE_FROM, digest, keep};
 pub use time::{Millis, Timestamp};

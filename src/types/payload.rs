@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 /// Below this a slice is always copied: sharing would save little.
-const SHARE_FROM: usize = 16 * 1024;
+pub const SHARE_FROM: usize = 16 * 1024;
 
 /// Keeps `slice`, which must lie inside `buffer`: shared if it is most of the buffer, else copied, so that
 /// what is kept never keeps alive much more than itself.

@@ -7,6 +7,8 @@
 //! whatever is wrong, with serde, which alone says what is wrong.
 
 mod buffers;
+mod fragments;
+mod frame_reader;
 mod frames;
 mod json;
 mod kept;
