@@ -142,11 +142,11 @@ impl Image {
 /// Where a lane's fresh messages begin, and its deliveries that are not yet restored.
 type LaneLeft<'a> = (u64, &'a [(u64, u32, u32, Standing)]);
 
-/// A small queue has at most so many of anything,
-const SMALL: usize = 1000;
+/// A small queue has at most so many of anything: what many connections at once have under way,
+const SMALL: usize = 8192;
 
-/// and bodies of so many bytes.
-const SMALL_BYTES: usize = 1 << 20;
+/// and bodies of so many bytes: a sixteenth of the file of the journal that it costs to go on without saving.
+const SMALL_BYTES: usize = 4 << 20;
 
 impl Queue {
     /// All but the messages.

@@ -12,8 +12,9 @@ fn while_it_replays_it_is_unready_and_says_how_far_it_is() {
     let Some(shim) = shim() else { return };
     let home = Home::new();
     let daemon = home.start();
+    // More than is saved in passing.
     let body = "x".repeat(100_000);
-    for _ in 0..20 {
+    for _ in 0..60 {
         home.ok("POST", "/queues/jobs/messages", &json!({"body": body}));
     }
     daemon.stop_well();
@@ -49,6 +50,6 @@ fn while_it_replays_it_is_unready_and_says_how_far_it_is() {
     let mut line = String::new();
     std::io::BufRead::read_line(&mut stdout, &mut line).unwrap();
     assert!(line.starts_with("ready "), "{line}");
-    assert_eq!(home.ok("GET", "/queues/jobs", &json!(null))["messages"], 20);
+    assert_eq!(home.ok("GET", "/queues/jobs", &json!(null))["messages"], 60);
     daemon.stop_well();
 }
