@@ -3,8 +3,8 @@
 use serde_json::json;
 
 use crate::support::{
-    Answer, Peer, Said, Server, full,
-    raw::{BINARY, CLOSE, PING, PONG, TEXT, frame},
+    Answer, Native, Peer, Said, Server, full,
+    raw::{BINARY, CLOSE, PING, PONG, RawSocket, TEXT, frame},
     request, run,
 };
 
@@ -50,6 +50,57 @@ fn whatever_is_wrong_with_the_framing_has_its_close_code() {
             ("a polite close", &[], frame(true, CLOSE, &[3, 0xe8]), 1000),
         ] {
             assert_eq!(ends_with(flags, &bytes).await, Some(code), "{what}");
+        }
+    });
+}
+
+fn send(id: usize, body: &str) -> Vec<u8> {
+    let request = json!({"id": id, "op": "send", "queue": "q", "messages": [{"body": body}]});
+    frame(true, TEXT, request.to_string().as_bytes())
+}
+
+/// All bodies in the queue.
+async fn bodies(peer: &mut Native) -> Vec<String> {
+    let request = json!({"op": "receive", "queue": "q", "max": 1000, "lease": "none"});
+    let reply = peer.ok(request).await;
+    let messages = reply["messages"].as_array().unwrap().iter();
+    messages.map(|message| message["body"].as_str().unwrap().to_owned()).collect()
+}
+
+#[test]
+fn what_is_said_right_behind_the_handshake_is_heard_first() {
+    run(async {
+        let server = Server::start(&[]);
+        let body = |at: usize| format!("{at} {}", "x".repeat(1000));
+        let early: Vec<u8> = (0..100).flat_map(|at| send(at, &body(at))).collect();
+        // The last of these frames is cut in the middle.
+        let (before, after) = early.split_at(early.len() - 500);
+        let headers = [format!("Authorization: Bearer {}", full("r"))];
+        let path = "/v1/rooms/r/ws";
+        let mut socket =
+            RawSocket::connect_and_say(server.address(), path, &headers, before).await.unwrap();
+        let late: Vec<u8> = (100..200).flat_map(|at| send(at, &body(at))).collect();
+        socket.send_raw(&[after, &late].concat()).await.unwrap();
+        for _ in 0..=200 {
+            assert_eq!(socket.next().await.unwrap().opcode, TEXT); // The hello, and the answers.
+        }
+        let mut other = Native::join(&server, "r", &full("r")).await;
+        assert_eq!(bodies(&mut other).await, (0..200).map(body).collect::<Vec<_>>());
+    });
+}
+
+#[test]
+fn what_is_said_before_goodbye_counts() {
+    run(async {
+        let server = Server::start(&[]);
+        let mut other = Native::join(&server, "r", &full("r")).await;
+        let goodbye = frame(true, CLOSE, &1000_u16.to_be_bytes());
+        let nonsense = frame(true, 3, b"");
+        for last in [goodbye, nonsense] {
+            let mut peer = Native::join(&server, "r", &full("r")).await;
+            peer.socket.send_raw(&[send(1, "a"), send(2, "b"), last].concat()).await.unwrap();
+            assert!(peer.end().await.is_some());
+            assert_eq!(bodies(&mut other).await, ["a", "b"]);
         }
     });
 }

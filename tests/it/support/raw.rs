@@ -39,6 +39,16 @@ pub struct Refusal {
 impl RawSocket {
     /// Connects and shakes hands; `headers` are whole lines without their ends.
     pub async fn connect(address: &str, path: &str, headers: &[String]) -> Result<Self, Refusal> {
+        Self::connect_and_say(address, path, headers, b"").await
+    }
+
+    /// The same, and says something before the handshake is answered.
+    pub async fn connect_and_say(
+        address: &str,
+        path: &str,
+        headers: &[String],
+        early: &[u8],
+    ) -> Result<Self, Refusal> {
         let stream = TcpStream::connect(address).await.unwrap();
         stream.set_nodelay(true).unwrap();
         let mut socket = Self { stream, head: String::new(), came: 0, buffer: Vec::new() };
@@ -47,7 +57,8 @@ impl RawSocket {
              Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
         );
         headers.iter().for_each(|line| head.push_str(&format!("{line}\r\n")));
-        socket.stream.write_all(format!("{head}\r\n").as_bytes()).await.unwrap();
+        let said = [format!("{head}\r\n").as_bytes(), early].concat();
+        socket.stream.write_all(&said).await.unwrap();
         let end = loop {
             if let Some(at) = socket.buffer.windows(4).position(|four| four == b"\r\n\r\n") {
                 break at + 4;
