@@ -24,15 +24,16 @@ use anteroom::{
     journal,
     service::{self, Operation, Outgoing},
     types::{Limits, Payload, QueueName, RequestId, RoomName, SessionId, Timestamp},
-    wire::websocket::{Frames, Message},
+    wire::websocket::{FrameReader, Frames, Received},
 };
-use bytestring::ByteString;
+use bytes::BytesMut;
 
 const BODY: usize = 1024;
 
 struct Path {
     room: RoomName,
     name: QueueName,
+    reader: FrameReader,
     dialect: NativeDialect,
     incoming: Vec<Incoming>,
     queue: Queue,
@@ -67,6 +68,7 @@ impl Path {
         let mut path = Self {
             room: "demo".parse()?,
             name: "jobs".parse()?,
+            reader: FrameReader::new(&Limits::default()),
             dialect: NativeDialect::new(welcome, &Limits::default()),
             incoming: Vec::new(),
             queue,
@@ -79,11 +81,13 @@ impl Path {
     }
 
     /// Everything that a frame of the client causes. The lease of what it brought.
-    fn hear(&mut self, text: ByteString) -> Option<String> {
+    fn hear(&mut self, text: &str) -> Option<String> {
         let mut lease = None;
         let mut incoming = std::mem::take(&mut self.incoming);
-        // The bytes are a part of what was read from a socket at once: giving them back costs nothing yet.
-        read_frames(&mut self.dialect, self.now, text.clone(), &mut incoming);
+        // What all connections read to lasts: only a part of it is given back.
+        let mut shared = framed(text);
+        let mut fresh = shared.split();
+        read_frames(&mut self.reader, &mut fresh, &mut self.dialect, self.now, &mut incoming);
         for asked in incoming.drain(..) {
             let Incoming::Ask(id, Operation::Queue { command, .. }) = asked else { continue };
             let effects = decide(&mut self.queue, self.now, id, command);
@@ -114,15 +118,34 @@ impl Path {
     }
 }
 
+/// A frame as a client sends it.
+fn framed(text: &str) -> BytesMut {
+    const MASK: [u8; 4] = [0x12, 0x34, 0x56, 0x78];
+    let mut frame = BytesMut::with_capacity(text.len() + 64);
+    match text.len() {
+        short @ ..126 => frame.extend([0x81, 0x80 | short as u8]),
+        long => {
+            frame.extend([0x81, 0x80 | 126]);
+            frame.extend((long as u16).to_be_bytes());
+        }
+    }
+    frame.extend(MASK);
+    frame.extend(text.bytes().zip(MASK.into_iter().cycle()).map(|(byte, mask)| byte ^ mask));
+    frame
+}
+
 #[inline(never)]
 fn read_frames(
+    reader: &mut FrameReader,
+    fresh: &mut BytesMut,
     dialect: &mut NativeDialect,
     now: Timestamp,
-    text: ByteString,
     incoming: &mut Vec<Incoming>,
 ) {
-    if dialect.read(now, Message::Text(text), incoming).is_err() {
-        incoming.clear();
+    while let Ok(Some(Received::Message(message))) = reader.next(fresh) {
+        if dialect.read(now, message, incoming).is_err() {
+            incoming.clear();
+        }
     }
 }
 
@@ -169,19 +192,19 @@ fn main() -> Result<(), Box<dyn Error>> {
         path.queue.apply(path.now, from, Command::Send { message }, &mut Vec::new());
     }
     let subscribe = r#"{"id":1,"op":"subscribe","queue":"jobs","credit":1}"#;
-    let mut lease = path.hear(subscribe.into());
+    let mut lease = path.hear(subscribe);
     let body = format!("{{\"text\":\"{}\"}}", "x".repeat(BODY - 11));
     let mut settled = 0;
     for round in 0..rounds {
         path.now.0 += 1;
         let id = 2 * round + 2;
         let send = format!(r#"{{"id":{id},"op":"send","queue":"jobs","body":{body}}}"#);
-        lease = path.hear(send.into()).or(lease);
+        lease = path.hear(&send).or(lease);
         let Some(held) = lease.take() else { continue };
         let id = id + 1;
         let settle =
             format!(r#"{{"id":{id},"op":"settle","queue":"jobs","items":[{{"lease":"{held}"}}]}}"#);
-        lease = path.hear(settle.into());
+        lease = path.hear(&settle);
         settled += 1;
     }
     println!(
