@@ -20,7 +20,7 @@ const CONTROL_MAX: usize = 125;
 
 /// So much room is made at once for a large frame that has begun, whatever length it announces. More than that only when
 /// a quarter of it has come.
-const ROOM: usize = 256 * 1024;
+const ROOM: usize = 64 * 1024;
 
 /// What a peer has said.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -57,15 +57,16 @@ impl FrameReader {
     /// # Errors
     /// How the connection is to be closed. Nothing may be read after it.
     pub fn next(&mut self, fresh: &mut BytesMut) -> Result<Option<Received>, Close> {
+        let whole = |message| Some(Received::Message(message));
         while let Some((header, mut payload)) = self.next_frame(fresh)? {
             unmask(&mut payload, header.mask);
             match (header.kind, self.fragments.have_begun()) {
                 (Kind::Begin { is_text }, false) if header.is_final => {
-                    return Message::new(is_text, payload.freeze()).map(message);
+                    return Message::new(is_text, payload.freeze()).map(whole);
                 }
                 (Kind::Begin { is_text }, false) => self.fragments.begin(is_text, &payload)?,
                 (Kind::Continue, true) if header.is_final => {
-                    return self.fragments.end(&payload).map(message);
+                    return self.fragments.end(&payload).map(whole);
                 }
                 (Kind::Continue, true) => self.fragments.add(&payload)?,
                 (Kind::Begin { .. }, true) | (Kind::Continue, false) => {
@@ -135,11 +136,6 @@ impl FrameReader {
             }
         }
     }
-}
-
-#[allow(clippy::unnecessary_wraps, reason = "what stands where it is used is an Option")]
-const fn message(message: Message) -> Option<Received> {
-    Some(Received::Message(message))
 }
 
 /// What is said before a payload.
