@@ -27,6 +27,8 @@ pub(super) struct Saving {
     pub(super) is_loaded: bool,
     /// It is to be saved.
     is_wanted: bool,
+    /// Blocks that go ahead of the image that is wanted.
+    ahead: Option<Ahead>,
     /// Waits until it is durable.
     made: Option<Save>,
     /// These blocks, and perhaps an image, are with the store.
@@ -37,6 +39,17 @@ pub(super) struct Saving {
     resting: Vec<oneshot::Sender<bool>>,
     /// Nothing happens here until somebody asks for something: what time does is done when it is loaded again.
     pub(super) is_at_rest: bool,
+}
+
+/// An image is made when the blocks that were there are saved, and then once more those that came meanwhile: who sends faster
+/// than blocks are saved would otherwise put it off, and with it the end of the journal, for ever.
+const ROUNDS: u8 = 2;
+
+/// See [`ROUNDS`].
+struct Ahead {
+    rounds: u8,
+    /// Blocks, in this round.
+    left: usize,
 }
 
 /// Bytes of blocks that are saved at a time: for so much there is room to be had even on a full disk.
@@ -198,13 +211,17 @@ impl QueueActor {
 
     /// A piece of what is to be saved; the last one has the image. `is_ahead`: no image is wanted.
     fn make_save(&mut self, is_ahead: bool) -> Save {
-        let is_last = !is_ahead && !self.engine.has_unsaved_blocks(true);
+        let is_last = !is_ahead && !self.goes_ahead();
         let blocks = if is_last {
             self.saving.is_wanted = false;
+            self.saving.ahead = None;
             self.engine.unsaved_blocks(usize::MAX, false)
         } else {
             self.engine.unsaved_blocks(PIECE, true)
         };
+        if let Some(ahead) = &mut self.saving.ahead {
+            ahead.left = ahead.left.saturating_sub(blocks.len());
+        }
         Save {
             room: self.room.clone(),
             queue: self.name.clone(),
@@ -215,6 +232,16 @@ impl QueueActor {
             exists: self.engine.exists(),
             due: self.engine.next_deadline(),
         }
+    }
+
+    /// Whether there are blocks that are to be saved before the image that is wanted.
+    fn goes_ahead(&mut self) -> bool {
+        let ahead = self.saving.ahead.get_or_insert(Ahead { rounds: ROUNDS, left: 0 });
+        while ahead.left == 0 && ahead.rounds > 0 {
+            ahead.rounds -= 1;
+            ahead.left = self.engine.blocks_ahead();
+        }
+        ahead.left > 0 && self.engine.has_unsaved_blocks(true)
     }
 
     fn save_ended(
@@ -232,7 +259,7 @@ impl QueueActor {
             (None, Ok(())) => {}
             // Whoever waits for the image must not wait for ever.
             (None, Err(_)) => {
-                self.saving.is_wanted = false;
+                (self.saving.is_wanted, self.saving.ahead) = (false, None);
                 self.image_is_saved((RecordNumber(0), None), result);
             }
         }

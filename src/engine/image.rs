@@ -251,6 +251,12 @@ impl Queue {
         self.partitions.iter().any(|part| part.first_unsaved(ahead).is_some())
     }
 
+    /// About how many blocks can go ahead of an image; none if there are none.
+    #[must_use]
+    pub fn blocks_ahead(&self) -> usize {
+        self.partitions.iter().map(Partition::blocks_ahead).sum()
+    }
+
     /// These blocks were returned by [`Self::unsaved_blocks`], and not saved: they are returned again.
     pub fn not_saved(&mut self, blocks: &[(u32, u64)]) {
         for (partition, block) in blocks {

@@ -71,7 +71,13 @@ impl Partition {
         (!ahead || (block + 1) * BLOCK <= self.log.end()).then_some(block)
     }
 
-    /// The same; it counts as saved from now on.
+    /// From the first of which nothing was saved to the last that gets no more messages.
+    pub(super) fn blocks_ahead(&self) -> usize {
+        let count = |first| usize::try_from(self.log.end() / BLOCK - first).unwrap_or(usize::MAX);
+        self.first_unsaved(true).map_or(0, count)
+    }
+
+    /// The same as [`Self::first_unsaved`]; it counts as saved from now on.
     pub(super) fn next_unsaved(&mut self, ahead: bool) -> Option<u64> {
         let block = self.first_unsaved(ahead)?;
         if !self.saved_to.is_multiple_of(BLOCK) && self.saved_to / BLOCK < block {
