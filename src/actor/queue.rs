@@ -422,7 +422,10 @@ impl QueueActor {
         let first = self.first_unwritten();
         let (room, queue, records) = (&self.room, &self.name, &self.unwritten);
         let batch = Batch { room, queue, first, records };
-        let requests = self.asked_by.take().unwrap_or(Requests::Many);
+        let requests = match self.asked_by.take() {
+            _ if self.engine.is_relaxed() => Requests::None,
+            asked_by => asked_by.unwrap_or(Requests::Many),
+        };
         match self.shared.store.append(&[batch], requests, Box::new(done)) {
             Ok(Appended::Durable) => self.durable = through,
             Ok(Appended::Pending) => {}

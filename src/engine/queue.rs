@@ -498,12 +498,15 @@ impl Queue {
         }
     }
 
+    /// Whether nobody waits for its records.
+    #[must_use]
+    pub const fn is_relaxed(&self) -> bool {
+        matches!(self.settings.durability, Durability::Relaxed)
+    }
+
     /// What an answer rests on that rests on this record.
     pub(super) const fn rest(&self, record: RecordNumber) -> RecordNumber {
-        match self.settings.durability {
-            Durability::Durable => record,
-            Durability::Relaxed => RecordNumber(0),
-        }
+        if self.is_relaxed() { RecordNumber(0) } else { record }
     }
 
     /// # Errors

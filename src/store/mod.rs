@@ -120,9 +120,11 @@ pub enum Urgency {
     Must,
 }
 
-/// How many requests a batch comes from.
+/// How many requests wait for a batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Requests {
+    /// None: they are answered already. It may be written some milliseconds later, together with what comes meanwhile.
+    None,
     /// One: its sender may be alone, and wait for nothing but this.
     One,
     /// Several, or it is not known.

@@ -40,7 +40,7 @@ impl Pace {
         if !is_same {
             self.queue = queue.cloned();
         }
-        if !is_same || !is_idle || requests == Requests::Many {
+        if !is_same || !is_idle || requests != Requests::One {
             self.alone = 0;
         }
         self.alone >= ALONE && bytes <= SMALL

@@ -431,3 +431,30 @@ fn a_frame_is_appended_where_it_belongs_and_by_the_epochs_writer_only() {
     }
     assert!(append(0, 2, 1));
 }
+
+#[test]
+fn what_nobody_waits_for_is_written_soon_and_with_whatever_somebody_waits_for() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = open(&BadDisk::default(), directory.path()).unwrap();
+    let append = |queue: &str, number: u64, requests| {
+        let (room, queue) = key("r", queue);
+        let (first, records) = (RecordNumber(number), vec![record(number, 1)]);
+        let (done, told) = mpsc::channel();
+        let done = Box::new(move |result: Result<(), StoreError>| done.send(result).unwrap());
+        let batch = Batch { room: &room, queue: &queue, first, records: &records };
+        assert_eq!(store.append(&[batch], requests, done), Ok(Appended::Pending));
+        told
+    };
+    let soon = |told: &mpsc::Receiver<_>| told.recv_timeout(Duration::from_secs(20)).unwrap();
+    // By itself.
+    assert_eq!(soon(&append("relaxed", 1, Requests::None)), Ok(()));
+    let told: Vec<_> = (2..1002).map(|at| append("relaxed", at, Requests::None)).collect();
+    told.iter().for_each(|told| assert_eq!(soon(told), Ok(())));
+    // Whoever waits takes it along, and a stop does not forget it.
+    let lying = append("relaxed", 1002, Requests::None);
+    assert_eq!(soon(&append("durable", 1, Requests::One)), Ok(()));
+    assert_eq!(lying.try_recv(), Ok(Ok(())), "before it or with it");
+    let lying = append("relaxed", 1003, Requests::None);
+    store.close().unwrap();
+    assert_eq!(lying.try_recv(), Ok(Ok(())));
+}
