@@ -48,7 +48,7 @@ impl Inlet {
         self.is_taken.get()
     }
 
-    /// Reads at most `max` bytes, behind those in `buffer`. None: the peer says no more.
+    /// Reads at most `max` bytes, behind those in `buffer`; 0: the peer says no more.
     pub(super) fn poll_read(
         &self,
         cx: &mut Context<'_>,

@@ -279,7 +279,8 @@ impl<C: Conversation> Connection<C> {
         ctx.stop();
     }
 
-    /// Reads until nothing is there, the turn is over, or the conversation is not ready for more. Whether the peer says no more.
+    /// Reads until nothing is there, the turn is over, or enough waits for a conversation that is not ready. Whether the peer
+    /// says no more.
     fn read(&mut self, task: &mut TaskContext<'_>) -> Result<bool, Ending> {
         let mut fresh = BytesMut::new();
         loop {
