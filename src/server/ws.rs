@@ -162,8 +162,8 @@ fn open<C: Conversation>(
         conversation,
         pipe: Rc::clone(&pipe),
         inlet,
-        early: payload,
-        is_early: true,
+        payload,
+        early: Early::Expected,
         reader: FrameReader::new(limits),
         turn: Arc::new(Turn::new(TURN_BYTES)),
         pings: Pings { max: limits.pings_per_second, since: clock.elapsed(), count: 0 },
@@ -233,15 +233,23 @@ impl Pings {
     }
 }
 
+/// What came right behind the request, before it was answered.
+enum Early {
+    /// There may be some.
+    Expected,
+    /// The payload was empty; the HTTP layer may have had no place for more, and is asked once again.
+    Asked,
+    Over,
+}
+
 /// The session actor.
 struct Connection<C: Conversation> {
     conversation: C,
     pipe: Rc<Pipe>,
     inlet: Rc<Inlet>,
-    /// What came right behind the request: the HTTP layer has it.
-    early: Payload,
-    /// It may have more.
-    is_early: bool,
+    /// Where the HTTP layer puts what came before the inlet was taken.
+    payload: Payload,
+    early: Early,
     reader: FrameReader,
     turn: Arc<Turn>,
     pings: Pings,
@@ -306,12 +314,8 @@ impl<C: Conversation> Connection<C> {
         task: &mut TaskContext<'_>,
         fresh: &mut BytesMut,
     ) -> Poll<io::Result<usize>> {
-        if self.is_early {
-            if let Poll::Ready(Some(Ok(bytes))) = Pin::new(&mut self.early).poll_next(task) {
-                *fresh = bytes.into();
-                return Poll::Ready(Ok(fresh.len()));
-            }
-            self.is_early = false;
+        if let Some(read) = self.read_early(task, fresh) {
+            return read.map(Ok);
         }
         if let Some((large, room)) = self.reader.room() {
             return self.inlet.poll_read(task, large, room.min(TURN_BYTES));
@@ -321,6 +325,29 @@ impl<C: Conversation> Connection<C> {
             *fresh = shared.split();
             Poll::Ready(Ok(count))
         })
+    }
+
+    /// None: nothing came early, or all of it is read.
+    fn read_early(
+        &mut self,
+        task: &mut TaskContext<'_>,
+        fresh: &mut BytesMut,
+    ) -> Option<Poll<usize>> {
+        if matches!(self.early, Early::Over) {
+            return None;
+        }
+        if let Poll::Ready(Some(Ok(bytes))) = Pin::new(&mut self.payload).poll_next(task) {
+            self.early = Early::Expected;
+            *fresh = bytes.into();
+            return Some(Poll::Ready(fresh.len()));
+        }
+        if matches!(self.early, Early::Asked) {
+            self.early = Early::Over;
+            return None;
+        }
+        self.early = Early::Asked;
+        task.waker().wake_by_ref();
+        Some(Poll::Pending)
     }
 
     /// Understands what was read, as long as the conversation is ready for it. Whether it still is.

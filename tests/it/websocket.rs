@@ -5,7 +5,7 @@ use serde_json::json;
 use crate::support::{
     Answer, Native, Peer, Said, Server, full,
     raw::{BINARY, CLOSE, PING, PONG, RawSocket, TEXT, frame},
-    request, run,
+    request, run, within,
 };
 
 const LIST: &str = "queues.list";
@@ -86,6 +86,28 @@ fn what_is_said_right_behind_the_handshake_is_heard_first() {
         }
         let mut other = Native::join(&server, "r", &full("r")).await;
         assert_eq!(bodies(&mut other).await, (0..200).map(body).collect::<Vec<_>>());
+    });
+}
+
+/// The answer waits until the old connection is gone; meanwhile more comes than the HTTP layer has room for.
+#[test]
+fn what_is_said_before_a_late_answer_is_heard_whole_and_in_order() {
+    run(async {
+        let server = Server::start(&[]);
+        let old = Native::join(&server, "r", &full("r")).await;
+        let session = old.hello["session"].as_str().unwrap();
+        let path = format!("/v1/rooms/r/ws?resume={session}&received=0");
+        let headers = [format!("Authorization: Bearer {}", full("r"))];
+        let body = |at: usize| format!("{at} {}", "x".repeat(1000));
+        let early: Vec<u8> = (0..900).flat_map(|at| send(at, &body(at))).collect();
+        let connecting = RawSocket::connect_and_say(server.address(), &path, &headers, &early);
+        let mut socket = within("the handshake", connecting).await.unwrap();
+        for _ in 0..=900 {
+            let frame = within("an answer", socket.next()).await.expect("the connection stays");
+            assert_eq!(frame.opcode, TEXT);
+        }
+        let mut other = Native::join(&server, "r", &full("r")).await;
+        assert_eq!(bodies(&mut other).await, (0..900).map(body).collect::<Vec<_>>());
     });
 }
 

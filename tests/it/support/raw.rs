@@ -1,6 +1,6 @@
 //! A WebSocket client that does nothing by itself: no pong, no close, no limit, any frame.
 
-use std::io;
+use std::{io, time::Duration};
 
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -12,6 +12,9 @@ pub const BINARY: u8 = 2;
 pub const CLOSE: u8 = 8;
 pub const PING: u8 = 9;
 pub const PONG: u8 = 10;
+
+/// More than the payload of a request takes before it is read, less than a connection reads in a turn.
+const PIECE: usize = 40_000;
 
 /// A frame of the server.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,7 +45,7 @@ impl RawSocket {
         Self::connect_and_say(address, path, headers, b"").await
     }
 
-    /// The same, and says something before the handshake is answered.
+    /// The same, and says something before the handshake is answered, piece by piece.
     pub async fn connect_and_say(
         address: &str,
         path: &str,
@@ -58,7 +61,12 @@ impl RawSocket {
         );
         headers.iter().for_each(|line| head.push_str(&format!("{line}\r\n")));
         let said = [format!("{head}\r\n").as_bytes(), early].concat();
-        socket.stream.write_all(&said).await.unwrap();
+        for (at, piece) in said.chunks(PIECE).enumerate() {
+            if at > 0 {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+            socket.stream.write_all(piece).await.unwrap();
+        }
         let end = loop {
             if let Some(at) = socket.buffer.windows(4).position(|four| four == b"\r\n\r\n") {
                 break at + 4;
