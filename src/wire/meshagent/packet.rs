@@ -100,6 +100,8 @@ impl Packets {
             self.state = State::Idle;
             out(Joined::Message { id, kind, data: Bytes::new() });
         } else {
+            // It may wait for long, and what the frame is a part of is larger than it.
+            let kind = Bytes::copy_from_slice(&kind);
             self.state = State::Joining { id, kind, next: 1, last };
         }
         Ok(())
