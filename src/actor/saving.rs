@@ -25,10 +25,8 @@ use crate::{
 pub(super) struct Saving {
     /// What is stored of it is in memory.
     pub(super) is_loaded: bool,
-    /// It is to be saved.
-    is_wanted: bool,
-    /// Blocks that go ahead of the image that is wanted.
-    ahead: Option<Ahead>,
+    /// An image is to be made.
+    wanted: Option<Wanted>,
     /// Waits until it is durable.
     made: Option<Save>,
     /// These blocks, and perhaps an image, are with the store.
@@ -45,11 +43,18 @@ pub(super) struct Saving {
 /// than blocks are saved would otherwise put it off, and with it the end of the journal, for ever.
 const ROUNDS: u8 = 2;
 
-/// See [`ROUNDS`].
-struct Ahead {
+/// What goes ahead of an image.
+struct Wanted {
+    /// Still to come, see [`ROUNDS`].
     rounds: u8,
-    /// Blocks, in this round.
+    /// Blocks of this round that are not saved yet.
     left: usize,
+}
+
+impl Default for Wanted {
+    fn default() -> Self {
+        Self { rounds: ROUNDS, left: 0 }
+    }
 }
 
 /// Bytes of blocks that are saved at a time: for so much there is room to be had even on a full disk.
@@ -63,6 +68,10 @@ impl Saving {
     /// Nothing is on its way to the store.
     pub(super) const fn is_still(&self) -> bool {
         self.made.is_none() && self.under_way.is_none()
+    }
+
+    fn want(&mut self) {
+        self.wanted.get_or_insert_default();
     }
 
     /// Tells who waits whether the queue is at rest.
@@ -171,10 +180,10 @@ impl QueueActor {
             return;
         }
         if !self.engine.exists() && !self.gauge.says_gone() {
-            self.saving.is_wanted = true;
+            self.saving.want();
         }
         if !self.shared.store.lasts() {
-            self.saving.is_wanted = false;
+            self.saving.wanted = None;
             if !self.engine.exists() {
                 self.gauge.is_gone();
             }
@@ -182,10 +191,10 @@ impl QueueActor {
         }
         let is_ahead_wanted = self.limit_bodies();
         if self.saving.is_still() && !self.joint_is_open {
-            if self.saving.is_wanted {
+            if self.saving.wanted.is_some() {
                 let image = (self.engine.last_record(), self.engine.next_deadline());
                 if self.saving.saved == Some(image) {
-                    self.saving.is_wanted = false;
+                    self.saving.wanted = None;
                     return self.image_is_saved(image, &Ok(()));
                 }
                 self.saving.made = Some(self.make_save(false));
@@ -213,14 +222,13 @@ impl QueueActor {
     fn make_save(&mut self, is_ahead: bool) -> Save {
         let is_last = !is_ahead && !self.goes_ahead();
         let blocks = if is_last {
-            self.saving.is_wanted = false;
-            self.saving.ahead = None;
+            self.saving.wanted = None;
             self.engine.unsaved_blocks(usize::MAX, false)
         } else {
             self.engine.unsaved_blocks(PIECE, true)
         };
-        if let Some(ahead) = &mut self.saving.ahead {
-            ahead.left = ahead.left.saturating_sub(blocks.len());
+        if let Some(wanted) = &mut self.saving.wanted {
+            wanted.left = wanted.left.saturating_sub(blocks.len());
         }
         Save {
             room: self.room.clone(),
@@ -236,12 +244,12 @@ impl QueueActor {
 
     /// Whether there are blocks that are to be saved before the image that is wanted.
     fn goes_ahead(&mut self) -> bool {
-        let ahead = self.saving.ahead.get_or_insert(Ahead { rounds: ROUNDS, left: 0 });
-        while ahead.left == 0 && ahead.rounds > 0 {
-            ahead.rounds -= 1;
-            ahead.left = self.engine.blocks_ahead();
+        let Some(wanted) = &mut self.saving.wanted else { return false };
+        while wanted.left == 0 && wanted.rounds > 0 {
+            wanted.rounds -= 1;
+            wanted.left = self.engine.blocks_ahead();
         }
-        ahead.left > 0 && self.engine.has_unsaved_blocks(true)
+        wanted.left > 0 && self.engine.has_unsaved_blocks(true)
     }
 
     fn save_ended(
@@ -259,7 +267,7 @@ impl QueueActor {
             (None, Ok(())) => {}
             // Whoever waits for the image must not wait for ever.
             (None, Err(_)) => {
-                (self.saving.is_wanted, self.saving.ahead) = (false, None);
+                self.saving.wanted = None;
                 self.image_is_saved((RecordNumber(0), None), result);
             }
         }
@@ -301,10 +309,13 @@ impl Handler<SaveNow> for QueueActor {
     type Result = ();
 
     fn handle(&mut self, SaveNow(urgency): SaveNow, _: &mut Self::Context) {
-        self.saving.is_wanted |= match urgency {
+        let is_wanted = match urgency {
             Urgency::Must => true,
             Urgency::IfCheap => self.engine.is_small(),
         };
+        if is_wanted {
+            self.saving.want();
+        }
     }
 }
 
@@ -316,7 +327,7 @@ impl Handler<Rest> for QueueActor {
             return Box::pin(std::future::ready(false));
         }
         let (answer, told) = oneshot::channel();
-        self.saving.is_wanted = true;
+        self.saving.want();
         self.saving.resting.push(answer);
         Box::pin(async move { told.await.unwrap_or(false) })
     }

@@ -1,8 +1,8 @@
 //! Writes the journal: everything that waits becomes one frame, is synced, and is answered.
 //!
-//! Nobody waits for a timer: the sync under way is the time in which the next frame gathers. Only what nobody waits for lies a
-//! few milliseconds, so that it takes fewer syncs. What is appended is encoded into
-//! the next frame at once, by whoever appends it. A thread commits what has gathered; who is alone commits by itself
+//! Nobody waits for a timer: the sync under way is the time in which the next frame gathers. Only what nobody waits for lingers a
+//! few milliseconds, so that it takes fewer syncs. What is appended is encoded into the next frame at once, by whoever appends
+//! it. A thread commits what has gathered; who is alone commits by itself
 //! (`pace`). One frame is written at a time, by whichever of them has found nothing under way.
 
 use std::{
@@ -26,8 +26,8 @@ use crate::{
 /// A buffer up to this size is used again.
 const KEEP_BYTES: usize = 4 << 20;
 
-/// So long lies what nobody waits for,
-const LIE: Duration = Duration::from_millis(5);
+/// So long lingers what nobody waits for,
+const LINGER: Duration = Duration::from_millis(5);
 
 /// unless there is so much of it.
 const MUCH: usize = 1 << 20;
@@ -44,14 +44,14 @@ struct Gathered {
     /// Queues with records in it, and the last of these.
     queues: Vec<(QueueKey, RecordNumber)>,
     /// When the first came, if nobody waits for any of it.
-    lies_since: Option<Instant>,
+    lingers_since: Option<Instant>,
 }
 
 impl Gathered {
     fn add(&mut self, batches: &[Batch<'_>], requests: Requests, done: Done) {
-        self.lies_since = match requests {
+        self.lingers_since = match requests {
             Requests::None if self.is_empty() => Some(stopwatch()),
-            Requests::None => self.lies_since,
+            Requests::None => self.lingers_since,
             Requests::One | Requests::Many => None,
         };
         let Self { buffer, done: waiting, queues, .. } = self;
@@ -70,10 +70,10 @@ impl Gathered {
         self.done.is_empty()
     }
 
-    /// How long it may lie on.
-    fn may_lie(&self, now: Instant) -> Option<Duration> {
-        let since = self.lies_since.filter(|_| self.buffer.len() < MUCH)?;
-        (since + LIE).checked_duration_since(now).filter(|left| !left.is_zero())
+    /// How long it may linger on.
+    fn may_linger(&self, now: Instant) -> Option<Duration> {
+        let since = self.lingers_since.filter(|_| self.buffer.len() < MUCH)?;
+        (since + LINGER).checked_duration_since(now).filter(|left| !left.is_zero())
     }
 
     /// The queue of its records, if it is only one batch.
@@ -89,7 +89,7 @@ impl Gathered {
         self.buffer.extend_from_slice(later.buffer.get(HEADER..).unwrap_or_default());
         self.done.extend(later.done);
         self.queues.extend(later.queues);
-        self.lies_since = None;
+        self.lingers_since = None;
     }
 
     fn clear(&mut self) {
@@ -99,7 +99,7 @@ impl Gathered {
         }
         self.done.clear();
         self.queues.clear();
-        self.lies_since = None;
+        self.lingers_since = None;
     }
 }
 
@@ -175,17 +175,17 @@ impl Committer {
         }
         let is_idle = !inbox.is_under_way && inbox.gathered.is_empty();
         let Inbox { gathered, pace, .. } = &mut *inbox;
-        let lay = gathered.lies_since.is_some();
+        let lingered = gathered.lingers_since.is_some();
         gathered.add(batches, requests, done);
         // Then the thread waits for its time already.
-        let lies_on = lay && gathered.may_lie(stopwatch()).is_some();
+        let lingers_on = lingered && gathered.may_linger(stopwatch()).is_some();
         let queue = gathered.only_queue();
         if pace.appended(requests, queue, is_idle, gathered.buffer.len()) {
             let gathered = inbox.begin();
             drop(inbox);
             return self.commit_here(gathered);
         }
-        if !inbox.is_under_way && !lies_on {
+        if !inbox.is_under_way && !lingers_on {
             self.wake_thread(&mut inbox);
         }
         Ok(Appended::Pending)
@@ -257,16 +257,16 @@ impl Committer {
     fn next(&self) -> Result<Option<Gathered>, StoreError> {
         let mut inbox = lock(&self.inbox);
         loop {
-            let may_lie = inbox.gathered.may_lie(stopwatch()).filter(|_| inbox.is_open());
+            let may_linger = inbox.gathered.may_linger(stopwatch()).filter(|_| inbox.is_open());
             match &inbox.life {
                 Life::Broken(error) => return Err(error.clone()),
-                _ if inbox.is_under_way || may_lie.is_some() => {}
+                _ if inbox.is_under_way || may_linger.is_some() => {}
                 _ if !inbox.gathered.is_empty() => return Ok(Some(inbox.begin())),
                 Life::Closing => return Ok(None),
                 Life::Open => {}
             }
             inbox.is_waiting = true;
-            let time = may_lie.filter(|_| !inbox.is_under_way).unwrap_or(Duration::MAX);
+            let time = may_linger.filter(|_| !inbox.is_under_way).unwrap_or(Duration::MAX);
             let waited = self.wake.wait_timeout(inbox, time);
             inbox = waited.unwrap_or_else(PoisonError::into_inner).0;
         }
@@ -337,24 +337,28 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_what_nobody_waits_for_lies_and_not_for_long() {
+    fn only_what_nobody_waits_for_lingers_and_not_for_long() {
         let add = |gathered: &mut Gathered, requests| gathered.add(&[], requests, Box::new(drop));
         let mut gathered = Gathered::default();
-        assert_eq!(gathered.may_lie(stopwatch()), None);
+        assert_eq!(gathered.may_linger(stopwatch()), None);
         add(&mut gathered, Requests::None);
-        let since = gathered.lies_since.unwrap();
-        assert_eq!(gathered.may_lie(since), Some(LIE));
+        let since = gathered.lingers_since.unwrap();
+        assert_eq!(gathered.may_linger(since), Some(LINGER));
         add(&mut gathered, Requests::None);
-        assert_eq!(gathered.may_lie(since + LIE / 2), Some(LIE / 2), "since the first came");
-        assert_eq!(gathered.may_lie(since + LIE), None);
+        assert_eq!(
+            gathered.may_linger(since + LINGER / 2),
+            Some(LINGER / 2),
+            "since the first came"
+        );
+        assert_eq!(gathered.may_linger(since + LINGER), None);
         gathered.buffer.resize(MUCH, 0);
-        assert_eq!(gathered.may_lie(since), None, "there is much of it");
+        assert_eq!(gathered.may_linger(since), None, "there is much of it");
         for requests in [Requests::One, Requests::Many] {
             let mut gathered = Gathered::default();
             add(&mut gathered, Requests::None);
             add(&mut gathered, requests);
             add(&mut gathered, Requests::None);
-            assert_eq!(gathered.may_lie(since), None, "somebody waits");
+            assert_eq!(gathered.may_linger(since), None, "somebody waits");
         }
     }
 }

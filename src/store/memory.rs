@@ -1,5 +1,5 @@
 //! A store that is as safe as the process: for throw-away servers, and for tests, which can make it
-//! keep what it is given, stall, and fail.
+//! keep what it is given, stall, fail, and save as they say.
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -22,11 +22,15 @@ use crate::{
 pub struct MemoryStore {
     /// `None`: nothing is kept, and a batch is "durable" at once.
     kept: Option<Mutex<Kept>>,
+    /// Gets what is to be saved.
+    saver: Option<Box<Saver>>,
 }
+
+type Saver = dyn Fn(Save, Done) + Send + Sync;
 
 #[derive(Default)]
 struct Kept {
-    logs: BTreeMap<(RoomName, QueueName), Vec<u8>>,
+    logs: BTreeMap<QueueKey, Vec<u8>>,
     stalled: Option<VecDeque<Done>>,
     failed: bool,
 }
@@ -41,7 +45,13 @@ impl MemoryStore {
     /// Keeps the bytes of all records.
     #[must_use]
     pub fn keeping() -> Self {
-        Self { kept: Some(Mutex::default()) }
+        Self { kept: Some(Mutex::default()), saver: None }
+    }
+
+    /// Keeps the bytes of all records, wants every queue saved, and leaves that to `saver`.
+    #[must_use]
+    pub fn saving(saver: impl Fn(Save, Done) + Send + Sync + 'static) -> Self {
+        Self { saver: Some(Box::new(saver)), ..Self::keeping() }
     }
 
     fn kept(&self) -> Option<MutexGuard<'_, Kept>> {
@@ -108,7 +118,7 @@ impl Store for MemoryStore {
     }
 
     fn lasts(&self) -> bool {
-        false
+        self.saver.is_some()
     }
 
     fn queues(&self, room: &RoomName) -> Result<Vec<QueueName>, StoreError> {
@@ -150,12 +160,16 @@ impl Store for MemoryStore {
         Ok(Vec::new())
     }
 
-    fn save(&self, _: Save, done: Done) {
-        done(Ok(()));
+    fn save(&self, save: Save, done: Done) {
+        match &self.saver {
+            None => done(Ok(())),
+            Some(saver) => saver(save, done),
+        }
     }
 
     fn overdue(&self) -> Vec<(QueueKey, Urgency)> {
-        Vec::new()
+        let Some(kept) = self.saver.as_ref().and_then(|_| self.kept()) else { return Vec::new() };
+        kept.logs.keys().map(|queue| (queue.clone(), Urgency::Must)).collect()
     }
 
     fn due(&self, _: Timestamp, _: usize) -> Vec<RoomName> {

@@ -7,17 +7,13 @@ use anteroom::{
     auth::{Claims, Grants, Identity},
     clock::ManualClock,
     error::{Error, ErrorCode},
-    journal::BlockImage,
     service::{
         Command, Delivered, Durability, Happened, LeaseId, Link, NewMessage, Operation, Outcome,
         Outlet, Park, Permit, QueueOutcome, Reply, Request, Rules, Seat, Service, SettingsPatch,
         Take, ToSession, Transaction, TransactionPart, Verdict,
     },
-    store::{
-        Appended, Batch, Bodies, Done, Health, MemoryStore, Requests, Save, Store, StoreError,
-        Stored, Urgency,
-    },
-    types::{Limits, Millis, Payload, QueueName, RequestId, RoomName, Timestamp},
+    store::{Done, MemoryStore},
+    types::{Limits, Millis, Payload, QueueName, RequestId},
 };
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
@@ -448,95 +444,19 @@ fn a_session_is_not_read_while_its_requests_are_unanswered() {
     });
 }
 
-/// Forgets everything, but wants its queue saved; the test says when something is.
-struct Saves {
-    inner: MemoryStore,
-    /// Whether there is an image, and whom to tell.
-    saves: UnboundedSender<(bool, Done)>,
-}
-
-impl Store for Saves {
-    fn append(
-        &self,
-        batches: &[Batch<'_>],
-        requests: Requests,
-        done: Done,
-    ) -> Result<Appended, StoreError> {
-        self.inner.append(batches, requests, done)
-    }
-
-    fn knows(&self, room: &RoomName, queue: &QueueName) -> bool {
-        self.inner.knows(room, queue)
-    }
-
-    fn encrypts(&self) -> bool {
-        self.inner.encrypts()
-    }
-
-    fn lasts(&self) -> bool {
-        true
-    }
-
-    fn queues(&self, room: &RoomName) -> Result<Vec<QueueName>, StoreError> {
-        self.inner.queues(room)
-    }
-
-    fn load(&self, room: &RoomName, queue: &QueueName) -> Result<Stored, StoreError> {
-        self.inner.load(room, queue)
-    }
-
-    fn blocks(
-        &self,
-        room: &RoomName,
-        queue: &QueueName,
-        after: Option<(u32, u64)>,
-    ) -> Result<Vec<BlockImage>, StoreError> {
-        self.inner.blocks(room, queue, after)
-    }
-
-    fn bodies(
-        &self,
-        room: &RoomName,
-        queue: &QueueName,
-        partition: u32,
-        offsets: (u64, u64),
-        bytes_max: usize,
-    ) -> Result<Bodies, StoreError> {
-        self.inner.bodies(room, queue, partition, offsets, bytes_max)
-    }
-
-    fn save(&self, save: Save, done: Done) {
-        assert!(self.saves.send((save.image.is_some(), done)).is_ok());
-    }
-
-    fn overdue(&self) -> Vec<((RoomName, QueueName), Urgency)> {
-        vec![(("r".parse().unwrap(), queue()), Urgency::Must)]
-    }
-
-    fn due(&self, now: Timestamp, most: usize) -> Vec<RoomName> {
-        self.inner.due(now, most)
-    }
-
-    fn health(&self) -> Health {
-        self.inner.health()
-    }
-
-    fn is_full(&self) -> bool {
-        self.inner.is_full()
-    }
-}
-
 #[test]
 fn a_queue_is_saved_as_a_whole_though_more_comes_than_can_be_saved() {
     in_system(async {
         let (saves, mut saved) = unbounded_channel();
         let mut under_way: Option<Done> = None;
-        let store = Arc::new(Saves { inner: MemoryStore::forgetful(), saves });
+        let store = MemoryStore::saving(move |save, done| {
+            assert!(saves.send((save.image.is_some(), done)).is_ok());
+        });
         let rules = Rules {
             limits: Limits { requests_in_flight: 10_000, ..Limits::default() },
             ..Rules::default()
         };
-        let service = Service::new(rules, store, Arc::new(ManualClock::default()));
+        let service = Service::new(rules, Arc::new(store), Arc::new(ManualClock::default()));
         let mut member = Member::enter(&service);
         for piece in 0.. {
             // More than two blocks, before the piece that is with the store is saved.
