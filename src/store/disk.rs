@@ -10,11 +10,16 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use rustix::{
+    fs::{FallocateFlags, fallocate},
+    io::Errno,
+};
+
 /// A directory of files.
 pub(super) trait Disk: Send + Sync + 'static {
     /// All files: names and lengths.
     fn list(&self) -> io::Result<Vec<(String, u64)>>;
-    /// A new file of so many zeros, written and synced. Its name is not.
+    /// A new file of so many bytes, all zeros, for which there is room. It is synced, its name is not.
     fn create(&self, name: &str, bytes: u64) -> io::Result<Box<dyn DiskFile>>;
     /// A file that is there.
     fn open(&self, name: &str) -> io::Result<Box<dyn DiskFile>>;
@@ -36,17 +41,43 @@ pub(super) trait DiskFile: Send + Sync {
     fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()>;
     /// What was written so far survives a power cut from now on.
     fn sync(&self) -> io::Result<()>;
+    /// Writes zeros to all of it and syncs them: whoever writes there later changes nothing but content.
+    fn fill(&self) -> io::Result<()>;
 }
 
 /// A directory of the real file system.
 pub(super) struct Directory(PathBuf);
 
-/// Zeros are written in pieces of this size: the page cache keeps a file in units as large as what was written at a time, and
-/// goes through a whole unit at every sync. With 1 MiB a small commit takes a quarter more processor time.
-const PIECE: usize = 64 << 10;
+/// What is new in the page cache is written in pieces of this size: it keeps a file in units as large as what was written
+/// at a time. A unit of 1 MiB takes five times as long to come by, and a small commit there a quarter more processor time.
+pub(super) const PIECE: usize = 64 << 10;
 
 /// So much of a new file is synced at a time: whoever syncs another file meanwhile waits for no more.
 const SYNCED: u64 = 1 << 20;
+
+/// Makes room for a new file. It reads as zeros.
+pub(super) fn make_room(file: &File, bytes: u64) -> io::Result<()> {
+    match fallocate(file, FallocateFlags::empty(), 0, bytes) {
+        Ok(()) => file.sync_all(),
+        // Only what is written has its room for certain.
+        Err(Errno::OPNOTSUPP) => fill(file, bytes),
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn fill(file: &File, bytes: u64) -> io::Result<()> {
+    let zeros = vec![0; PIECE];
+    let mut at = 0;
+    while at < bytes {
+        let length = usize::try_from(bytes - at).unwrap_or(PIECE).min(PIECE);
+        file.write_all_at(zeros.get(..length).unwrap_or_default(), at)?;
+        at += length as u64;
+        if at.is_multiple_of(SYNCED) {
+            file.sync_data()?;
+        }
+    }
+    file.sync_all()
+}
 
 impl Directory {
     /// A directory, made if it is not there, for nobody else to read.
@@ -79,20 +110,7 @@ impl Disk for Directory {
     fn create(&self, name: &str, bytes: u64) -> io::Result<Box<dyn DiskFile>> {
         let path = self.path(name);
         let file = OpenOptions::new().read(true).write(true).create_new(true).open(&path)?;
-        let zeros = vec![0; PIECE];
-        let mut at = 0;
-        let mut fill = || -> io::Result<()> {
-            while at < bytes {
-                let length = usize::try_from(bytes - at).unwrap_or(PIECE).min(PIECE);
-                file.write_all_at(zeros.get(..length).unwrap_or_default(), at)?;
-                at += length as u64;
-                if at.is_multiple_of(SYNCED) {
-                    file.sync_data()?;
-                }
-            }
-            file.sync_all()
-        };
-        match fill() {
+        match make_room(&file, bytes) {
             Ok(()) => Ok(Box::new(file)),
             Err(error) => {
                 // Half a file is no file; that it cannot be removed changes nothing about the error.
@@ -137,6 +155,10 @@ impl DiskFile for File {
 
     fn sync(&self) -> io::Result<()> {
         self.sync_data()
+    }
+
+    fn fill(&self) -> io::Result<()> {
+        fill(self, self.metadata()?.len())
     }
 }
 

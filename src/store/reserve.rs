@@ -2,9 +2,11 @@
 
 use std::{
     fs::{self, File},
-    io::{self, Write},
+    io,
     path::{Path, PathBuf},
 };
+
+use super::disk;
 
 /// As much as SQLite writes ahead before it brings it to its place, twice.
 const BYTES: u64 = 8 << 20;
@@ -27,23 +29,11 @@ impl Reserve {
         if fs::metadata(&self.path).is_ok_and(|data| data.len() == self.bytes) {
             return Ok(());
         }
-        let made = self.fill();
+        let made = File::create(&self.path).and_then(|file| disk::make_room(&file, self.bytes));
         if made.is_err() {
             self.give_up();
         }
         made
-    }
-
-    fn fill(&self) -> io::Result<()> {
-        let mut file = File::create(&self.path)?;
-        let zeros = vec![0; 1 << 16];
-        let mut left = self.bytes;
-        while left > 0 {
-            let length = left.min(zeros.len() as u64);
-            file.write_all(zeros.get(..length as usize).unwrap_or_default())?;
-            left -= length;
-        }
-        file.sync_all()
     }
 
     /// Removes it.

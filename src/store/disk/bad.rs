@@ -244,4 +244,9 @@ impl DiskFile for BadFile {
         content.unsynced.clear();
         Ok(())
     }
+
+    fn fill(&self) -> io::Result<()> {
+        self.write_at(&vec![0; self.length()? as usize], 0)?;
+        self.sync()
+    }
 }
