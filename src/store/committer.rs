@@ -6,6 +6,7 @@
 //! (`pace`). One frame is written at a time, by whichever of them has found nothing under way.
 
 use std::{
+    collections::VecDeque,
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
@@ -23,20 +24,23 @@ use crate::{
     journal::{self, RecordNumber},
 };
 
-/// A buffer up to this size is used again.
-const KEEP_BYTES: usize = 4 << 20;
+/// With so many bytes a frame is large enough: what comes later is in the next one, and waits no longer for it than it must.
+/// A sync of twice as much takes twice the time.
+const LARGE: usize = 1 << 20;
 
-/// So long lingers what nobody waits for,
+/// A buffer has room for a large frame, unless it becomes much too large by its last record. Then it is not used again,
+const BUFFER: usize = 2 * LARGE;
+
+/// and of the others so many wait.
+const BUFFERS_MAX: usize = 4;
+
+/// So long lingers what nobody waits for, unless it is a large frame.
 const LINGER: Duration = Duration::from_millis(5);
-
-/// unless there is so much of it.
-const MUCH: usize = 1 << 20;
 
 /// How often a full disk is looked at again when there is no file to go on with.
 const FULL_WAIT: Duration = Duration::from_millis(50);
 
-/// What gathers for the next frame.
-#[derive(Default)]
+/// What gathers for a frame.
 struct Gathered {
     /// A frame in the making.
     buffer: Vec<u8>,
@@ -45,6 +49,13 @@ struct Gathered {
     queues: Vec<(QueueKey, RecordNumber)>,
     /// When the first came, if nobody waits for any of it.
     lingers_since: Option<Instant>,
+}
+
+impl Default for Gathered {
+    fn default() -> Self {
+        let buffer = Vec::with_capacity(BUFFER);
+        Self { buffer, done: Vec::new(), queues: Vec::new(), lingers_since: None }
+    }
 }
 
 impl Gathered {
@@ -70,9 +81,13 @@ impl Gathered {
         self.done.is_empty()
     }
 
+    fn is_large(&self) -> bool {
+        self.buffer.len() >= LARGE
+    }
+
     /// How long it may linger on.
     fn may_linger(&self, now: Instant) -> Option<Duration> {
-        let since = self.lingers_since.filter(|_| self.buffer.len() < MUCH)?;
+        let since = self.lingers_since.filter(|_| !self.is_large())?;
         (since + LINGER).checked_duration_since(now).filter(|left| !left.is_zero())
     }
 
@@ -84,19 +99,8 @@ impl Gathered {
         }
     }
 
-    /// What gathered later comes behind it.
-    fn put_behind(&mut self, later: Self) {
-        self.buffer.extend_from_slice(later.buffer.get(HEADER..).unwrap_or_default());
-        self.done.extend(later.done);
-        self.queues.extend(later.queues);
-        self.lingers_since = None;
-    }
-
     fn clear(&mut self) {
         self.buffer.clear();
-        if self.buffer.capacity() > KEEP_BYTES {
-            self.buffer = Vec::new();
-        }
         self.done.clear();
         self.queues.clear();
         self.lingers_since = None;
@@ -115,9 +119,12 @@ enum Life {
 
 #[derive(Default)]
 struct Inbox {
+    /// What is large enough to be written, in order.
+    full: VecDeque<Gathered>,
+    /// The last frame.
     gathered: Gathered,
-    /// Was gathered and is written: to be used again.
-    spent: Gathered,
+    /// To be used again.
+    spent: Vec<Gathered>,
     /// Somebody writes a frame.
     is_under_way: bool,
     pace: Pace,
@@ -173,15 +180,16 @@ impl Committer {
             Life::Closing => return Err(StoreError::Failed("the store is closed".into())),
             Life::Broken(error) => return Err(error.clone()),
         }
-        let is_idle = !inbox.is_under_way && inbox.gathered.is_empty();
-        let Inbox { gathered, pace, .. } = &mut *inbox;
-        let lingered = gathered.lingers_since.is_some();
-        gathered.add(batches, requests, done);
+        let is_idle = !inbox.is_under_way && inbox.is_empty();
+        let lingered = inbox.gathered.lingers_since.is_some();
+        inbox.add(batches, requests, done);
         // Then the thread waits for its time already.
-        let lingers_on = lingered && gathered.may_linger(stopwatch()).is_some();
+        let lingers_on = lingered && inbox.may_linger(stopwatch()).is_some();
+        let Inbox { gathered, pace, .. } = &mut *inbox;
         let queue = gathered.only_queue();
-        if pace.appended(requests, queue, is_idle, gathered.buffer.len()) {
-            let gathered = inbox.begin();
+        if pace.appended(requests, queue, is_idle, gathered.buffer.len())
+            && let Some(gathered) = inbox.begin()
+        {
             drop(inbox);
             return self.commit_here(gathered);
         }
@@ -203,9 +211,8 @@ impl Committer {
         match self.commit(&mut gathered) {
             Ok(()) => {
                 let mut inbox = self.ended(begun);
-                gathered.clear();
-                inbox.spent = gathered;
-                if !inbox.gathered.is_empty() || !inbox.is_open() {
+                inbox.put_back(gathered);
+                if !inbox.is_empty() || !inbox.is_open() {
                     self.wake_thread(&mut inbox);
                 }
                 Ok(Appended::Durable)
@@ -213,15 +220,13 @@ impl Committer {
             Err(StoreError::Full) => {
                 // The thread has the time to wait for room.
                 let mut inbox = lock(&self.inbox);
-                let later = std::mem::take(&mut inbox.gathered);
-                gathered.put_behind(later);
-                inbox.gathered = gathered;
+                inbox.full.push_front(gathered);
                 inbox.is_under_way = false;
                 self.wake_thread(&mut inbox);
                 Ok(Appended::Pending)
             }
             Err(error) => {
-                gathered.clear();
+                gathered.done.clear();
                 self.fail(gathered, &error);
                 Err(error)
             }
@@ -247,8 +252,7 @@ impl Committer {
             }
             drop(self.ended(begun));
             gathered.done.drain(..).for_each(|done| done(Ok(())));
-            gathered.clear();
-            lock(&self.inbox).spent = gathered;
+            lock(&self.inbox).put_back(gathered);
         }
         Ok(lock(&self.writer).last)
     }
@@ -257,13 +261,13 @@ impl Committer {
     fn next(&self) -> Result<Option<Gathered>, StoreError> {
         let mut inbox = lock(&self.inbox);
         loop {
-            let may_linger = inbox.gathered.may_linger(stopwatch()).filter(|_| inbox.is_open());
+            let may_linger = inbox.may_linger(stopwatch()).filter(|_| inbox.is_open());
             match &inbox.life {
                 Life::Broken(error) => return Err(error.clone()),
                 _ if inbox.is_under_way || may_linger.is_some() => {}
-                _ if !inbox.gathered.is_empty() => return Ok(Some(inbox.begin())),
-                Life::Closing => return Ok(None),
-                Life::Open => {}
+                Life::Closing if inbox.is_empty() => return Ok(None),
+                Life::Open if inbox.is_empty() => {}
+                _ => return Ok(inbox.begin()),
             }
             inbox.is_waiting = true;
             let time = may_linger.filter(|_| !inbox.is_under_way).unwrap_or(Duration::MAX);
@@ -301,12 +305,13 @@ impl Committer {
         let mut inbox = lock(&self.inbox);
         inbox.life = Life::Broken(error.clone());
         inbox.is_under_way = false;
-        let rest = std::mem::take(&mut inbox.gathered);
+        let full = std::mem::take(&mut inbox.full);
+        let last = std::mem::take(&mut inbox.gathered);
         self.wake_thread(&mut inbox);
         drop(inbox);
         self.ledger.failed(error);
-        let waiting = gathered.done.into_iter().chain(rest.done);
-        waiting.for_each(|done| done(Err(error.clone())));
+        let all = std::iter::once(gathered).chain(full).chain([last]);
+        all.flat_map(|it| it.done).for_each(|done| done(Err(error.clone())));
     }
 
     /// Writes what has gathered, and nothing after it.
@@ -324,11 +329,43 @@ impl Inbox {
         matches!(self.life, Life::Open)
     }
 
-    /// What has gathered is being written from now on.
-    fn begin(&mut self) -> Gathered {
-        self.is_under_way = true;
-        let spent = std::mem::take(&mut self.spent);
-        std::mem::replace(&mut self.gathered, spent)
+    fn is_empty(&self) -> bool {
+        self.full.is_empty() && self.gathered.is_empty()
+    }
+
+    fn add(&mut self, batches: &[Batch<'_>], requests: Requests, done: Done) {
+        if self.gathered.is_large() {
+            let next = self.spent.pop().unwrap_or_default();
+            self.full.push_back(std::mem::replace(&mut self.gathered, next));
+        }
+        self.gathered.add(batches, requests, done);
+    }
+
+    /// How long what is here may linger on.
+    fn may_linger(&self, now: Instant) -> Option<Duration> {
+        self.gathered.may_linger(now).filter(|_| self.full.is_empty())
+    }
+
+    /// The oldest of what has gathered is being written from now on.
+    fn begin(&mut self) -> Option<Gathered> {
+        let oldest = match self.full.pop_front() {
+            None if self.gathered.is_empty() => None,
+            None => {
+                let next = self.spent.pop().unwrap_or_default();
+                Some(std::mem::replace(&mut self.gathered, next))
+            }
+            full => full,
+        };
+        self.is_under_way |= oldest.is_some();
+        oldest
+    }
+
+    /// What was written is used again, if it is worth it.
+    fn put_back(&mut self, mut gathered: Gathered) {
+        if self.spent.len() < BUFFERS_MAX && gathered.buffer.capacity() <= BUFFER {
+            gathered.clear();
+            self.spent.push(gathered);
+        }
     }
 }
 
@@ -351,7 +388,7 @@ mod tests {
             "since the first came"
         );
         assert_eq!(gathered.may_linger(since + LINGER), None);
-        gathered.buffer.resize(MUCH, 0);
+        gathered.buffer.resize(LARGE, 0);
         assert_eq!(gathered.may_linger(since), None, "there is much of it");
         for requests in [Requests::One, Requests::Many] {
             let mut gathered = Gathered::default();
@@ -360,5 +397,35 @@ mod tests {
             add(&mut gathered, Requests::None);
             assert_eq!(gathered.may_linger(since), None, "somebody waits");
         }
+    }
+
+    #[test]
+    fn a_large_frame_is_followed_by_another_one() {
+        let mut inbox = Inbox::default();
+        assert!(inbox.begin().is_none() && !inbox.is_under_way);
+        for length in [LARGE - 100, 200, 1, 2] {
+            inbox.add(&[], Requests::Many, Box::new(drop));
+            let whole = inbox.gathered.buffer.len() + length;
+            inbox.gathered.buffer.resize(whole, 0);
+        }
+        let frames: Vec<_> = std::iter::from_fn(|| inbox.begin()).collect();
+        let counts: Vec<_> = frames.iter().map(|it| (it.done.len(), it.buffer.len())).collect();
+        assert_eq!(counts, [(2, HEADER + LARGE + 100), (2, HEADER + 3)]);
+        assert!(inbox.is_under_way && inbox.is_empty());
+    }
+
+    #[test]
+    fn only_buffers_of_the_usual_size_are_used_again() {
+        let mut inbox = Inbox::default();
+        let mut large = Gathered::default();
+        large.buffer.resize(BUFFER + 1, 0);
+        inbox.put_back(large);
+        assert!(inbox.spent.is_empty());
+        for _ in 0..10 {
+            let mut usual = Gathered::default();
+            usual.add(&[], Requests::One, Box::new(drop));
+            inbox.put_back(usual);
+        }
+        assert!(inbox.spent.len() == BUFFERS_MAX && inbox.spent.iter().all(Gathered::is_empty));
     }
 }
