@@ -179,6 +179,40 @@ fn what_was_acknowledged_survives_a_power_cut_at_any_operation() {
     assert!(at_once > 0, "who is alone commits at once");
 }
 
+/// It goes into a file that nobody has written zeros to, some of it at a time.
+#[test]
+fn a_large_frame_is_there_as_a_whole_or_not_at_all() {
+    let names: Vec<String> = (0..600).map(|number| format!("q{number}")).collect();
+    let queues: Vec<_> = names.iter().map(|queue| ("r", queue.as_str())).collect();
+    let mut seen = [0; 2];
+    for operation in 1.. {
+        let directory = tempfile::tempdir().unwrap();
+        let disk = BadDisk::default();
+        let store = open(&disk, directory.path()).unwrap();
+        let mut witness = Witness::default();
+        disk.fail_at(operation, Fault::PowerCut);
+        let is_safe = witness.append(&store, &queues, 200);
+        let is_over = disk.operations() < operation;
+        drop(store);
+        let mut random = random(operation);
+        let after = disk.after_power_cut(|| random().is_multiple_of(2));
+        let context = format!("operation {operation}");
+        let store = open(&after, directory.path()).unwrap();
+        witness.check(&store, &context);
+        let stored = queues.iter().filter(|(room, queue)| {
+            let (room, queue) = key(room, queue);
+            !store.load(&room, &queue).unwrap().records.is_empty()
+        });
+        let stored = stored.count();
+        assert!(stored == 0 || stored == queues.len(), "{context}: {stored} of a frame");
+        seen[usize::from(is_safe)] += 1;
+        if is_over {
+            break;
+        }
+    }
+    assert!(seen[0] > 5 && seen[1] > 0, "{seen:?}");
+}
+
 #[test]
 fn what_was_acknowledged_survives_a_failure_of_any_operation() {
     for fault in [Fault::Error, Fault::Short, Fault::NoRoom] {

@@ -1,6 +1,6 @@
 // Between the server and its disk, by LD_PRELOAD.
 //
-// SHIM_FAIL=FILE    while FILE is there, fsync and fdatasync fail with EIO; each call is a line in FILE
+// SHIM_FAIL=FILE    while FILE is there, fsync and fdatasync of a .segment fail with EIO; each such call is a line in FILE
 // SHIM_SHADOW=DIR   after each fsync and fdatasync what was synced is copied to DIR: a file's content under its inode, a
 //                   directory's names as lines `inode name`
 // SHIM_SLOW=MS      reading of a .segment takes so long
@@ -57,9 +57,9 @@ static void shadow(int fd) {
 
 static int sync_by(const char *call, int fd) {
     const char *fail = getenv("SHIM_FAIL");
-    if (fail && !access(fail, F_OK)) {
-        char path[4096];
-        path_of(fd, path, sizeof path);
+    char path[4096];
+    path_of(fd, path, sizeof path);
+    if (fail && strstr(path, ".segment") && !access(fail, F_OK)) {
         FILE *log = fopen(fail, "a");
         fprintf(log, "%s %s\n", call, path);
         fclose(log);
