@@ -29,9 +29,9 @@ const SPARES: usize = 2;
 /// much as to write it full.
 const SPARES_MAX: usize = 16;
 
-/// A file that was full sooner is followed by one as it was made: to write zeros ahead would keep the disk from what is
-/// waited for, and large commits gain little by it.
-const UNHURRIED: Duration = Duration::from_secs(1);
+/// So long after a file was begun the next ones are not filled. Where one is full sooner, commits are large and gain little
+/// by it, and would wait for the zeros.
+pub(super) const UNHURRIED: Duration = Duration::from_millis(200);
 
 pub(super) struct Files {
     disk: Arc<dyn Disk>,
@@ -54,6 +54,14 @@ struct FilesState {
     last: u64,
     /// When the file that is written to was begun.
     begun: Option<Instant>,
+    /// Generations of files that were left for one that is filled.
+    left: Vec<u64>,
+}
+
+impl FilesState {
+    fn is_hurried(&self) -> bool {
+        self.begun.is_some_and(|begun| begun.elapsed() < UNHURRIED)
+    }
 }
 
 struct Spare {
@@ -119,6 +127,7 @@ impl Files {
             next_spare: 1,
             last,
             begun: None,
+            left: Vec::new(),
         };
         for (bytes, name) in spares {
             // One that is not whole, or of another size, is no use.
@@ -167,7 +176,7 @@ impl Files {
     fn fill_spare(&self) -> Result<bool, StoreError> {
         let spare = {
             let mut state = self.state();
-            let is_hurried = state.begun.is_some_and(|begun| begun.elapsed() < UNHURRIED);
+            let is_hurried = state.is_hurried();
             let found = state.spares.iter().position(|spare| !spare.is_filled && !is_hurried);
             found.map(|at| state.spares.remove(at))
         };
@@ -176,6 +185,19 @@ impl Files {
         spare.is_filled = filled.is_ok();
         self.state().spares.push(spare);
         filled.map(|()| true).map_err(failed)
+    }
+
+    /// Whether the next frame is better written to another file: to a filled one, now that there is one.
+    fn is_to_be_left(&self, writing: &Writing) -> bool {
+        if writing.is_filled {
+            return false;
+        }
+        let mut state = self.state();
+        let is_left = !state.is_hurried() && state.spares.iter().any(|spare| spare.is_filled);
+        if is_left {
+            state.left.push(writing.kin.generation);
+        }
+        is_left
     }
 
     /// Another file for frames from `first` on, for one of so many bytes at least.
@@ -223,13 +245,15 @@ impl Files {
 
     /// Makes the oldest segment a free file.
     fn retire(&self) -> Result<(), StoreError> {
-        let (segment, number, is_wanted) = {
+        let (segment, number, is_wanted, is_filled) = {
             let mut state = self.state();
             state.next_spare += 1;
             let number = state.next_spare;
             let Some(segment) = state.segments.pop_front() else { return Ok(()) };
             let is_wanted = segment.bytes == self.segment_bytes && state.spares.len() < SPARES_MAX;
-            (segment, number, is_wanted)
+            let left = state.left.iter().position(|left| *left == segment.kin.generation);
+            let is_filled = left.map(|at| state.left.swap_remove(at)).is_none();
+            (segment, number, is_wanted, is_filled)
         };
         let name = Named::Spare { number }.name();
         let done = match is_wanted {
@@ -238,7 +262,7 @@ impl Files {
         };
         done.and_then(|()| self.disk.sync_names()).map_err(failed)?;
         if is_wanted {
-            self.state().spares.push(Spare { name, bytes: segment.bytes, is_filled: true });
+            self.state().spares.push(Spare { name, bytes: segment.bytes, is_filled });
         }
         Ok(())
     }
@@ -259,8 +283,10 @@ impl Journal for Files {
         // Encryption adds 16 bytes.
         let length = (frame.len() + 16).next_multiple_of(HEADER) as u64;
         let mut writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
-        let fits = |writing: &Writing| writing.at + length <= writing.bytes;
-        let mut to = match writing.take().filter(fits) {
+        let is_good = |writing: &Writing| {
+            writing.at + length <= writing.bytes && !self.is_to_be_left(writing)
+        };
+        let mut to = match writing.take().filter(is_good) {
             Some(to) => to,
             None => self.roll(position, length)?,
         };

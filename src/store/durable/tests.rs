@@ -8,6 +8,7 @@ use crate::{
     store::{
         disk::bad::{BadDisk, Fault},
         frame,
+        slot::{Epoch, Slot},
     },
 };
 
@@ -446,14 +447,17 @@ fn who_was_taken_over_writes_no_further_file() {
     witness.check(&open(&disk, directory.path()).unwrap(), "the next one");
 }
 
+fn new_files(directory: &Path) -> (Files, Epoch) {
+    let disk: Arc<dyn Disk> = Arc::new(BadDisk::default());
+    let lock = Arc::new(Lock::take(&directory.join("lock")).unwrap().unwrap());
+    let found = recover(disk.as_ref(), 7, 0, &Keys::default(), &|_, _| {}).unwrap();
+    Files::take_over(disk, Arc::default(), lock, 7, SEGMENT, found).unwrap()
+}
+
 #[test]
 fn a_frame_is_appended_where_it_belongs_and_by_the_epochs_writer_only() {
-    use crate::store::slot::{Epoch, Slot};
     let directory = tempfile::tempdir().unwrap();
-    let disk: Arc<dyn Disk> = Arc::new(BadDisk::default());
-    let lock = Arc::new(Lock::take(&directory.path().join("lock")).unwrap().unwrap());
-    let found = recover(disk.as_ref(), 7, 0, &Keys::default(), &|_, _| {}).unwrap();
-    let (files, epoch) = Files::take_over(disk, Arc::default(), lock, 7, SEGMENT, found).unwrap();
+    let (files, epoch) = new_files(directory.path());
     assert_eq!(epoch, Epoch(1));
     let append = |slot, position, epoch| {
         let mut frame = vec![0; frame::HEADER + 8];
@@ -464,6 +468,31 @@ fn a_frame_is_appended_where_it_belongs_and_by_the_epochs_writer_only() {
         assert!(!append(slot, position, epoch), "{slot} {position} {epoch}");
     }
     assert!(append(0, 2, 1));
+}
+
+#[test]
+fn a_file_without_zeros_is_used_in_a_hurry_and_left_for_one_with_zeros() {
+    let directory = tempfile::tempdir().unwrap();
+    let (files, epoch) = new_files(directory.path());
+    let mut position = 0;
+    let mut append = |length: usize| {
+        position += 1;
+        let mut frame = vec![0; frame::HEADER + length];
+        files.append(ONLY, position, epoch, &mut frame).unwrap().number
+    };
+    let whole = SEGMENT as usize - 2 * frame::HEADER;
+    files.tend().unwrap();
+    let filled = [append(whole), append(whole)];
+    let hurried = append(8);
+    assert!(filled[0] < filled[1] && filled[1] < hurried);
+    assert_eq!(append(8), hurried, "there is nothing better");
+    #[expect(clippy::disallowed_methods, reason = "until nobody is in a hurry")]
+    std::thread::sleep(files::UNHURRIED);
+    assert_eq!(append(8), hurried, "nor now");
+    files.tend().unwrap();
+    let left_for = append(8);
+    assert!(left_for > hurried);
+    assert_eq!(append(8), left_for);
 }
 
 #[test]
