@@ -12,7 +12,7 @@ use std::{
 
 use rustix::{
     fs::{FallocateFlags, fallocate},
-    io::Errno,
+    io::{Errno, retry_on_intr},
 };
 
 /// A directory of files.
@@ -57,7 +57,7 @@ const SYNCED: u64 = 1 << 20;
 
 /// Makes room for a new file. It reads as zeros.
 pub(super) fn make_room(file: &File, bytes: u64) -> io::Result<()> {
-    match fallocate(file, FallocateFlags::empty(), 0, bytes) {
+    match retry_on_intr(|| fallocate(file, FallocateFlags::empty(), 0, bytes)) {
         Ok(()) => file.sync_all(),
         // Only what is written has its room for certain.
         Err(Errno::OPNOTSUPP) => fill(file, bytes),

@@ -25,7 +25,7 @@ use crate::clock::stopwatch;
 /// So many free files are kept ready: one to go on with, one to live on when the disk is full.
 const SPARES: usize = 2;
 
-/// Of those that are given back so many are kept: when a large queue is saved many come at once, and to make one costs as
+/// Of those that are given back so many are kept: when a large queue is saved many come at once, and to fill one costs as
 /// much as to write it full.
 const SPARES_MAX: usize = 16;
 
@@ -135,7 +135,7 @@ impl Files {
                 if let Some(Named::Spare { number }) = Named::of(&name) {
                     state.next_spare = state.next_spare.max(number + 1);
                 }
-                // If the last stop was sudden it may not be; that costs only time.
+                // If it is not, that costs only time.
                 state.spares.push(Spare { name, bytes, is_filled: true });
             } else {
                 disk.remove(&name)?;
@@ -187,13 +187,17 @@ impl Files {
         filled.map(|()| true).map_err(failed)
     }
 
-    /// Whether the next frame is better written to another file: to a filled one, now that there is one.
-    fn is_to_be_left(&self, writing: &Writing) -> bool {
+    /// Whether a frame of so many bytes is better written to another file: to a filled one, now that there is one, and one to
+    /// live on beside it.
+    fn is_to_be_left(&self, writing: &Writing, length: u64) -> bool {
         if writing.is_filled {
             return false;
         }
         let mut state = self.state();
-        let is_left = !state.is_hurried() && state.spares.iter().any(|spare| spare.is_filled);
+        let is_better = |spare: &Spare| spare.is_filled && spare.bytes >= length;
+        let is_left = !state.is_hurried()
+            && state.spares.len() >= SPARES
+            && state.spares.iter().any(is_better);
         if is_left {
             state.left.push(writing.kin.generation);
         }
@@ -284,7 +288,7 @@ impl Journal for Files {
         let length = (frame.len() + 16).next_multiple_of(HEADER) as u64;
         let mut writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
         let is_good = |writing: &Writing| {
-            writing.at + length <= writing.bytes && !self.is_to_be_left(writing)
+            writing.at + length <= writing.bytes && !self.is_to_be_left(writing, length)
         };
         let mut to = match writing.take().filter(is_good) {
             Some(to) => to,
