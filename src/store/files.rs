@@ -52,15 +52,15 @@ struct FilesState {
     generation: u64,
     next_spare: u64,
     last: u64,
-    /// When the file that is written to was begun.
-    begun: Option<Instant>,
+    /// When the file that is written to was begun, or the journal taken over: a start does not wait for zeros either.
+    begun: Instant,
     /// Generations of files that were left for one that is filled.
     left: Vec<u64>,
 }
 
 impl FilesState {
     fn is_hurried(&self) -> bool {
-        self.begun.is_some_and(|begun| begun.elapsed() < UNHURRIED)
+        self.begun.elapsed() < UNHURRIED
     }
 }
 
@@ -126,7 +126,7 @@ impl Files {
             generation: u64::from(epoch.0) << 32,
             next_spare: 1,
             last,
-            begun: None,
+            begun: stopwatch(),
             left: Vec::new(),
         };
         for (bytes, name) in spares {
@@ -233,7 +233,7 @@ impl Files {
         let Spare { name: from, bytes, is_filled } = spare;
         let generation = {
             let mut state = self.state();
-            state.begun = Some(stopwatch());
+            state.begun = stopwatch();
             state.generation += 1;
             state.generation
         };

@@ -481,13 +481,15 @@ fn a_file_without_zeros_is_used_in_a_hurry_and_left_for_one_with_zeros() {
         files.append(ONLY, position, epoch, &mut frame).unwrap().number
     };
     let whole = SEGMENT as usize - 2 * frame::HEADER;
+    #[expect(clippy::disallowed_methods, reason = "until nobody is in a hurry")]
+    let calm_down = || std::thread::sleep(files::UNHURRIED);
+    calm_down();
     files.tend().unwrap();
     let filled = [append(whole), append(whole)];
     let hurried = append(8);
     assert!(filled[0] < filled[1] && filled[1] < hurried);
     assert_eq!(append(8), hurried, "there is nothing better");
-    #[expect(clippy::disallowed_methods, reason = "until nobody is in a hurry")]
-    std::thread::sleep(files::UNHURRIED);
+    calm_down();
     assert_eq!(append(8), hurried, "nor now");
     files.tend().unwrap();
     let left_for = append(8);
