@@ -1,9 +1,9 @@
-//! Writes the journal: everything that waits becomes one frame, is synced, and is answered.
+//! Writes the journal: what waits becomes one frame, is synced, and is answered.
 //!
 //! Nobody waits for a timer: the sync under way is the time in which the next frame gathers. Only what nobody waits for lingers a
 //! few milliseconds, so that it takes fewer syncs. What is appended is encoded into the next frame at once, by whoever appends
-//! it. A thread commits what has gathered; who is alone commits by itself
-//! (`pace`). One frame is written at a time, by whichever of them has found nothing under way.
+//! it; from 1 MiB on, into another one after it. A thread commits what has gathered; who is alone commits by itself (`pace`). One
+//! frame is written at a time, by whichever of them has found nothing under way.
 
 use std::{
     collections::VecDeque,
