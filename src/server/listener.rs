@@ -1,4 +1,4 @@
-//! TCP and HTTP/1: from a listening socket to actix-web's routes, with a [`Socket`] in between.
+//! TCP and HTTP/1: from a listening socket to actix-web's routes, with an [`HttpSocket`] in between.
 
 use std::{
     io,
@@ -24,7 +24,9 @@ use futures_util::{
 use socket2::{Domain, Protocol, Type};
 
 use super::{
-    switch::{self, REQUEST_MAX, Socket, Switch, Switchboard},
+    handover::HttpSocket,
+    socket::Socket,
+    switch::{self, REQUEST_MAX, Switch, Switchboard},
     workers::Workers,
 };
 use crate::clock::Clock;
@@ -71,10 +73,11 @@ where
             // Zero ends a closed connection at once; actix measures anything below a second by a clock
             // that it reads twice a second, and some connections would never be closed.
             .client_disconnect_timeout(Duration::ZERO)
-            .on_connect_ext(|socket: &Socket, extensions| {
-                extensions.insert(socket.switch());
-                extensions.insert(socket.inlet());
-                extensions.insert(socket.outbox());
+            .on_connect_ext(|http: &HttpSocket, extensions| {
+                if let Some(socket) = http.socket() {
+                    extensions.insert(Arc::clone(socket.switch()));
+                }
+                extensions.insert(http.handover());
             })
             .h1(map_config(app, |_| AppConfig::default()));
         let workers = Arc::clone(&together);
@@ -87,7 +90,7 @@ where
                 let http = Rc::new(http.await?);
                 let serve = move |socket: Socket| {
                     let peer = socket.peer_addr();
-                    http.call((socket, peer))
+                    http.call((HttpSocket::new(socket), peer))
                 };
                 let mut moving = workers.enter();
                 let serve_moved = serve.clone();

@@ -3,15 +3,17 @@
 mod api;
 mod connections;
 mod guard;
-mod inlet;
+mod handover;
 mod listener;
 mod origin;
 mod outbox;
+mod parting;
 mod queen;
 mod resume;
 mod room;
 mod routes;
 mod shutdown;
+mod socket;
 mod starting;
 mod switch;
 mod turn;
@@ -29,7 +31,7 @@ use std::{
 use futures_util::future::{Either, select};
 
 pub use listener::{bind, listen};
-pub use switch::{KEEP_ALIVE, REQUEST_MAX, Socket, Switch, Switchboard};
+pub use switch::{KEEP_ALIVE, REQUEST_MAX, Switch, Switchboard};
 pub use workers::Workers;
 
 use connections::Connections;

@@ -1,10 +1,6 @@
-//! The short way from a connection to its socket.
-//!
-//! The HTTP layer that lies between them copies what a response streams into a buffer of its own. So chunks go past it:
-//! they wait here, and the socket writes them as they are, many at once, when that layer flushes it at the end of each poll.
+//! Chunks that wait for the socket to take them, many at once.
 
 use std::{
-    cell::{Cell, RefCell},
     collections::VecDeque,
     io::{self, IoSlice},
     task::Poll,
@@ -20,17 +16,15 @@ const FULL: usize = 32 * 1024;
 /// So many chunks are written at once.
 const AT_ONCE: usize = 32;
 
-/// See the module. Connection and socket live in the same task.
+/// See the module.
 #[derive(Debug, Default)]
 pub(super) struct Outbox {
-    chunks: RefCell<VecDeque<Bytes>>,
-    /// When everything is written the connection has more.
-    has_more: Cell<bool>,
+    chunks: VecDeque<Bytes>,
 }
 
 impl Outbox {
     pub(super) fn is_empty(&self) -> bool {
-        self.chunks.borrow().is_empty()
+        self.chunks.is_empty()
     }
 
     pub(super) fn is_full(&self) -> bool {
@@ -38,29 +32,19 @@ impl Outbox {
     }
 
     fn len(&self) -> usize {
-        self.chunks.borrow().iter().map(Bytes::len).sum()
+        self.chunks.iter().map(Bytes::len).sum()
     }
 
-    pub(super) fn push(&self, chunk: Bytes) {
-        self.chunks.borrow_mut().push_back(chunk);
-    }
-
-    /// The connection is to be polled again when everything is written.
-    pub(super) fn expect_more(&self) {
-        self.has_more.set(true);
-    }
-
-    /// Whether it was to be.
-    pub(super) fn take_more(&self) -> bool {
-        self.has_more.take()
+    pub(super) fn push(&mut self, chunk: Bytes) {
+        self.chunks.push_back(chunk);
     }
 
     /// Offers what is here to `write`, which says how much of it is gone.
     pub(super) fn write(
-        &self,
+        &mut self,
         write: impl FnOnce(&[IoSlice<'_>]) -> Poll<io::Result<usize>>,
     ) -> Poll<io::Result<usize>> {
-        let mut chunks = self.chunks.borrow_mut();
+        let chunks = &mut self.chunks;
         let mut slices = [IoSlice::new(&[]); AT_ONCE];
         let count = chunks.len().min(AT_ONCE);
         slices.iter_mut().zip(&*chunks).for_each(|(slice, chunk)| *slice = IoSlice::new(chunk));
@@ -93,7 +77,7 @@ mod tests {
     fn chunks_leave_in_order_however_much_is_taken_at_a_time() {
         let all: Vec<u8> = (0..u8::MAX).collect();
         for at_a_time in [1, 2, 7, 64, 1000] {
-            let outbox = Outbox::default();
+            let mut outbox = Outbox::default();
             all.chunks(5).for_each(|chunk| outbox.push(Bytes::copy_from_slice(chunk)));
             let mut taken: Vec<u8> = Vec::new();
             while !outbox.is_empty() {
@@ -109,13 +93,13 @@ mod tests {
                 });
                 assert!(written.is_ready());
             }
-            assert!(taken == all && outbox.chunks.borrow().is_empty(), "{at_a_time}");
+            assert!(taken == all && outbox.is_empty(), "{at_a_time}");
         }
     }
 
     #[test]
     fn what_is_not_taken_stays() {
-        let outbox = Outbox::default();
+        let mut outbox = Outbox::default();
         outbox.push(Bytes::from(vec![1; FULL]));
         assert!(outbox.is_full());
         assert!(outbox.write(|_| Poll::Pending).is_pending());

@@ -1,32 +1,25 @@
 //! The end of a connection, reached from outside.
 //!
-//! An actor whose peer does not read is not polled any more: no handler runs, no timer fires. So what cuts
-//! such a connection sits between TCP and HTTP: a [`Socket`] notes since when a write has been blocked, and
-//! ends with an error when its [`Switch`] is thrown.
+//! A connection whose peer does not read cannot end by itself: what it writes last would wait like all else. So a [`Socket`] notes
+//! since when a write has been blocked, and ends with an error when its [`Switch`] is thrown.
+//!
+//! [`Socket`]: super::socket::Socket
 //!
 //! A connection that is no WebSocket always has a time by which the next thing must have happened: the request
 //! must be there, the answer given, the next request begun. Past it the connection is cut.
 
 use std::{
     io,
-    net::SocketAddr,
-    pin::Pin,
-    rc::Rc,
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
-    task::{Context, Poll, ready},
+    task::{Context, Poll},
 };
 
 use dashmap::DashMap;
 use futures_util::{future::poll_fn, task::AtomicWaker};
-use tokio::{
-    io::{AsyncRead, AsyncWrite, ReadBuf},
-    net::TcpStream,
-};
 
-use super::{inlet::Inlet, outbox::Outbox, workers::Member};
 use crate::{clock::Clock, types::Millis};
 
 /// A request must be there, and its answer given, within this time, unless its handler says otherwise.
@@ -63,14 +56,9 @@ impl Switch {
         self.waker.wake();
     }
 
-    /// Has the connection polled, if it was polled before with [`Self::listen`].
+    /// Has the connection polled, if it was polled before with [`Self::check`].
     pub(super) fn wake(&self) {
         self.waker.wake();
-    }
-
-    /// From here on [`Self::wake`] and [`Self::throw`] wake this task.
-    pub(super) fn listen(&self, cx: &Context<'_>) {
-        self.waker.register(cx.waker());
     }
 
     /// The connection has become a WebSocket.
@@ -92,7 +80,7 @@ impl Switch {
     }
 
     /// Bytes came: a request that has begun must soon be there.
-    fn stir(&self, clock: &dyn Clock) {
+    pub(super) fn stir(&self, clock: &dyn Clock) {
         if self.idle.swap(false, Ordering::Relaxed) {
             self.cut_at.store(clock.elapsed().0 + REQUEST_MAX.0, Ordering::Relaxed);
         }
@@ -119,7 +107,8 @@ impl Switch {
         .await;
     }
 
-    fn hang_up(&self) {
+    /// The peer says no more.
+    pub(super) fn hang_up(&self) {
         self.hung_up.store(true, Ordering::Release);
         self.on_hang_up.wake();
     }
@@ -133,15 +122,17 @@ impl Switch {
         }
     }
 
-    fn check(&self, cx: &Context<'_>) -> io::Result<()> {
-        self.listen(cx);
+    /// Whether the connection may go on; from here on [`Self::wake`] and [`Self::throw`] wake this task.
+    pub(super) fn check(&self, cx: &Context<'_>) -> io::Result<()> {
+        self.waker.register(cx.waker());
         if self.thrown.load(Ordering::Acquire) {
             return Err(io::ErrorKind::ConnectionAborted.into());
         }
         Ok(())
     }
 
-    fn note(&self, is_blocked: bool, clock: &dyn Clock) {
+    /// A write was tried.
+    pub(super) fn note(&self, is_blocked: bool, clock: &dyn Clock) {
         let since = self.blocked_since.load(Ordering::Relaxed);
         if !is_blocked && since != 0 {
             self.blocked_since.store(0, Ordering::Relaxed);
@@ -190,165 +181,33 @@ impl Switchboard {
     }
 }
 
-/// A TCP connection with a switch.
-pub struct Socket {
-    inlet: Rc<Inlet>,
-    switch: Arc<Switch>,
-    outbox: Rc<Outbox>,
-    entry: Entry,
-}
-
-/// A connection that is on its way to another thread: its runtime has let go of it.
-pub(super) struct Moving {
-    stream: std::net::TcpStream,
-    switch: Arc<Switch>,
-    entry: Entry,
-}
-
 /// A switch on its board, until the connection is gone.
-struct Entry {
+pub(super) struct Entry {
     number: u64,
     board: Arc<Switchboard>,
-    clock: Arc<dyn Clock>,
-    /// Kept for its end.
-    member: Option<Member>,
+    switch: Arc<Switch>,
+}
+
+impl Entry {
+    /// Enters a new switch; `None` when the board is full.
+    pub(super) fn new(board: Arc<Switchboard>, now: Millis) -> Option<Self> {
+        if board.switches.len() >= board.connections_max {
+            return None;
+        }
+        let number = board.next.fetch_add(1, Ordering::Relaxed);
+        let switch = Arc::new(Switch::default());
+        switch.expect_answer(now, REQUEST_MAX);
+        board.switches.insert(number, Arc::clone(&switch));
+        Some(Self { number, board, switch })
+    }
+
+    pub(super) const fn switch(&self) -> &Arc<Switch> {
+        &self.switch
+    }
 }
 
 impl Drop for Entry {
     fn drop(&mut self) {
         self.board.switches.remove(&self.number);
-    }
-}
-
-impl Socket {
-    /// Puts a switch on `stream` and enters it on the board; `None` when the board is full.
-    #[must_use]
-    pub fn new(stream: TcpStream, board: Arc<Switchboard>, clock: Arc<dyn Clock>) -> Option<Self> {
-        if board.switches.len() >= board.connections_max {
-            return None;
-        }
-        // Answers are written whole; waiting for more to send would only delay them.
-        let _ = stream.set_nodelay(true);
-        let number = board.next.fetch_add(1, Ordering::Relaxed);
-        let switch = Arc::new(Switch::default());
-        switch.expect_answer(clock.elapsed(), REQUEST_MAX);
-        board.switches.insert(number, Arc::clone(&switch));
-        let entry = Entry { number, board, clock, member: None };
-        Some(Self { inlet: Rc::new(Inlet::new(stream)), switch, outbox: Rc::default(), entry })
-    }
-
-    /// What the peer has sent so far, once it has sent something. It can still be read.
-    pub(super) async fn peek<'a>(&mut self, buffer: &'a mut [u8]) -> io::Result<&'a [u8]> {
-        let mut peeked = ReadBuf::new(buffer);
-        poll_fn(|cx| {
-            self.switch.check(cx)?;
-            self.inlet.stream().poll_peek(cx, &mut peeked)
-        })
-        .await?;
-        let length = peeked.filled().len();
-        Ok(buffer.get(..length).unwrap_or_default())
-    }
-
-    /// It is one of its room's until it is gone.
-    pub(super) fn join(&mut self, member: Member) {
-        self.entry.member = Some(member);
-    }
-
-    /// Leaves this thread's runtime; nobody has asked for the ways past HTTP yet.
-    pub(super) fn leave(self) -> io::Result<Moving> {
-        let Self { inlet, switch, entry, .. } = self;
-        let inlet = Rc::into_inner(inlet).ok_or(io::ErrorKind::ResourceBusy)?;
-        Ok(Moving { stream: inlet.into_inner().into_std()?, switch, entry })
-    }
-
-    /// The switch.
-    #[must_use]
-    pub fn switch(&self) -> Arc<Switch> {
-        Arc::clone(&self.switch)
-    }
-
-    /// From where it is read, unless the HTTP layer is to read it.
-    #[must_use]
-    pub(super) fn inlet(&self) -> Rc<Inlet> {
-        Rc::clone(&self.inlet)
-    }
-
-    /// What is put there is written at the next flush.
-    #[must_use]
-    pub(super) fn outbox(&self) -> Rc<Outbox> {
-        Rc::clone(&self.outbox)
-    }
-
-    /// The peer's address.
-    #[must_use]
-    pub fn peer_addr(&self) -> Option<SocketAddr> {
-        self.inlet.stream().peer_addr().ok()
-    }
-}
-
-impl Moving {
-    /// Joins this thread's runtime.
-    pub(super) fn arrive(self) -> io::Result<Socket> {
-        let Self { stream, switch, entry } = self;
-        let inlet = Rc::new(Inlet::new(TcpStream::from_std(stream)?));
-        Ok(Socket { inlet, switch, outbox: Rc::default(), entry })
-    }
-}
-
-impl AsyncRead for Socket {
-    fn poll_read(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        self.switch.check(cx)?;
-        if self.inlet.is_taken() {
-            // Whoever reads it is a part of the task that asks.
-            return Poll::Pending;
-        }
-        let before = buf.filled().len();
-        let read = Pin::new(&mut *self.inlet.stream()).poll_read(cx, buf);
-        if let Poll::Ready(Ok(())) = &read {
-            match buf.filled().len() > before {
-                true => self.switch.stir(self.entry.clock.as_ref()),
-                false if buf.remaining() > 0 => self.switch.hang_up(),
-                false => {}
-            }
-        }
-        read
-    }
-}
-
-impl AsyncWrite for Socket {
-    fn poll_write(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        self.switch.check(cx)?;
-        let written = Pin::new(&mut *self.inlet.stream()).poll_write(cx, buf);
-        self.switch.note(written.is_pending(), self.entry.clock.as_ref());
-        written
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let mut stream = self.inlet.stream();
-        while !self.outbox.is_empty() {
-            self.switch.check(cx)?;
-            let written =
-                self.outbox.write(|slices| Pin::new(&mut *stream).poll_write_vectored(cx, slices));
-            self.switch.note(written.is_pending(), self.entry.clock.as_ref());
-            if ready!(written)? == 0 {
-                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
-            }
-        }
-        if self.outbox.take_more() {
-            cx.waker().wake_by_ref();
-        }
-        Pin::new(&mut *stream).poll_flush(cx)
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut *self.inlet.stream()).poll_shutdown(cx)
     }
 }

@@ -18,7 +18,7 @@ use tokio::{
     time::timeout,
 };
 
-use super::switch::{Moving, Socket};
+use super::socket::{Moving, Socket};
 use crate::types::RoomName;
 
 /// So many connections of a room are on its worker; more are left where they are.

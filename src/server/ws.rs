@@ -1,36 +1,37 @@
 //! WebSocket connections that hold: the actor shell around a [`Conversation`].
 //!
 //! ```text
-//!             ┌ Inlet ─────────► FrameReader ─► Connection ─► Conversation
-//!   socket ◄──┤                                    │ end of each turn: read, submit, fill
-//!             └ Outbox ◄─ Egress ◄──── Frames ◄────┘
+//!             ┌─ FrameReader ─► Connection ─► Conversation
+//!   socket ◄──┤                     │ end of each turn: read, submit, fill, write
+//!             └─ Outbox ◄── Frames ◄┘
 //! ```
 //!
 //! The one file that names `actix-web-actors`, which is deprecated upstream. Its WebSockets buffer a frame whatever its
-//! announced size, do not join fragments, say no close code, and keep an unbounded outgoing queue. So only its handshake and
-//! its context for actors are used. Bytes come through [`FrameReader`], read only while the conversation is ready for them, and
-//! leave through [`Frames`], filled only while the socket takes them.
+//! announced size, do not join fragments, say no close code, keep an unbounded outgoing queue, and live inside the HTTP layer. So only
+//! its handshake is used. Then the connection has its socket for itself ([`Handover`]): bytes come through [`FrameReader`], read
+//! only while the conversation is ready for them, and leave through [`Frames`], filled only while the socket takes them.
 
 use std::{
-    cell::{Cell, RefCell},
+    cell::RefCell,
     io,
-    pin::Pin,
     rc::Rc,
     sync::Arc,
     task::{Context as TaskContext, Poll, ready},
     time::Duration,
 };
 
-use actix::{Actor, ActorContext, Addr, AsyncContext, Handler};
+use actix::{Actor, ActorContext, Addr, AsyncContext, Context, Handler};
 use actix_web::{
     Error, HttpRequest, HttpResponse, HttpResponseBuilder,
     http::header,
-    web::{Bytes, BytesMut, Payload},
+    rt,
+    web::{BytesMut, Payload},
 };
-use actix_web_actors::{HttpContext, ws::handshake};
-use futures_util::Stream;
+use actix_web_actors::ws::handshake;
 
-use super::{inlet::Inlet, outbox::Outbox, switch::Switch, turn::Turn};
+use super::{
+    handover::Handover, outbox::Outbox, parting::part, socket::Socket, switch::Switch, turn::Turn,
+};
 use crate::{
     actor::{Pump, Pumped},
     clock::Clock,
@@ -148,72 +149,31 @@ fn open<C: Conversation>(
     limits: &Limits,
     clock: Arc<dyn Clock>,
 ) -> HttpResponse {
-    let (Some(inlet), Some(outbox)) =
-        (request.conn_data::<Rc<Inlet>>().cloned(), request.conn_data::<Rc<Outbox>>().cloned())
-    else {
+    let Some(handover) = request.conn_data::<Rc<Handover>>().cloned() else {
         // Not a socket of ours.
         return HttpResponse::InternalServerError().finish();
     };
-    let pipe = Rc::new(Pipe { frames: RefCell::default(), outbox, goes_on: Cell::new(false) });
-    let switch = request.conn_data::<Arc<Switch>>().cloned().unwrap_or_default();
-    switch.upgrade();
-    inlet.take();
-    let connection = Connection {
-        conversation,
-        pipe: Rc::clone(&pipe),
-        inlet,
-        payload,
-        early: Early::Expected,
-        reader: FrameReader::new(limits),
-        turn: Arc::new(Turn::new(TURN_BYTES)),
-        pings: Pings { max: limits.pings_per_second, since: clock.elapsed(), count: 0 },
-        switch,
-        clock,
-        ended: false,
-        ended_by_word: false,
+    let reader = FrameReader::new(limits);
+    let pings = Pings { max: limits.pings_per_second, since: clock.elapsed(), count: 0 };
+    let begin = move |socket: Socket, early: BytesMut| {
+        socket.switch().upgrade();
+        let switch = Arc::clone(socket.switch());
+        let connection = Connection {
+            conversation,
+            socket: Some(socket),
+            switch,
+            early,
+            reader,
+            frames: Frames::default(),
+            outbox: Outbox::default(),
+            turn: Arc::new(Turn::new(TURN_BYTES)),
+            pings,
+            clock,
+            ended_by_word: false,
+        };
+        connection.start();
     };
-    response.streaming(Egress { actor: Some(Box::pin(HttpContext::create(connection))), pipe })
-}
-
-/// What connection and response share. Both live in the connection's task.
-struct Pipe {
-    frames: RefCell<Frames>,
-    outbox: Rc<Outbox>,
-    /// There is more to be done when what is filled in is with the socket.
-    goes_on: Cell<bool>,
-}
-
-/// Bytes to the peer: past the HTTP layer, to which the response never has any. Runs the actor when the socket can take more.
-struct Egress<S> {
-    actor: Option<Pin<Box<S>>>,
-    pipe: Rc<Pipe>,
-}
-
-impl<S: Stream<Item = Result<Bytes, Error>>> Stream for Egress<S> {
-    type Item = Result<Bytes, Error>;
-
-    fn poll_next(mut self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<Option<Self::Item>> {
-        while !self.pipe.outbox.is_full() {
-            let Some(actor) = &mut self.actor else { return Poll::Ready(None) };
-            let polled = actor.as_mut().poll_next(cx);
-            let mut frames = self.pipe.frames.borrow_mut();
-            while let Some(chunk) = frames.next_chunk() {
-                self.pipe.outbox.push(chunk);
-            }
-            drop(frames);
-            match polled {
-                Poll::Ready(None | Some(Err(_))) => {
-                    self.actor = None;
-                    // The HTTP layer reads again, to see the end.
-                    cx.waker().wake_by_ref();
-                }
-                _ if self.pipe.goes_on.take() => {}
-                _ => return Poll::Pending,
-            }
-        }
-        self.pipe.outbox.expect_more();
-        Poll::Pending
-    }
+    response.streaming(handover.agree(payload, begin))
 }
 
 /// Pings of the peer in the present second.
@@ -233,64 +193,99 @@ impl Pings {
     }
 }
 
-/// What came right behind the request, before it was answered.
-enum Early {
-    /// There may be some.
-    Expected,
-    /// The payload was empty; the HTTP layer may have had no place for more, and is asked once again.
-    Asked,
-    Over,
-}
-
 /// The session actor.
 struct Connection<C: Conversation> {
     conversation: C,
-    pipe: Rc<Pipe>,
-    inlet: Rc<Inlet>,
-    /// Where the HTTP layer puts what came before the inlet was taken.
-    payload: Payload,
-    early: Early,
+    /// None: it has ended.
+    socket: Option<Socket>,
+    switch: Arc<Switch>,
+    /// What came right behind the request.
+    early: BytesMut,
     reader: FrameReader,
+    frames: Frames,
+    outbox: Outbox,
     turn: Arc<Turn>,
     pings: Pings,
-    switch: Arc<Switch>,
     clock: Arc<dyn Clock>,
-    ended: bool,
     /// With a close frame, of whichever side.
     ended_by_word: bool,
 }
 
 impl<C: Conversation> Drop for Connection<C> {
     fn drop(&mut self) {
-        self.inlet.give_back();
-        // After a last word there is still something to be written.
-        let frames = if self.ended_by_word { Frames::default() } else { self.pipe.frames.take() };
-        self.conversation.gone(self.ended_by_word, frames);
+        self.conversation.gone(self.ended_by_word, std::mem::take(&mut self.frames));
     }
 }
 
 impl<C: Conversation> Connection<C> {
-    fn end(&mut self, ending: Ending, ctx: &mut HttpContext<Self>) {
-        if self.ended {
-            return;
-        }
-        self.ended = true;
-        self.ended_by_word = matches!(ending, Ending::Close(_));
-        match ending {
-            Ending::Close(close) => {
-                let mut frames = self.pipe.frames.borrow_mut();
-                self.conversation.fill(&mut frames);
-                frames.close(close);
-            }
-            Ending::Cut => self.switch.throw(),
+    fn end(&mut self, socket: Socket, ending: Ending, ctx: &mut Context<Self>) {
+        if let Ending::Close(close) = ending {
+            self.ended_by_word = true;
+            self.conversation.fill(&mut self.frames);
+            self.frames.close(close);
+            self.pass_on();
+            rt::spawn(part(socket, std::mem::take(&mut self.outbox)));
         }
         ctx.stop();
     }
 
+    /// Writes what is left, reads what is there, hands it over, and writes what there is to say.
+    fn take_turn(&mut self, socket: &mut Socket, task: &mut TaskContext<'_>) -> Result<(), Ending> {
+        // Before anything is looked at: what comes later wakes.
+        socket.switch().check(task).map_err(|_| Ending::Cut)?;
+        self.conversation.arrived(Vec::new());
+        self.write(socket, task)?;
+        if self.outbox.is_full() {
+            return Ok(());
+        }
+        let read = self.read(socket, task);
+        let was_ready = self.conversation.is_ready();
+        // Also of a peer that goes: what it said before counts.
+        self.conversation.submit();
+        if read? {
+            return Err(Ending::Cut);
+        }
+        self.conversation.fill(&mut self.frames);
+        let filled = self.frames.len();
+        self.write(socket, task)?;
+        let is_written = self.outbox.is_empty();
+        match self.conversation.ending() {
+            Some(ending) if filled == 0 && is_written => Err(ending),
+            ending => {
+                let can_read_on = !was_ready && self.conversation.is_ready();
+                let has_more = filled >= CHUNK_BYTES || ending.is_some();
+                if can_read_on || (has_more && is_written) {
+                    // After whoever else is there.
+                    task.waker().wake_by_ref();
+                }
+                Ok(())
+            }
+        }
+    }
+
+    /// Gives the socket what it takes.
+    fn write(&mut self, socket: &mut Socket, task: &mut TaskContext<'_>) -> Result<(), Ending> {
+        self.pass_on();
+        while !self.outbox.is_empty() {
+            match self.outbox.write(|slices| socket.poll_write(task, slices)) {
+                Poll::Pending => break,
+                Poll::Ready(Ok(1..)) => {}
+                Poll::Ready(_) => return Err(Ending::Cut),
+            }
+        }
+        Ok(())
+    }
+
+    fn pass_on(&mut self) {
+        while let Some(chunk) = self.frames.next_chunk() {
+            self.outbox.push(chunk);
+        }
+    }
+
     /// Reads until nothing is there, the turn is over, or enough waits for a conversation that is not ready. Whether the peer
     /// says no more.
-    fn read(&mut self, task: &mut TaskContext<'_>) -> Result<bool, Ending> {
-        let mut fresh = BytesMut::new();
+    fn read(&mut self, socket: &mut Socket, task: &mut TaskContext<'_>) -> Result<bool, Ending> {
+        let mut fresh = std::mem::take(&mut self.early);
         loop {
             let is_ready = self.understand(&mut fresh)?;
             self.reader.keep(std::mem::take(&mut fresh));
@@ -298,7 +293,7 @@ impl<C: Conversation> Connection<C> {
             if is_enough || self.turn.poll(task).is_pending() {
                 return Ok(false);
             }
-            match self.read_some(task, &mut fresh) {
+            match self.read_some(socket, task, &mut fresh) {
                 Poll::Ready(Ok(0)) => return Ok(true),
                 Poll::Ready(Ok(count)) => self.turn.take(count),
                 // TCP has failed, and the peer has said nothing wrong.
@@ -311,43 +306,18 @@ impl<C: Conversation> Connection<C> {
     /// Reads into the memory of a large frame that has begun, or else into `fresh`.
     fn read_some(
         &mut self,
+        socket: &mut Socket,
         task: &mut TaskContext<'_>,
         fresh: &mut BytesMut,
     ) -> Poll<io::Result<usize>> {
-        if let Some(read) = self.read_early(task, fresh) {
-            return read.map(Ok);
-        }
         if let Some((large, room)) = self.reader.room() {
-            return self.inlet.poll_read(task, large, room.min(TURN_BYTES));
+            return socket.poll_read(task, large, room.min(TURN_BYTES));
         }
         SHARED.with_borrow_mut(|shared| {
-            let count = ready!(self.inlet.poll_read(task, shared, TURN_BYTES))?;
+            let count = ready!(socket.poll_read(task, shared, TURN_BYTES))?;
             *fresh = shared.split();
             Poll::Ready(Ok(count))
         })
-    }
-
-    /// None: nothing came early, or all of it is read.
-    fn read_early(
-        &mut self,
-        task: &mut TaskContext<'_>,
-        fresh: &mut BytesMut,
-    ) -> Option<Poll<usize>> {
-        if matches!(self.early, Early::Over) {
-            return None;
-        }
-        if let Poll::Ready(Some(Ok(bytes))) = Pin::new(&mut self.payload).poll_next(task) {
-            self.early = Early::Expected;
-            *fresh = bytes.into();
-            return Some(Poll::Ready(fresh.len()));
-        }
-        if matches!(self.early, Early::Asked) {
-            self.early = Early::Over;
-            return None;
-        }
-        self.early = Early::Asked;
-        task.waker().wake_by_ref();
-        Some(Poll::Pending)
     }
 
     /// Understands what was read, as long as the conversation is ready for it. Whether it still is.
@@ -371,10 +341,10 @@ impl<C: Conversation> Connection<C> {
                 if !self.pings.admit(self.clock.elapsed()) {
                     return Err(ErrorCode::TooManyPings.into());
                 }
-                self.pipe.frames.borrow_mut().pong(&payload);
+                self.frames.pong(&payload);
             }
             Received::Pong(payload) => {
-                self.conversation.ponged(&payload, &mut self.pipe.frames.borrow_mut());
+                self.conversation.ponged(&payload, &mut self.frames);
             }
             Received::Close(code) => return Err(Close::new(code, "")),
         }
@@ -383,15 +353,20 @@ impl<C: Conversation> Connection<C> {
 }
 
 impl<C: Conversation> Actor for Connection<C> {
-    type Context = HttpContext<Self>;
+    type Context = Context<Self>;
 
     fn started(&mut self, ctx: &mut Self::Context) {
         let outlet = ActorOutlet { address: ctx.address(), switch: Arc::clone(&self.switch) };
-        self.conversation.opened(Box::new(outlet), &mut self.pipe.frames.borrow_mut());
+        self.conversation.opened(Box::new(outlet), &mut self.frames);
         ctx.run_interval(self.conversation.tick_interval(), |connection, ctx| {
-            let ending = connection.conversation.tick(&mut connection.pipe.frames.borrow_mut());
-            if let Some(ending) = ending {
-                connection.end(ending, ctx);
+            // A peer that does not read would not answer either; its switch ends it.
+            if connection.outbox.is_full() {
+                return;
+            }
+            if let Some(ending) = connection.conversation.tick(&mut connection.frames)
+                && let Some(socket) = connection.socket.take()
+            {
+                connection.end(socket, ending, ctx);
             }
         });
         ctx.spawn(Pump::default());
@@ -400,29 +375,10 @@ impl<C: Conversation> Actor for Connection<C> {
 
 impl<C: Conversation> Pumped for Connection<C> {
     fn turn_ends(&mut self, ctx: &mut Self::Context, task: &mut TaskContext<'_>) {
-        if self.ended {
-            return;
-        }
-        // Before anything is looked at: what comes later wakes.
-        self.switch.listen(task);
-        self.conversation.arrived(Vec::new());
-        let read = self.read(task);
-        let was_ready = self.conversation.is_ready();
-        // Also of a peer that goes: what it said before counts.
-        self.conversation.submit();
-        match read {
-            Ok(false) => {}
-            Ok(true) => return ctx.stop(),
-            Err(ending) => return self.end(ending, ctx),
-        }
-        self.conversation.fill(&mut self.pipe.frames.borrow_mut());
-        let filled = self.pipe.frames.borrow().len();
-        match self.conversation.ending() {
-            Some(ending) if filled == 0 => self.end(ending, ctx),
-            ending => {
-                let can_read_on = !was_ready && self.conversation.is_ready();
-                self.pipe.goes_on.set(filled >= CHUNK_BYTES || ending.is_some() || can_read_on);
-            }
+        let Some(mut socket) = self.socket.take() else { return };
+        match self.take_turn(&mut socket, task) {
+            Ok(()) => self.socket = Some(socket),
+            Err(ending) => self.end(socket, ending, ctx),
         }
     }
 }
