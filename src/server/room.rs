@@ -13,7 +13,7 @@ use crate::{
     clock::Clock,
     facade::{Dialect, Incoming},
     service::{Link, Outlet, Seat, ToSession},
-    types::Millis,
+    types::{Millis, Timestamp},
     wire::websocket::{Close, Frames, Message},
 };
 
@@ -34,6 +34,8 @@ pub(super) struct RoomConversation {
     entry: Option<Entry>,
     speaking: Option<Speaking>,
     incoming: Vec<Incoming>,
+    /// When the first message of this turn was read.
+    now: Option<Timestamp>,
     sessions: Arc<Sessions>,
     times: SessionTimes,
     clock: Arc<dyn Clock>,
@@ -54,6 +56,7 @@ impl RoomConversation {
             entry: Some(entry),
             speaking: None,
             incoming: Vec::new(),
+            now: None,
             sessions: Arc::clone(&context.sessions),
             times: context.times,
             clock: Arc::clone(&context.clock),
@@ -140,7 +143,8 @@ impl Conversation for RoomConversation {
 
     fn received(&mut self, message: Message) -> Result<(), Close> {
         let Some(Speaking { session, dialect, .. }) = &mut self.speaking else { return Ok(()) };
-        dialect.read(self.clock.now(), message, &mut self.incoming)?;
+        let now = *self.now.get_or_insert_with(|| self.clock.now());
+        dialect.read(now, message, &mut self.incoming)?;
         for incoming in self.incoming.drain(..) {
             match incoming {
                 Incoming::Ask(id, operation) => session.request(id, operation),
@@ -177,6 +181,7 @@ impl Conversation for RoomConversation {
     }
 
     fn submit(&mut self) {
+        self.now = None;
         if let Some(speaking) = &mut self.speaking {
             speaking.session.submit();
         }
