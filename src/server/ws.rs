@@ -8,7 +8,7 @@
 //!
 //! The one file that names `actix-web-actors`, which is deprecated upstream. Its WebSockets buffer a frame whatever its
 //! announced size, do not join fragments, say no close code, keep an unbounded outgoing queue, and live inside the HTTP layer. So only
-//! its handshake is used. Then the connection has its socket for itself ([`Handover`]): bytes come through [`FrameReader`], read
+//! its handshake is used. Then the connection has its socket for itself (`handover.rs`): bytes come through [`FrameReader`], read
 //! only while the conversation is ready for them, and leave through [`Frames`], filled only while the socket takes them.
 
 use std::{
