@@ -32,8 +32,8 @@ use crate::{
     types::{QueueName, RoomName},
 };
 
-/// A record from this size on is written apart: it takes as long as a few hundred small ones.
-const LARGE_BYTES: u64 = 256 << 10;
+/// A record from this size on is written apart. Smaller ones are better off in a frame with others: half a millisecond holds up nobody.
+const LARGE_BYTES: u64 = 512 << 10;
 
 /// How often a full disk is looked at again.
 const FULL_WAIT: Duration = Duration::from_millis(50);
@@ -137,7 +137,7 @@ impl Waiting {
 /// About how long a record is, if it is long.
 fn weight(record: &Record) -> usize {
     match record {
-        Record::Sent { message, .. } => message.body.len(),
+        Record::Sent { message, .. } | Record::Replaced { message, .. } => message.body.len(),
         Record::PartitionAdded { key, .. } => key.as_str().len(),
         _ => 0,
     }
@@ -179,6 +179,8 @@ impl Apart {
         if !is_large && !self.is_used.load(Ordering::Acquire) {
             return self.committer.append(batches, requests, done);
         }
+        // Written down while nobody is held up by it.
+        let encoded = is_large.then(|| self.encode(batches));
         let mut state = self.state();
         match &state.life {
             Life::Open => {}
@@ -192,17 +194,29 @@ impl Apart {
             drop(state);
             return self.committer.append(batches, requests, done);
         }
+        let (parts, large) = encoded.unwrap_or_else(|| self.encode(batches));
         let number = state.next;
         state.next += 1;
-        let (mut parts, mut queues) = (Vec::new(), Vec::new());
+        let queues: Vec<_> = batches.iter().map(|batch| (batch.key(), batch.last())).collect();
+        for (part, frame) in large {
+            let queue = queues.get(part).cloned();
+            state.large.extend(queue.map(|queue| Large { number, part, frame, queue }));
+        }
+        state.waiting.push_back(Waiting { number, parts, queues, requests, done });
+        self.is_used.store(true, Ordering::Release);
+        self.wake.notify_one();
+        Ok(Appended::Pending)
+    }
+
+    /// Batches as they will stand in the journal, and the frames of those that are large.
+    fn encode(&self, batches: &[Batch<'_>]) -> (Vec<Part>, Vec<(usize, Vec<u8>)>) {
+        let (mut parts, mut large) = (Vec::new(), Vec::new());
         for batch in batches {
-            let (key, last) = (batch.key(), batch.last());
             if self.is_large(batch) {
                 let mut frame = vec![0; HEADER];
                 batch.put(&mut frame);
-                let (part, queue) = (parts.len(), (key.clone(), last));
-                state.large.push_back(Large { number, part, frame, queue });
-                let ((room, queue), first) = (key.clone(), batch.first);
+                large.push((parts.len(), frame));
+                let ((room, queue), first) = (batch.key(), batch.first);
                 let count = batch.records.len();
                 parts.push(Part::Apart(Named { room, queue, first, count, position: None }));
             } else {
@@ -210,12 +224,8 @@ impl Apart {
                 batch.put(&mut bytes);
                 parts.push(Part::Here(bytes));
             }
-            queues.push((key, last));
         }
-        state.waiting.push_back(Waiting { number, parts, queues, requests, done });
-        self.is_used.store(true, Ordering::Release);
-        self.wake.notify_one();
-        Ok(Appended::Pending)
+        (parts, large)
     }
 
     /// The thread: writes what is large until it is closed, or something fails. The last position that is durable.

@@ -33,6 +33,9 @@ const SPARES_MAX: usize = 16;
 /// by it, and would wait for the zeros.
 pub(super) const UNHURRIED: Duration = Duration::from_millis(200);
 
+/// So much of what is large is given to the disk at a time: whatever else is synced meanwhile does not have to wait for all of it.
+const IN_PASSING: usize = 1 << 20;
+
 pub(super) struct Files {
     disk: Arc<dyn Disk>,
     keys: Arc<Keys>,
@@ -96,14 +99,17 @@ struct Writing {
 }
 
 impl Writing {
-    /// Writes a frame and syncs it.
-    fn write(&mut self, frame: &[u8]) -> io::Result<()> {
-        let piece = if self.is_filled { frame.len() } else { disk::PIECE };
-        for piece in frame.chunks(piece) {
-            self.file.write_at(piece, self.at)?;
-            self.at += piece.len() as u64;
+    /// Writes a frame and syncs it, so many bytes at a time.
+    fn write(&mut self, frame: &[u8], at_a_time: usize) -> io::Result<()> {
+        for some in frame.chunks(at_a_time) {
+            let piece = if self.is_filled { some.len() } else { disk::PIECE };
+            for piece in some.chunks(piece) {
+                self.file.write_at(piece, self.at)?;
+                self.at += piece.len() as u64;
+            }
+            self.file.sync()?;
         }
-        self.file.sync()
+        Ok(())
     }
 }
 
@@ -322,7 +328,8 @@ impl Journal for Files {
         };
         let sealing = self.keys.seal(frame, HEADER, &frame::place(to.kin, position))?;
         frame::seal(frame, to.kin, position, last, sealing);
-        to.write(frame).map_err(broken)?;
+        let at_a_time = if slot == LARGE { IN_PASSING } else { frame.len() };
+        to.write(frame, at_a_time).map_err(broken)?;
         let (number, bytes, is_last) = (to.kin.generation, to.bytes, to.is_last);
         *writing = Some(to);
         let mut state = self.state();
