@@ -133,21 +133,22 @@ pub(super) fn run(command: StoreCommand) -> Result<(), Failure> {
         }
         StoreCommand::Repair { plain, .. } => {
             let (data, keys) = plain.open()?;
-            let loss = admin::repair(&data, &keys).map_err(refused)?;
-            match (loss, plain.json) {
-                (None, false) => print("nothing is damaged"),
-                (None, true) => print("null"),
-                (Some(loss), false) => print(&format!(
+            let losses = admin::repair(&data, &keys).map_err(refused)?;
+            if plain.json {
+                let losses = losses.iter().map(|loss| {
+                    json!({"file": loss.file, "offset": loss.offset, "first_frame": loss.first_frame, "kept_in": loss.kept_in})
+                });
+                print(&losses.collect::<serde_json::Value>().to_string());
+            } else if losses.is_empty() {
+                print("nothing is damaged");
+            } else {
+                losses.iter().for_each(|loss| print(&format!(
                     "cut journal/{} at byte {}: frame {} and all after it are lost; the files as they were: {}",
                     loss.file,
                     loss.offset,
                     loss.first_frame,
                     loss.kept_in.display()
-                )),
-                (Some(loss), true) => print(
-                    &json!({"file": loss.file, "offset": loss.offset, "first_frame": loss.first_frame, "kept_in": loss.kept_in})
-                        .to_string(),
-                ),
+                )));
             }
         }
         StoreCommand::Backup { plain, to } => {

@@ -2,9 +2,11 @@
 //!
 //! ```text
 //! entry     text room | text queue | number first | number count | u32 length, little-endian | records
+//!         | text room | text queue | number first | number count | u32 0xffff_ffff | number position
 //! ```
 //!
-//! `first` is the number of the first of `count` records; the length lets a reader pass over what it does not need.
+//! `first` is the number of the first of `count` records; the length lets a reader pass over what it does not need. Records that
+//! are large may stand elsewhere, where `position` says: the same entry, with them in it.
 
 use bytes::{Buf, Bytes};
 
@@ -28,9 +30,21 @@ pub struct Entry {
     pub first: RecordNumber,
     /// How many there are.
     pub count: u64,
-    /// Their bytes.
-    pub records: Bytes,
+    /// They themselves.
+    pub records: Records,
 }
+
+/// The records of an entry.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Records {
+    /// Their bytes.
+    Here(Bytes),
+    /// They stand apart, at this position.
+    Apart(u64),
+}
+
+/// The length of records that stand apart.
+const APART: u32 = u32::MAX;
 
 /// Appends an entry.
 pub fn put_entry(
@@ -40,10 +54,7 @@ pub fn put_entry(
     records: &[Record],
     out: &mut Vec<u8>,
 ) {
-    room.put(out);
-    queue.put(out);
-    first.0.put(out);
-    records.len().put(out);
+    put_head(room, queue, first, records.len(), out);
     let length_at = out.len();
     out.extend_from_slice(&[0; 4]);
     records.iter().for_each(|record| encode(record, out));
@@ -51,6 +62,33 @@ pub fn put_entry(
     if let Some(place) = out.get_mut(length_at..length_at + 4) {
         place.copy_from_slice(&length.to_le_bytes());
     }
+}
+
+/// Appends an entry whose records stand apart.
+pub fn put_apart(
+    room: &RoomName,
+    queue: &QueueName,
+    first: RecordNumber,
+    count: usize,
+    position: u64,
+    out: &mut Vec<u8>,
+) {
+    put_head(room, queue, first, count, out);
+    out.extend_from_slice(&APART.to_le_bytes());
+    position.put(out);
+}
+
+fn put_head(
+    room: &RoomName,
+    queue: &QueueName,
+    first: RecordNumber,
+    count: usize,
+    out: &mut Vec<u8>,
+) {
+    room.put(out);
+    queue.put(out);
+    first.0.put(out);
+    count.put(out);
 }
 
 impl Entry {
@@ -63,22 +101,27 @@ impl Entry {
         let (room, queue) = (RoomName::get(&mut reader)?, QueueName::get(&mut reader)?);
         let first = RecordNumber(u64::get(&mut reader)?);
         let count = u64::get(&mut reader)?;
-        let length = bytes.try_get_u32_le().map_err(|_| NotARecord)? as usize;
-        if length > bytes.len() {
-            return Err(NotARecord);
-        }
-        Ok(Self { room, queue, first, count, records: bytes.split_to(length) })
+        let records = match bytes.try_get_u32_le().map_err(|_| NotARecord)? {
+            APART => {
+                let mut reader = Reader { bytes, number: RecordNumber(0) };
+                Records::Apart(u64::get(&mut reader)?)
+            }
+            length if length as usize > bytes.len() => return Err(NotARecord),
+            length => Records::Here(bytes.split_to(length as usize)),
+        };
+        Ok(Self { room, queue, first, count, records })
     }
 
     /// Its records, each with its number.
     ///
     /// # Errors
-    /// [`NotARecord`].
-    pub fn records(mut self) -> Result<Vec<(RecordNumber, Record)>, NotARecord> {
+    /// [`NotARecord`], also when they are not here.
+    pub fn records(self) -> Result<Vec<(RecordNumber, Record)>, NotARecord> {
+        let Records::Here(mut bytes) = self.records else { return Err(NotARecord) };
         let mut records = Vec::new();
         let mut number = self.first;
-        while !self.records.is_empty() {
-            records.push((number, decode(&mut self.records, number)?));
+        while !bytes.is_empty() {
+            records.push((number, decode(&mut bytes, number)?));
             number.0 += 1;
         }
         if records.len() as u64 == self.count { Ok(records) } else { Err(NotARecord) }
@@ -114,11 +157,31 @@ mod tests {
     }
 
     #[test]
+    fn records_may_stand_apart() {
+        let mut out = Vec::new();
+        let (room, queue) = ("r".parse().unwrap(), "jobs".parse().unwrap());
+        put_apart(&room, &queue, RecordNumber(300), 2, 5, &mut out);
+        assert_eq!(out, b"\x01r\x04jobs\xac\x02\x02\xff\xff\xff\xff\x05");
+        out.extend(entry(&[Record::Closed]));
+        let mut bytes = Bytes::from(out);
+        let apart = Entry::get(&mut bytes).unwrap();
+        let expected = (RecordNumber(300), 2, Records::Apart(5));
+        assert_eq!((apart.first, apart.count, apart.records.clone()), expected);
+        assert_eq!(apart.records(), Err(NotARecord));
+        assert!(Entry::get(&mut bytes).unwrap().records().is_ok() && bytes.is_empty());
+    }
+
+    #[test]
     fn what_is_cut_or_miscounted_is_no_entry() {
         let whole = entry(&[Record::Opened, Record::Closed]);
-        for length in 0..whole.len() {
-            let mut bytes = Bytes::copy_from_slice(&whole[..length]);
-            assert!(Entry::get(&mut bytes).is_err(), "{length}");
+        let mut apart = Vec::new();
+        let (room, queue) = ("r".parse().unwrap(), "jobs".parse().unwrap());
+        put_apart(&room, &queue, RecordNumber(300), 2, 500, &mut apart);
+        for entry in [&whole, &apart] {
+            for length in 0..entry.len() {
+                let mut bytes = Bytes::copy_from_slice(&entry[..length]);
+                assert!(Entry::get(&mut bytes).is_err(), "{length}");
+            }
         }
         let mut miscounted = whole;
         miscounted[9] = 3;

@@ -15,6 +15,7 @@ use super::{
     offline::Place,
     recovery::QueueKey,
     segment::Named,
+    slot::{LARGE, MAIN},
     state::State,
 };
 use crate::journal::{BLOCK, BlockImage, Image};
@@ -130,44 +131,56 @@ fn ensure_bodies(
 }
 
 /// Cuts the journal where it is damaged. Everything from there on is lost, acknowledged or not; the files are kept as
-/// they were. `None`: nothing is damaged.
+/// they were. Nothing: nothing is damaged.
 ///
 /// # Errors
 /// [`OpenError`], also for damage that cannot be repaired so.
-pub fn repair(directory: &Path, keys: &Keys) -> Result<Option<Loss>, OpenError> {
+pub fn repair(directory: &Path, keys: &Keys) -> Result<Vec<Loss>, OpenError> {
     let place = Place::of(directory)?;
     let _lock = place.lock()?;
     let state = State::open(&place.state_path())?;
-    let (name, offset, number) = match place.recover(&state, keys) {
-        Ok(found) => match check_clean_mark(place.journal.as_ref(), &found) {
-            Ok(_) => return Ok(None),
-            Err(OpenError::CleanStop { found, .. }) => {
-                let kept_in = keep_away(&place, &[CLEAN.to_owned()])?;
-                let file = CLEAN.to_owned();
-                return Ok(Some(Loss { file, offset: 0, first_frame: found + 1, kept_in }));
-            }
+    let mut losses = Vec::new();
+    // What is cut may be named by a frame elsewhere: that is found next.
+    loop {
+        let cut = match place.recover(&state, keys) {
+            Ok(found) => match check_clean_mark(place.journal.as_ref(), &found) {
+                Ok(_) => return Ok(losses),
+                Err(OpenError::CleanStop { found, .. }) => {
+                    let kept_in = keep_away(&place, &[CLEAN.to_owned()])?;
+                    Loss { file: CLEAN.to_owned(), offset: 0, first_frame: found + 1, kept_in }
+                }
+                Err(error) => return Err(error),
+            },
+            Err(OpenError::Damaged { name, offset, number }) => cut(&place, name, offset, number)?,
             Err(error) => return Err(error),
-        },
-        Err(OpenError::Damaged { name, offset, number }) => (name, offset, number),
-        Err(error) => return Err(error),
+        };
+        losses.push(cut);
+    }
+}
+
+/// Cuts a slot of the journal in this file.
+fn cut(place: &Place, name: String, offset: u64, number: u64) -> Result<Loss, OpenError> {
+    let slot_of = |name: &str| match Named::of(name) {
+        Some(Named::Segment { slot, .. }) => Some(slot),
+        _ => None,
     };
     let files = place.journal.list()?;
-    let is_later =
-        |other: &String| *other > name && matches!(Named::of(other), Some(Named::Segment { .. }));
+    // Their names are in the order of their frames.
+    let is_later = |other: &String| *other > name && slot_of(other) == slot_of(&name);
     let mut away: Vec<String> = files
         .iter()
         .map(|(name, _)| name.clone())
         .filter(|other| is_later(other) || other == CLEAN)
         .collect();
     away.push(name.clone());
-    let kept_in = keep_away(&place, &away)?;
+    let kept_in = keep_away(place, &away)?;
     // The good frames of the damaged file stay, in a file of the same name.
     let good = fs::read(kept_in.join(&name))?;
     let file = place.journal.create(&name, good.len() as u64)?;
     file.write_at(good.get(..offset as usize).unwrap_or_default(), 0)?;
     file.sync()?;
     place.journal.sync_names()?;
-    Ok(Some(Loss { file: name, offset, first_frame: number, kept_in }))
+    Ok(Loss { file: name, offset, first_frame: number, kept_in })
 }
 
 /// Moves files of the journal into a new directory beside it.
@@ -213,20 +226,30 @@ fn copy(place: &Place, target: &Path) -> Result<(), OpenError> {
     fs::File::open(&state)?.sync_all()?;
     let journal = target.join("journal");
     Directory::new(&journal)?;
-    for (name, _) in place.journal.list()? {
-        let is_used = matches!(Named::of(&name), Some(Named::Segment { .. })) || name == CLEAN;
-        if is_used {
-            match fs::copy(place.directory.join("journal").join(&name), journal.join(&name)) {
-                Ok(_) => fs::File::open(journal.join(&name))?.sync_all()?,
-                // Given back meanwhile; the check says whether it is missed.
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                Err(error) => return Err(error.into()),
+    // What a frame names is there when the frame is: it is copied after it.
+    for slot in [MAIN, LARGE] {
+        for (name, _) in place.journal.list()? {
+            let is_used = match Named::of(&name) {
+                Some(Named::Segment { slot: of, .. }) => of == slot,
+                _ => name == CLEAN && slot == MAIN,
+            };
+            if is_used {
+                copy_file(&place.directory.join("journal"), &journal, &name)?;
             }
         }
     }
     fs::File::open(&journal)?.sync_all()?;
     fs::File::open(target)?.sync_all()?;
     Ok(())
+}
+
+fn copy_file(from: &Path, to: &Path, name: &str) -> Result<(), OpenError> {
+    match fs::copy(from.join(name), to.join(name)) {
+        Ok(_) => Ok(fs::File::open(to.join(name))?.sync_all()?),
+        // Given back meanwhile; the check says whether it is missed.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// Copies a backup to where a server will use it, and checks it.

@@ -17,12 +17,9 @@ use super::{
     ledger::Ledger,
     pace::Pace,
     recovery::QueueKey,
-    slot::{Epoch, Journal, ONLY, Slot},
+    slot::{Epoch, Journal, MAIN},
 };
-use crate::{
-    clock::stopwatch,
-    journal::{self, RecordNumber},
-};
+use crate::{clock::stopwatch, journal::RecordNumber};
 
 /// With so many bytes a frame is large enough: what comes later is in the next one, and waits no longer for it than it must.
 /// A sync of twice as much takes twice the time.
@@ -60,21 +57,30 @@ impl Default for Gathered {
 
 impl Gathered {
     fn add(&mut self, batches: &[Batch<'_>], requests: Requests, done: Done) {
+        self.begin(requests);
+        for batch in batches {
+            batch.put(&mut self.buffer);
+            self.queues.push((batch.key(), batch.last()));
+        }
+        self.done.push(done);
+    }
+
+    fn add_entries(&mut self, entries: Entries, requests: Requests, done: Done) {
+        self.begin(requests);
+        self.buffer.extend_from_slice(&entries.bytes);
+        self.queues.extend(entries.queues);
+        self.done.push(done);
+    }
+
+    fn begin(&mut self, requests: Requests) {
         self.lingers_since = match requests {
             Requests::None if self.is_empty() => Some(stopwatch()),
             Requests::None => self.lingers_since,
             Requests::One | Requests::Many => None,
         };
-        let Self { buffer, done: waiting, queues, .. } = self;
-        if buffer.is_empty() {
-            buffer.resize(HEADER, 0);
+        if self.buffer.is_empty() {
+            self.buffer.resize(HEADER, 0);
         }
-        for batch in batches {
-            journal::put_entry(batch.room, batch.queue, batch.first, batch.records, buffer);
-            let last = RecordNumber(batch.first.0 + batch.records.len() as u64 - 1);
-            queues.push(((batch.room.clone(), batch.queue.clone()), last));
-        }
-        waiting.push(done);
     }
 
     fn is_empty(&self) -> bool {
@@ -107,6 +113,14 @@ impl Gathered {
     }
 }
 
+/// Batches as they are written.
+#[derive(Default)]
+pub(super) struct Entries {
+    pub(super) bytes: Vec<u8>,
+    /// Queues with records in it, and the last of these.
+    pub(super) queues: Vec<(QueueKey, RecordNumber)>,
+}
+
 #[derive(Default)]
 enum Life {
     #[default]
@@ -136,7 +150,6 @@ struct Inbox {
 /// The one who writes.
 struct Writer {
     journal: Arc<dyn Journal>,
-    slot: Slot,
     epoch: Epoch,
     /// The last position that is durable.
     last: u64,
@@ -162,7 +175,7 @@ impl Committer {
         epoch: Epoch,
         last: u64,
     ) -> Self {
-        let writer = Mutex::new(Writer { journal, slot: ONLY, epoch, last });
+        let writer = Mutex::new(Writer { journal, epoch, last });
         Self { inbox: Mutex::default(), wake: Condvar::new(), writer, ledger }
     }
 
@@ -174,15 +187,10 @@ impl Committer {
         requests: Requests,
         done: Done,
     ) -> Result<Appended, StoreError> {
-        let mut inbox = lock(&self.inbox);
-        match &inbox.life {
-            Life::Open => {}
-            Life::Closing => return Err(StoreError::Failed("the store is closed".into())),
-            Life::Broken(error) => return Err(error.clone()),
-        }
+        let mut inbox = self.open_inbox()?;
         let is_idle = !inbox.is_under_way && inbox.is_empty();
         let lingered = inbox.gathered.lingers_since.is_some();
-        inbox.add(batches, requests, done);
+        inbox.next_frame().add(batches, requests, done);
         // Then the thread waits for its time already.
         let lingers_on = lingered && inbox.may_linger(stopwatch()).is_some();
         let Inbox { gathered, pace, .. } = &mut *inbox;
@@ -197,6 +205,37 @@ impl Committer {
             self.wake_thread(&mut inbox);
         }
         Ok(Appended::Pending)
+    }
+
+    /// The same of what is encoded already; it is never committed here.
+    ///
+    /// # Errors
+    /// `done`, which was not called, and why nothing is taken any more.
+    pub(super) fn append_entries(
+        &self,
+        entries: Entries,
+        requests: Requests,
+        done: Done,
+    ) -> Result<(), (Done, StoreError)> {
+        let mut inbox = match self.open_inbox() {
+            Ok(inbox) => inbox,
+            Err(error) => return Err((done, error)),
+        };
+        inbox.next_frame().add_entries(entries, requests, done);
+        inbox.pace.joined();
+        if !inbox.is_under_way {
+            self.wake_thread(&mut inbox);
+        }
+        Ok(())
+    }
+
+    fn open_inbox(&self) -> Result<MutexGuard<'_, Inbox>, StoreError> {
+        let inbox = lock(&self.inbox);
+        match &inbox.life {
+            Life::Open => Ok(inbox),
+            Life::Closing => Err(StoreError::Failed("the store is closed".into())),
+            Life::Broken(error) => Err(error.clone()),
+        }
     }
 
     fn wake_thread(&self, inbox: &mut Inbox) {
@@ -280,14 +319,14 @@ impl Committer {
     fn commit(&self, gathered: &mut Gathered) -> Result<(), StoreError> {
         let mut writer = lock(&self.writer);
         let position = writer.last + 1;
-        let (slot, epoch) = (writer.slot, writer.epoch);
-        let appended = writer.journal.append(slot, position, epoch, &mut gathered.buffer);
+        let epoch = writer.epoch;
+        let appended = writer.journal.append(MAIN, position, epoch, &mut gathered.buffer);
         if appended == Err(StoreError::Full) {
             self.ledger.set_full(true);
         }
         let piece = appended?;
         writer.last = position;
-        self.ledger.wrote(piece, position, &mut gathered.queues);
+        self.ledger.wrote(MAIN, piece, position, &mut gathered.queues);
         Ok(())
     }
 
@@ -302,6 +341,12 @@ impl Committer {
 
     /// What the disk has of the last frame is not known: nothing is written ever again.
     fn fail(&self, gathered: Gathered, error: &StoreError) {
+        self.stop(error);
+        gathered.done.into_iter().for_each(|done| done(Err(error.clone())));
+    }
+
+    /// Nothing is written any more.
+    pub(super) fn stop(&self, error: &StoreError) {
         let mut inbox = lock(&self.inbox);
         inbox.life = Life::Broken(error.clone());
         inbox.is_under_way = false;
@@ -310,7 +355,7 @@ impl Committer {
         self.wake_thread(&mut inbox);
         drop(inbox);
         self.ledger.failed(error);
-        let all = std::iter::once(gathered).chain(full).chain([last]);
+        let all = full.into_iter().chain([last]);
         all.flat_map(|it| it.done).for_each(|done| done(Err(error.clone())));
     }
 
@@ -333,12 +378,13 @@ impl Inbox {
         self.full.is_empty() && self.gathered.is_empty()
     }
 
-    fn add(&mut self, batches: &[Batch<'_>], requests: Requests, done: Done) {
+    /// The frame that what comes next goes into.
+    fn next_frame(&mut self) -> &mut Gathered {
         if self.gathered.is_large() {
             let next = self.spent.pop().unwrap_or_default();
             self.full.push_back(std::mem::replace(&mut self.gathered, next));
         }
-        self.gathered.add(batches, requests, done);
+        &mut self.gathered
     }
 
     /// How long what is here may linger on.
@@ -404,7 +450,7 @@ mod tests {
         let mut inbox = Inbox::default();
         assert!(inbox.begin().is_none() && !inbox.is_under_way);
         for length in [LARGE - 100, 200, 1, 2] {
-            inbox.add(&[], Requests::Many, Box::new(drop));
+            inbox.next_frame().add(&[], Requests::Many, Box::new(drop));
             let whole = inbox.gathered.buffer.len() + length;
             inbox.gathered.buffer.resize(whole, 0);
         }

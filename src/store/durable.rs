@@ -11,14 +11,15 @@ use std::{
 use super::{
     Appended, Batch, Bodies, Done, Health, Keys, OpenError, Requests, Save, Store, StoreError,
     Stored, Urgency,
+    apart::Apart,
     committer::Committer,
     disk::{Directory, Disk, Lock},
     files::{self, Files},
-    ledger::{Held, Ledger},
-    recovery::{self, Places, QueueKey, Recovered, recover},
+    ledger::{Held, Ledger, Pieces},
+    recovery::{self, InSlot, Places, QueueKey, Recovered, recover},
     reserve::Reserve,
     segment::Named,
-    slot::{Journal, ONLY},
+    slot::{BySlot, Journal, MAIN},
     state::State,
 };
 use crate::{
@@ -47,7 +48,7 @@ const LOOK_AROUND: Duration = Duration::from_millis(200);
 /// Rounds until the keeper looks again for room on a full disk.
 const FULL_ROUNDS: u32 = 5;
 
-/// Written when the server stops in order: the last frame, and a checksum.
+/// Written when the server stops in order: the last frame of each slot, and a checksum.
 pub(super) const CLEAN: &str = "clean";
 const CLEAN_TO_BE: &str = "clean.new";
 
@@ -60,6 +61,7 @@ pub struct DurableStore {
 }
 
 struct Threads {
+    apart: JoinHandle<Result<u64, StoreError>>,
     committer: JoinHandle<Result<u64, StoreError>>,
     keeper: JoinHandle<()>,
 }
@@ -67,6 +69,7 @@ struct Threads {
 struct Core {
     disk: Arc<dyn Disk>,
     keys: Arc<Keys>,
+    apart: Arc<Apart>,
     committer: Arc<Committer>,
     journal: Arc<dyn Journal>,
     ledger: Arc<Ledger>,
@@ -157,7 +160,7 @@ impl DurableStore {
             false => State::open_or_make(state_path)?,
         };
         let (store, retired) = (state.store()?, state.retired()?);
-        let mut found = recover(disk.as_ref(), store, retired, &options.keys, told)?;
+        let mut found = recover(disk.as_ref(), store, &retired, &options.keys, told)?;
         if check_clean_mark(disk.as_ref(), &found)? {
             remove_clean_mark(disk.as_ref())?;
         }
@@ -176,7 +179,7 @@ impl DurableStore {
                 .keys()
                 .for_each(|queue| due.set((room.clone(), queue.clone()), Some(Timestamp(0))));
         }
-        let forgotten = state.forget_deleted(retired, |room, queue| {
+        let forgotten = state.forget_deleted(retired.main, |room, queue| {
             let (room, queue) = (room.parse::<RoomName>(), QueueName::stored(queue));
             room.is_ok_and(|room| queue.is_ok_and(|queue| is_in_journal(&(room, queue))))
         });
@@ -185,13 +188,10 @@ impl DurableStore {
             Ok(()) | Err(StoreError::Full) => {}
             Err(error) => return Err(error.into()),
         }
-        let (last, places) = (found.last, std::mem::take(&mut found.places));
-        let held = found.segments.iter().zip(std::mem::take(&mut found.queues));
-        let held = held.map(|(segment, holders)| {
-            let (number, bytes, last) = (segment.kin.generation, segment.bytes, segment.last);
-            Held { number, bytes, last, holders }
-        });
-        let ledger = Arc::new(Ledger::new(held, last));
+        let places = std::mem::take(&mut found.places);
+        let BySlot { main, large } = &mut found.slots;
+        let last = BySlot { main: main.last, large: large.last };
+        let ledger = Arc::new(Ledger::new(BySlot { main: pieces(main), large: pieces(large) }));
         let keys = Arc::new(options.keys);
         let lock = Arc::new(lock);
         let (files, epoch) = Files::take_over(
@@ -209,11 +209,20 @@ impl DurableStore {
             Err(StoreError::Full) => ledger.set_full(true),
             Err(error) => return Err(error.into()),
         }
-        let committer = Committer::new(Arc::clone(&journal), Arc::clone(&ledger), epoch, last);
+        let committer = Committer::new(Arc::clone(&journal), Arc::clone(&ledger), epoch, last.main);
         let committer = Arc::new(committer);
+        let apart = Arc::new(Apart::new(
+            Arc::clone(&committer),
+            Arc::clone(&journal),
+            Arc::clone(&ledger),
+            epoch,
+            last.large,
+            options.segment_bytes,
+        ));
         let core = Arc::new(Core {
             disk,
             keys,
+            apart: Arc::clone(&apart),
             committer: Arc::clone(&committer),
             journal,
             ledger,
@@ -226,10 +235,11 @@ impl DurableStore {
             wake: Condvar::new(),
             due: Mutex::new(due),
         });
+        let apart = thread("apart", move || apart.run())?;
         let committer = thread("committer", move || committer.run())?;
         let kept = Arc::clone(&core);
         let keeper = thread("keeper", move || kept.keep(state))?;
-        let threads = Mutex::new(Some(Threads { committer, keeper }));
+        let threads = Mutex::new(Some(Threads { apart, committer, keeper }));
         Ok(Self { core, threads, lock })
     }
 
@@ -238,15 +248,20 @@ impl DurableStore {
     /// # Errors
     /// [`StoreError`] if something could not be written; then there is no mark.
     pub fn close(&self) -> Result<(), StoreError> {
-        let Some(Threads { committer, keeper }) = lock(&self.threads).take() else { return Ok(()) };
+        let Some(Threads { apart, committer, keeper }) = lock(&self.threads).take() else {
+            return Ok(());
+        };
         let failed = |what: &str| StoreError::Failed(format!("the {what} has panicked"));
+        // What it writes goes on to the committer.
+        self.core.apart.close();
+        let large = apart.join().map_err(|_| failed("writer of what is large"));
         self.core.committer.close();
         let last = committer.join().map_err(|_| failed("committer"));
         lock(&self.core.work).is_closing = true;
         self.core.wake.notify_one();
         keeper.join().map_err(|_| failed("keeper"))?;
-        let last = last??;
-        match write_clean_mark(self.core.disk.as_ref(), last) {
+        let last = BySlot { main: last??, large: large?? };
+        match write_clean_mark(self.core.disk.as_ref(), &last) {
             Err(error) if error.kind() == std::io::ErrorKind::StorageFull => {
                 // All is stored; the next start only cannot tell that the end of the journal is its end.
                 tracing::warn!("there is no room for journal/{CLEAN}");
@@ -279,10 +294,23 @@ fn thread<T: Send + 'static>(
     Ok(std::thread::Builder::new().name(name.to_owned()).spawn(run)?)
 }
 
-fn mark(last: u64) -> [u8; 12] {
-    let mut mark = [0; 12];
-    mark[..8].copy_from_slice(&last.to_le_bytes());
-    mark[8..].copy_from_slice(&crc32c::crc32c(&last.to_le_bytes()).to_le_bytes());
+/// What was found in a slot, and who needs it.
+fn pieces(slot: &mut InSlot) -> Pieces {
+    let held = slot.segments.iter().zip(std::mem::take(&mut slot.queues));
+    let held = held.map(|(segment, holders)| {
+        let (number, bytes, last) = (segment.kin.generation, segment.bytes, segment.last);
+        Held { number, bytes, last, holders }
+    });
+    Pieces::new(held, slot.last)
+}
+
+fn mark(last: &BySlot<u64>) -> Vec<u8> {
+    let mut mark = last.main.to_le_bytes().to_vec();
+    // As it was before there was anything large.
+    if last.large > 0 {
+        mark.extend(last.large.to_le_bytes());
+    }
+    mark.extend(crc32c::crc32c(&mark).to_le_bytes());
     mark
 }
 
@@ -293,13 +321,21 @@ pub(super) fn check_clean_mark(disk: &dyn Disk, found: &Recovered) -> Result<boo
     }
     let file = disk.open(CLEAN)?;
     let bytes = file.read_at(0, usize::try_from(file.length()?).unwrap_or_default())?;
-    let said = bytes.get(..8).and_then(|bytes| bytes.try_into().ok()).map_or(0, u64::from_le_bytes);
-    if bytes != mark(said) {
+    let (said, _) = bytes.split_at(bytes.len().saturating_sub(4));
+    let number = |at: usize| {
+        let eight = said.get(at..at + 8).and_then(|bytes| bytes.try_into().ok());
+        eight.map_or(0, u64::from_le_bytes)
+    };
+    let said = BySlot { main: number(0), large: number(8) };
+    if bytes != mark(&said) {
         return Err(OpenError::State(format!("journal/{CLEAN} is damaged")));
     }
-    if said != found.last {
-        let (name, offset) = found.end.clone();
-        return Err(OpenError::CleanStop { expected: said, found: found.last, name, offset });
+    for (slot, found) in found.slots.each() {
+        let expected = *said.of(slot);
+        if expected != found.last {
+            let (name, offset) = found.end.clone();
+            return Err(OpenError::CleanStop { expected, found: found.last, name, offset });
+        }
     }
     Ok(true)
 }
@@ -310,7 +346,7 @@ fn remove_clean_mark(disk: &dyn Disk) -> std::io::Result<()> {
     disk.sync_names()
 }
 
-fn write_clean_mark(disk: &dyn Disk, last: u64) -> std::io::Result<()> {
+fn write_clean_mark(disk: &dyn Disk, last: &BySlot<u64>) -> std::io::Result<()> {
     let mark = mark(last);
     if disk.list()?.iter().any(|(name, _)| name == CLEAN_TO_BE) {
         disk.remove(CLEAN_TO_BE)?; // Of a stop that was not finished.
@@ -331,7 +367,7 @@ impl Core {
             let (saves, is_closing) = self.next_work();
             for (save, done) in saves {
                 let queue = (save.room.clone(), save.queue.clone());
-                let saved = state.save(&save, self.ledger.last(), &self.keys);
+                let saved = state.save(&save, self.ledger.last(MAIN), &self.keys);
                 if saved.is_ok() && save.image.is_some() {
                     self.ledger.let_go(&queue, save.applied);
                     lock(&self.due).set(queue.clone(), save.due.filter(|_| save.exists));
@@ -378,10 +414,10 @@ impl Core {
 
     fn look_after_files(&self, state: &State) -> Result<(), StoreError> {
         let mut freed = false;
-        while let Some(last) = self.ledger.free() {
-            state.set_retired(last)?;
-            self.ledger.truncated(last);
-            self.journal.truncate(ONLY, last)?;
+        while let Some((slot, last)) = self.ledger.free() {
+            state.set_retired(slot, last)?;
+            self.ledger.truncated(slot, last);
+            self.journal.truncate(slot, last)?;
             freed = true;
         }
         if freed {
@@ -399,7 +435,7 @@ impl Store for DurableStore {
         requests: Requests,
         done: Done,
     ) -> Result<Appended, StoreError> {
-        self.core.committer.append(batches, requests, done)
+        self.core.apart.append(batches, requests, done)
     }
 
     fn knows(&self, room: &RoomName, queue: &QueueName) -> bool {
@@ -441,7 +477,7 @@ impl Store for DurableStore {
             }
             found
         };
-        let read = |position| self.core.journal.read(ONLY, position);
+        let read = |slot, position| self.core.journal.read(slot, position);
         let records = recovery::records(&places, saved.applied, read)?;
         lock(&self.core.due).set(key, None);
         Ok(Stored { saved, records })

@@ -1,4 +1,4 @@
-//! The journal of a server by itself: files of a directory. Which are in use, which are free.
+//! The journal of a server by itself: files of a directory. Which are in use, for which slot, and which are free.
 //!
 //! The epoch stands in the file `lock` and in the upper half of each generation, so it is in the name of each file and in each
 //! frame.
@@ -16,9 +16,9 @@ use super::{
     Keys, OpenError, StoreError,
     disk::{self, Disk, DiskFile, Lock},
     frame::{self, HEADER, Kin},
-    recovery::{self, Found, Recovered},
+    recovery::{self, Found, InSlot, Recovered},
     segment::Named,
-    slot::{Epoch, Journal, ONLY, Piece, Slot},
+    slot::{BySlot, Epoch, Journal, LARGE, MAIN, Piece, Slot},
 };
 use crate::clock::stopwatch;
 
@@ -33,6 +33,9 @@ const SPARES_MAX: usize = 16;
 /// by it, and would wait for the zeros.
 pub(super) const UNHURRIED: Duration = Duration::from_millis(200);
 
+/// So much of what is large is given to the disk at a time: whatever else is synced meanwhile does not have to wait for all of it.
+const IN_PASSING: usize = 1 << 20;
+
 pub(super) struct Files {
     disk: Arc<dyn Disk>,
     keys: Arc<Keys>,
@@ -41,21 +44,33 @@ pub(super) struct Files {
     epoch: Epoch,
     segment_bytes: u64,
     state: Mutex<FilesState>,
-    writing: Mutex<Option<Writing>>,
+    writing: BySlot<Mutex<Option<Writing>>>,
 }
 
 struct FilesState {
-    /// Oldest first; the last one is written to.
-    segments: VecDeque<Found>,
+    slots: BySlot<InUse>,
     spares: Vec<Spare>,
     /// The highest that was ever used.
     generation: u64,
     next_spare: u64,
-    last: u64,
-    /// When the file that is written to was begun, or the journal taken over: a start does not wait for zeros either.
+    /// When a file that is written to was begun, or the journal taken over: a start does not wait for zeros either.
     begun: Instant,
     /// Generations of files that were left for one that is filled.
     left: Vec<u64>,
+}
+
+/// The files of a slot.
+struct InUse {
+    /// Oldest first; the last one is written to.
+    segments: VecDeque<Found>,
+    /// The last frame.
+    last: u64,
+}
+
+impl From<InSlot> for InUse {
+    fn from(InSlot { segments, last, .. }: InSlot) -> Self {
+        Self { segments: segments.into(), last }
+    }
 }
 
 impl FilesState {
@@ -84,14 +99,17 @@ struct Writing {
 }
 
 impl Writing {
-    /// Writes a frame and syncs it.
-    fn write(&mut self, frame: &[u8]) -> io::Result<()> {
-        let piece = if self.is_filled { frame.len() } else { disk::PIECE };
-        for piece in frame.chunks(piece) {
-            self.file.write_at(piece, self.at)?;
-            self.at += piece.len() as u64;
+    /// Writes a frame and syncs it, so many bytes at a time.
+    fn write(&mut self, frame: &[u8], at_a_time: usize) -> io::Result<()> {
+        for some in frame.chunks(at_a_time) {
+            let piece = if self.is_filled { some.len() } else { disk::PIECE };
+            for piece in some.chunks(piece) {
+                self.file.write_at(piece, self.at)?;
+                self.at += piece.len() as u64;
+            }
+            self.file.sync()?;
         }
-        self.file.sync()
+        Ok(())
     }
 }
 
@@ -109,7 +127,7 @@ fn broken(error: io::Error) -> StoreError {
 }
 
 impl Files {
-    /// Takes the only slot over: what was found in it is this journal's, and nobody else writes there any more.
+    /// Takes the slots over: what was found in them is this journal's, and nobody else writes there any more.
     pub(super) fn take_over(
         disk: Arc<dyn Disk>,
         keys: Arc<Keys>,
@@ -118,14 +136,13 @@ impl Files {
         segment_bytes: u64,
         found: Recovered,
     ) -> Result<(Self, Epoch), OpenError> {
-        let Recovered { segments, spares, generation, last, .. } = found;
+        let Recovered { slots: BySlot { main, large }, spares, generation, .. } = found;
         let epoch = Epoch(lock.raise((generation >> 32) as u32)?);
         let mut state = FilesState {
-            segments: segments.into(),
+            slots: BySlot { main: main.into(), large: large.into() },
             spares: Vec::new(),
             generation: u64::from(epoch.0) << 32,
             next_spare: 1,
-            last,
             begun: stopwatch(),
             left: Vec::new(),
         };
@@ -142,7 +159,7 @@ impl Files {
             }
         }
         disk.sync_names()?;
-        let (state, writing) = (Mutex::new(state), Mutex::new(None));
+        let (state, writing) = (Mutex::new(state), BySlot::default());
         Ok((Self { disk, keys, lock, store, epoch, segment_bytes, state, writing }, epoch))
     }
 
@@ -204,11 +221,15 @@ impl Files {
         is_left
     }
 
-    /// Another file for frames from `first` on, for one of so many bytes at least.
-    fn roll(&self, first: u64, bytes: u64) -> Result<Writing, StoreError> {
+    /// Another file for frames of a slot from `first` on, for one of so many bytes at least.
+    fn roll(&self, slot: Slot, first: u64, bytes: u64) -> Result<Writing, StoreError> {
         // Whoever could take the lock while this process had it writes in a later epoch.
         if self.lock.epoch().is_some_and(|now| now > self.epoch.0) {
             return Err(StoreError::Failed("another process has taken the journal over".into()));
+        }
+        // What is large does not take the file that all others can live on.
+        if slot == LARGE {
+            self.make_spare()?;
         }
         let spare = {
             let spares = &mut self.state().spares;
@@ -237,23 +258,33 @@ impl Files {
             state.generation += 1;
             state.generation
         };
-        let name = Named::Segment { generation, first }.name();
+        let name = Named::Segment { slot, generation, first }.name();
         self.disk.rename(&from, &name).map_err(failed)?;
         self.disk.sync_names().map_err(failed)?;
         let file = self.disk.open(&name).map_err(failed)?;
         let kin = Kin { store: self.store, generation };
         let (last, frames) = (first - 1, Vec::new());
-        self.state().segments.push_back(Found { name, kin, first, last, bytes, frames });
+        let mut state = self.state();
+        state.slots.of_mut(slot).segments.push_back(Found {
+            name,
+            kin,
+            first,
+            last,
+            bytes,
+            frames,
+        });
         Ok(Writing { kin, file, bytes, is_filled, is_last, at: 0 })
     }
 
-    /// Makes the oldest segment a free file.
-    fn retire(&self) -> Result<(), StoreError> {
+    /// Makes the oldest segment of a slot a free file.
+    fn retire(&self, slot: Slot) -> Result<(), StoreError> {
         let (segment, number, is_wanted, is_filled) = {
             let mut state = self.state();
             state.next_spare += 1;
             let number = state.next_spare;
-            let Some(segment) = state.segments.pop_front() else { return Ok(()) };
+            let Some(segment) = state.slots.of_mut(slot).segments.pop_front() else {
+                return Ok(());
+            };
             let is_wanted = segment.bytes == self.segment_bytes && state.spares.len() < SPARES_MAX;
             let left = state.left.iter().position(|left| *left == segment.kin.generation);
             let is_filled = left.map(|at| state.left.swap_remove(at)).is_none();
@@ -280,28 +311,31 @@ impl Journal for Files {
         epoch: Epoch,
         frame: &mut Vec<u8>,
     ) -> Result<Piece, StoreError> {
-        let last = self.state().last;
-        if (slot, position, epoch) != (ONLY, last + 1, self.epoch) {
+        let last = self.state().slots.of(slot).last;
+        if ![MAIN, LARGE].contains(&slot) || (position, epoch) != (last + 1, self.epoch) {
             return Err(StoreError::Failed("journal: somebody else writes there".into()));
         }
         // Encryption adds 16 bytes.
         let length = (frame.len() + 16).next_multiple_of(HEADER) as u64;
-        let mut writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
+        let writing = self.writing.of(slot);
+        let mut writing = writing.lock().unwrap_or_else(PoisonError::into_inner);
         let is_good = |writing: &Writing| {
             writing.at + length <= writing.bytes && !self.is_to_be_left(writing, length)
         };
         let mut to = match writing.take().filter(is_good) {
             Some(to) => to,
-            None => self.roll(position, length)?,
+            None => self.roll(slot, position, length)?,
         };
         let sealing = self.keys.seal(frame, HEADER, &frame::place(to.kin, position))?;
         frame::seal(frame, to.kin, position, last, sealing);
-        to.write(frame).map_err(broken)?;
+        let at_a_time = if slot == LARGE { IN_PASSING } else { frame.len() };
+        to.write(frame, at_a_time).map_err(broken)?;
         let (number, bytes, is_last) = (to.kin.generation, to.bytes, to.is_last);
         *writing = Some(to);
         let mut state = self.state();
-        state.last = position;
-        if let Some(segment) = state.segments.back_mut() {
+        let in_use = state.slots.of_mut(slot);
+        in_use.last = position;
+        if let Some(segment) = in_use.segments.back_mut() {
             segment.last = position;
         }
         Ok(Piece { number, bytes, is_last })
@@ -310,17 +344,18 @@ impl Journal for Files {
     fn read(&self, slot: Slot, position: u64) -> Result<Bytes, StoreError> {
         let place = {
             let state = self.state();
-            recovery::place(&state.segments, position).filter(|_| slot == ONLY)
+            recovery::place(&state.slots.of(slot).segments, position)
         };
         recovery::read(self.disk.as_ref(), &self.keys, position, place)
     }
 
-    fn truncate(&self, _: Slot, through: u64) -> Result<(), StoreError> {
+    fn truncate(&self, slot: Slot, through: u64) -> Result<(), StoreError> {
         let is_over = |state: &FilesState| {
-            state.segments.len() > 1 && state.segments.front().is_some_and(|it| it.last <= through)
+            let segments = &state.slots.of(slot).segments;
+            segments.len() > 1 && segments.front().is_some_and(|it| it.last <= through)
         };
         while is_over(&self.state()) {
-            self.retire()?;
+            self.retire(slot)?;
         }
         Ok(())
     }

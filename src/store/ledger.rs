@@ -8,22 +8,40 @@ use std::{
     },
 };
 
-use super::{Health, StoreError, Urgency, recovery::QueueKey, slot::Piece};
+use super::{
+    Health, StoreError, Urgency,
+    recovery::QueueKey,
+    slot::{BySlot, Piece, Slot},
+};
 use crate::journal::RecordNumber;
 
 pub(super) struct Ledger {
-    state: Mutex<State>,
+    slots: Mutex<BySlot<Pieces>>,
     /// There is no room for another piece.
     is_full: AtomicBool,
     health: Mutex<Option<StoreError>>,
 }
 
-struct State {
+/// Those of a slot.
+#[derive(Default)]
+pub(super) struct Pieces {
     /// Oldest first; the last one may be written to.
-    pieces: VecDeque<Held>,
+    held: VecDeque<Held>,
+    /// The last position that is durable.
     last: u64,
     /// The last piece of which it was said that it could be free soon.
     offered: Option<u64>,
+}
+
+impl Pieces {
+    pub(super) fn new(held: impl IntoIterator<Item = Held>, last: u64) -> Self {
+        Self { held: held.into_iter().collect(), last, offered: None }
+    }
+
+    /// All but the one that may be written to.
+    fn over(&self) -> impl Iterator<Item = &Held> {
+        self.held.iter().take(self.held.len().saturating_sub(1))
+    }
 }
 
 /// With more pieces than these the oldest could be free for use again: to write to one costs half as much as to make another.
@@ -40,13 +58,12 @@ pub(super) struct Held {
 }
 
 impl Ledger {
-    pub(super) fn new(pieces: impl IntoIterator<Item = Held>, last: u64) -> Self {
-        let state = State { pieces: pieces.into_iter().collect(), last, offered: None };
-        Self { state: Mutex::new(state), is_full: AtomicBool::new(false), health: Mutex::default() }
+    pub(super) fn new(slots: BySlot<Pieces>) -> Self {
+        Self { slots: Mutex::new(slots), is_full: AtomicBool::new(false), health: Mutex::default() }
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    fn slots(&self) -> MutexGuard<'_, BySlot<Pieces>> {
+        self.slots.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn health(&self) -> Health {
@@ -76,35 +93,39 @@ impl Ledger {
         }
     }
 
-    /// The last position that is durable.
-    pub(super) fn last(&self) -> u64 {
-        self.state().last
+    /// The last position of a slot that is durable.
+    pub(super) fn last(&self, slot: Slot) -> u64 {
+        self.slots().of(slot).last
     }
 
     /// This position is durable, and has these records.
     pub(super) fn wrote(
         &self,
+        slot: Slot,
         piece: Piece,
         position: u64,
         queues: &mut Vec<(QueueKey, RecordNumber)>,
     ) {
-        let mut state = self.state();
-        state.last = position;
+        let mut slots = self.slots();
+        let pieces = slots.of_mut(slot);
+        pieces.last = position;
         let Piece { number, bytes, is_last } = piece;
-        if state.pieces.back().is_none_or(|last| last.number != number) {
-            state.pieces.push_back(Held { number, bytes, last: position, holders: HashMap::new() });
+        if pieces.held.back().is_none_or(|last| last.number != number) {
+            pieces.held.push_back(Held { number, bytes, last: position, holders: HashMap::new() });
             if is_last {
                 self.set_full(true);
             }
         }
-        let Some(held) = state.pieces.back_mut() else { return };
+        let Some(held) = pieces.held.back_mut() else { return };
         held.last = position;
         held.holders.extend(queues.drain(..));
     }
 
     /// The queue is saved up to and including `through`.
     pub(super) fn let_go(&self, queue: &QueueKey, through: RecordNumber) {
-        for piece in &mut self.state().pieces {
+        let mut slots = self.slots();
+        let BySlot { main, large } = &mut *slots;
+        for piece in main.held.iter_mut().chain(&mut large.held) {
             if piece.holders.get(queue).is_some_and(|last| *last <= through) {
                 piece.holders.remove(queue);
             }
@@ -114,10 +135,12 @@ impl Ledger {
     /// Up to `max` queues that hold up the oldest pieces. They must be saved if all pieces take more than `bytes_max`; else
     /// they are asked once for each piece, and only if they are few.
     pub(super) fn overdue(&self, bytes_max: u64, max: usize) -> Vec<(QueueKey, Urgency)> {
-        let mut state = self.state();
-        let mut excess = state.pieces.iter().map(|piece| piece.bytes).sum::<u64>();
+        let mut slots = self.slots();
+        let BySlot { main, large } = &mut *slots;
+        let all = main.held.iter().chain(&large.held);
+        let mut excess = all.map(|piece| piece.bytes).sum::<u64>();
         let mut overdue = Vec::new();
-        for piece in state.pieces.iter().take(state.pieces.len().saturating_sub(1)) {
+        for piece in large.over().chain(main.over()) {
             if excess <= bytes_max || overdue.len() >= max {
                 break;
             }
@@ -125,33 +148,39 @@ impl Ledger {
             let holders = piece.holders.keys().take(max - overdue.len()).cloned();
             overdue.extend(holders.map(|queue| (queue, Urgency::Must)));
         }
-        if overdue.is_empty()
-            && state.pieces.len() > FEW
-            && let Some(oldest) = state.pieces.front().filter(|it| it.holders.len() <= max)
-            && state.offered != Some(oldest.number)
-        {
-            overdue.extend(oldest.holders.keys().map(|queue| (queue.clone(), Urgency::IfCheap)));
-            state.offered = Some(oldest.number);
+        for pieces in [main, large] {
+            if overdue.is_empty()
+                && pieces.held.len() > FEW
+                && let Some(oldest) = pieces.held.front().filter(|it| it.holders.len() <= max)
+                && pieces.offered != Some(oldest.number)
+            {
+                let holders = oldest.holders.keys();
+                overdue.extend(holders.map(|queue| (queue.clone(), Urgency::IfCheap)));
+                pieces.offered = Some(oldest.number);
+            }
         }
         overdue
     }
 
-    /// The last position of the oldest piece that nothing holds, if there is one that is not written to.
-    pub(super) fn free(&self) -> Option<u64> {
-        let state = self.state();
-        let oldest = state.pieces.front()?;
-        (state.pieces.len() > 1 && oldest.holders.is_empty()).then_some(oldest.last)
+    /// The last position of the oldest piece of a slot that nothing holds, if there is one that is not written to.
+    pub(super) fn free(&self) -> Option<(Slot, u64)> {
+        let slots = self.slots();
+        slots.each().into_iter().find_map(|(slot, pieces)| {
+            let oldest = pieces.over().next().filter(|oldest| oldest.holders.is_empty())?;
+            Some((slot, oldest.last))
+        })
     }
 
     /// Everything up to this position is truncated.
-    pub(super) fn truncated(&self, through: u64) {
-        self.state().pieces.retain(|piece| piece.last > through);
+    pub(super) fn truncated(&self, slot: Slot, through: u64) {
+        self.slots().of_mut(slot).held.retain(|piece| piece.last > through);
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::slot::MAIN;
 
     fn key(queue: &str) -> QueueKey {
         ("r".parse().unwrap(), queue.parse().unwrap())
@@ -163,27 +192,27 @@ mod tests {
 
     #[test]
     fn the_oldest_of_several_pieces_is_offered_once_to_few_and_beyond_the_limit_they_must() {
-        let ledger = Ledger::new([], 0);
+        let ledger = Ledger::new(BySlot::default());
         for number in 1..=2 {
-            ledger.wrote(piece(number), number, &mut vec![(key("a"), RecordNumber(number))]);
+            ledger.wrote(MAIN, piece(number), number, &mut vec![(key("a"), RecordNumber(number))]);
         }
         assert_eq!(ledger.overdue(1000, 8), [], "two are few");
-        ledger.wrote(piece(3), 3, &mut vec![(key("b"), RecordNumber(1))]);
+        ledger.wrote(MAIN, piece(3), 3, &mut vec![(key("b"), RecordNumber(1))]);
         assert_eq!(ledger.overdue(1000, 8), [(key("a"), Urgency::IfCheap)]);
         assert_eq!(ledger.overdue(1000, 8), [], "once");
         assert_eq!(ledger.overdue(200, 8), [(key("a"), Urgency::Must)], "always");
         ledger.let_go(&key("a"), RecordNumber(1));
-        assert_eq!(ledger.free(), Some(1));
-        ledger.truncated(1);
+        assert_eq!(ledger.free(), Some((MAIN, 1)));
+        ledger.truncated(MAIN, 1);
         let mut many = ["a", "b", "c"].map(|queue| (key(queue), RecordNumber(9))).to_vec();
-        ledger.wrote(piece(4), 4, &mut many.clone());
+        ledger.wrote(MAIN, piece(4), 4, &mut many.clone());
         assert_eq!(ledger.overdue(1000, 8), [(key("a"), Urgency::IfCheap)], "the next piece");
         ledger.let_go(&key("a"), RecordNumber(2));
-        ledger.truncated(2);
+        ledger.truncated(MAIN, 2);
         ledger.let_go(&key("b"), RecordNumber(1));
-        ledger.truncated(3);
-        ledger.wrote(piece(5), 5, &mut many);
-        ledger.wrote(piece(6), 6, &mut vec![(key("a"), RecordNumber(10))]);
+        ledger.truncated(MAIN, 3);
+        ledger.wrote(MAIN, piece(5), 5, &mut many);
+        ledger.wrote(MAIN, piece(6), 6, &mut vec![(key("a"), RecordNumber(10))]);
         assert_eq!(ledger.overdue(1000, 2), [], "these are too many to be asked");
         assert_eq!(ledger.overdue(100, 2).len(), 2);
     }

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //!  append ──► journal: one frame per commit, synced, then `done`        (committer: a thread, or who is alone)
+//!    large ─► a frame by itself in files of their own, before           (apart: a thread)
 //!  save   ──► state store: a queue as it is, so that old parts of the journal can be used again   (keeper: a thread)
 //!  load   ◄── what was saved, and the records since
 //! ```
@@ -9,6 +10,7 @@
 //! `frame` and `segment` say what is on disk, `recovery` what a start makes of it.
 
 pub mod admin;
+mod apart;
 mod cipher;
 mod committer;
 mod disk;
@@ -35,7 +37,7 @@ pub use recovery::QueueKey;
 pub use state::{Save, Saved};
 
 use crate::{
-    journal::{BlockImage, Record, RecordNumber},
+    journal::{self, BlockImage, Record, RecordNumber},
     types::{QueueName, RoomName, Timestamp},
 };
 
@@ -145,6 +147,22 @@ pub struct Batch<'a> {
     pub first: RecordNumber,
     /// What happened to it.
     pub records: &'a [Record],
+}
+
+impl Batch<'_> {
+    fn key(&self) -> QueueKey {
+        (self.room.clone(), self.queue.clone())
+    }
+
+    /// Number of the last record.
+    const fn last(&self) -> RecordNumber {
+        RecordNumber(self.first.0 + self.records.len() as u64 - 1)
+    }
+
+    /// Writes it down.
+    fn put(&self, out: &mut Vec<u8>) {
+        journal::put_entry(self.room, self.queue, self.first, self.records, out);
+    }
 }
 
 /// Bodies by the offsets of their messages.

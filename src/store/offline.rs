@@ -41,7 +41,7 @@ impl Place {
     }
 
     pub(super) fn recover(&self, state: &State, keys: &Keys) -> Result<Recovered, OpenError> {
-        recover(self.journal.as_ref(), state.store()?, state.retired()?, keys, &|_, _| {})
+        recover(self.journal.as_ref(), state.store()?, &state.retired()?, keys, &|_, _| {})
     }
 }
 
@@ -76,10 +76,12 @@ impl<'a> Offline<'a> {
 
     /// What can be said without reading the queues.
     pub(super) fn report(&self) -> Result<Report, OpenError> {
+        let slots = self.found.slots.each().into_iter();
+        let segments = slots.flat_map(|(_, found)| &found.segments);
         Ok(Report {
-            segments: self.found.segments.len() as u64,
-            journal_bytes: self.found.segments.iter().map(|segment| segment.bytes).sum(),
-            last_frame: self.found.last,
+            segments: segments.clone().count() as u64,
+            journal_bytes: segments.map(|segment| segment.bytes).sum(),
+            last_frame: self.found.slots.main.last,
             state_bytes: fs::metadata(self.place.state_path())?.len(),
             is_clean: self.is_clean,
             ..Report::default()
@@ -108,8 +110,8 @@ impl<'a> Offline<'a> {
         let saved = self.state.load(key, self.keys)?;
         let places = self.found.places.get(&key.0).and_then(|of_room| of_room.get(&key.1));
         let places = places.map_or(&[][..], Vec::as_slice);
-        let records = recovery::records(places, saved.applied, |position| {
-            let place = recovery::place(&self.found.segments, position);
+        let records = recovery::records(places, saved.applied, |slot, position| {
+            let place = recovery::place(&self.found.slots.of(slot).segments, position);
             recovery::read(self.place.journal.as_ref(), self.keys, position, place)
         })?;
         Ok(Stored { saved, records })
@@ -180,7 +182,7 @@ impl<'a> Filling<'a> {
             let found = place.recover(&state, keys)?;
             check_clean_mark(place.journal.as_ref(), &found)?;
             rooms.extend(state.queues()?.into_iter().map(|((room, _), ..)| room));
-            last_frame = found.last;
+            last_frame = found.slots.main.last;
             rooms.extend(found.places.into_keys());
             state
         };

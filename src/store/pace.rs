@@ -46,6 +46,11 @@ impl Pace {
         self.alone >= ALONE && bytes <= SMALL
     }
 
+    /// Something else is under way.
+    pub(super) const fn joined(&mut self) {
+        self.alone = 0;
+    }
+
     /// A commit took so long.
     pub(super) fn committed(&mut self, took: Duration) {
         self.alone = if took <= FAST { self.alone.saturating_add(1) } else { 0 };

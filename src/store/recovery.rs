@@ -13,9 +13,10 @@ use super::{
     disk::Disk,
     frame::{self, Frame, HEADER, Kin},
     segment::{self, Named},
+    slot::{BySlot, LARGE, MAIN, Slot},
 };
 use crate::{
-    journal::{Entry, Record, RecordNumber},
+    journal::{Entry, Record, RecordNumber, Records},
     types::{QueueName, RoomName},
 };
 
@@ -29,6 +30,7 @@ pub(super) type Places = HashMap<RoomName, HashMap<QueueName, Vec<Place>>>;
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Place {
     /// Its frame.
+    pub(super) slot: Slot,
     pub(super) position: u64,
     /// Where it begins in the body.
     pub(super) start: usize,
@@ -50,88 +52,127 @@ pub(super) struct Found {
 }
 
 /// What the journal's files hold.
+#[derive(Default)]
 pub(super) struct Recovered {
-    /// In order.
-    pub(super) segments: Vec<Found>,
-    /// The last record of each queue in each of them.
-    pub(super) queues: Vec<HashMap<QueueKey, RecordNumber>>,
+    pub(super) slots: BySlot<InSlot>,
     pub(super) spares: Vec<(u64, String)>,
     pub(super) places: Places,
-    /// The last frame.
-    pub(super) last: u64,
-    /// The file where it is, and where it ends there.
-    pub(super) end: (String, u64),
     /// The highest generation that was ever used.
     pub(super) generation: u64,
 }
 
-/// Reads the journal. All up to frame `retired` is in the state store. `told` hears how much is read, of how much.
+/// What the files of one slot hold.
+#[derive(Debug, Default)]
+pub(super) struct InSlot {
+    /// In order.
+    pub(super) segments: Vec<Found>,
+    /// The last record of each queue in each of them.
+    pub(super) queues: Vec<HashMap<QueueKey, RecordNumber>>,
+    /// The last frame.
+    pub(super) last: u64,
+    /// The file where it is, and where it ends there.
+    pub(super) end: (String, u64),
+    /// All frames up to this one are in the state store.
+    retired: u64,
+}
+
+/// Reads the journal. All up to the frames `retired` is in the state store. `told` hears how much is read, of how much.
 pub(super) fn recover(
     disk: &dyn Disk,
     store: u64,
-    retired: u64,
+    retired: &BySlot<u64>,
     keys: &Keys,
     told: &dyn Fn(u64, u64),
 ) -> Result<Recovered, OpenError> {
-    let (segments, mut spares) = names(disk)?;
-    let total: u64 = segments.iter().map(|(.., bytes)| bytes).sum();
-    let mut found = Recovered {
-        segments: Vec::new(),
-        queues: Vec::new(),
-        spares: Vec::new(),
-        places: HashMap::new(),
-        last: retired,
-        end: (String::new(), 0),
-        generation: segments.iter().map(|(generation, ..)| *generation).max().unwrap_or(0),
-    };
-    let mut read = 0;
-    for (at, (generation, first, bytes)) in segments.iter().enumerate() {
-        let name = Named::Segment { generation: *generation, first: *first }.name();
-        let next = segments.get(at + 1).map(|(_, first, _)| *first);
-        if next.is_some_and(|next| next <= retired + 1) {
-            // The server stopped between writing down that it is no longer needed and giving it back.
-            spares.push((0, name));
-            continue;
-        }
-        if found.segments.is_empty() && *first > retired + 1 {
-            return Err(OpenError::Missing { name, first: *first, last: retired });
-        }
-        if !found.segments.is_empty() && *first != found.last + 1 {
-            return Err(OpenError::Missing { name, first: *first, last: found.last });
-        }
-        let kin = Kin { store, generation: *generation };
-        found.read(disk, name, kin, (*first, next), *bytes, keys)?;
-        read += bytes;
-        told(read, total);
+    let (segments, spares) = names(disk)?;
+    let of_slots = segments.each().into_iter().flat_map(|(_, of_slot)| of_slot);
+    let (mut read, mut total) = (0, 0);
+    let mut found = Recovered { spares, ..Recovered::default() };
+    for (generation, _, bytes) in of_slots {
+        found.generation = found.generation.max(*generation);
+        total += bytes;
     }
-    found.spares = spares;
-    if found.last < retired {
-        let name = "journal".to_owned();
-        return Err(OpenError::Missing { name, first: found.last, last: retired });
+    // What the other one names must be there.
+    for slot in [LARGE, MAIN] {
+        found.begin(slot, *retired.of(slot));
+        found.read_slot(disk, store, slot, segments.of(slot), keys, &mut |bytes| {
+            read += bytes;
+            told(read, total);
+        })?;
     }
     Ok(found)
 }
 
-/// Generation, first frame and bytes of each segment, in order, and the spare files.
-type Names = (Vec<(u64, u64, u64)>, Vec<(u64, String)>);
+/// Generation, first frame and bytes of a segment.
+type NameOf = (u64, u64, u64);
+
+/// Segments in order, and the spare files.
+type Names = (BySlot<Vec<NameOf>>, Vec<(u64, String)>);
 
 fn names(disk: &dyn Disk) -> Result<Names, OpenError> {
-    let (mut segments, mut spares) = (Vec::new(), Vec::new());
+    let (mut segments, mut spares) = (BySlot::<Vec<NameOf>>::default(), Vec::new());
     for (name, bytes) in disk.list()? {
         match Named::of(&name) {
-            Some(Named::Segment { generation, first }) => segments.push((generation, first, bytes)),
+            Some(Named::Segment { slot, generation, first }) => {
+                segments.of_mut(slot).push((generation, first, bytes));
+            }
             Some(Named::Spare { .. }) => spares.push((bytes, name)),
             None => {}
         }
     }
-    segments.sort_unstable();
+    segments.main.sort_unstable();
+    segments.large.sort_unstable();
     Ok((segments, spares))
 }
 
 impl Recovered {
+    fn begin(&mut self, slot: Slot, retired: u64) {
+        *self.slots.of_mut(slot) = InSlot { last: retired, retired, ..InSlot::default() };
+    }
+
+    fn read_slot(
+        &mut self,
+        disk: &dyn Disk,
+        store: u64,
+        slot: Slot,
+        segments: &[NameOf],
+        keys: &Keys,
+        told: &mut dyn FnMut(u64),
+    ) -> Result<(), OpenError> {
+        let retired = self.slots.of(slot).retired;
+        for (at, (generation, first, bytes)) in segments.iter().enumerate() {
+            let name = Named::Segment { slot, generation: *generation, first: *first }.name();
+            let next = segments.get(at + 1).map(|(_, first, _)| *first);
+            if next.is_some_and(|next| next <= retired + 1) {
+                // The server stopped between writing down that it is no longer needed and giving it back.
+                self.spares.push((0, name));
+                continue;
+            }
+            let found = self.slots.of(slot);
+            let is_behind = match found.segments.is_empty() {
+                true => *first <= found.last + 1,
+                false => *first == found.last + 1,
+            };
+            if !is_behind {
+                return Err(OpenError::Missing { name, first: *first, last: found.last });
+            }
+            let kin = Kin { store, generation: *generation };
+            self.read(disk, slot, name, kin, (*first, next), *bytes, keys)?;
+            told(*bytes);
+        }
+        let last = self.slots.of(slot).last;
+        if last < retired {
+            let name = "journal".to_owned();
+            return Err(OpenError::Missing { name, first: last, last: retired });
+        }
+        Ok(())
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "all of it is about one file")]
     fn read(
         &mut self,
         disk: &dyn Disk,
+        slot: Slot,
         name: String,
         kin: Kin,
         (first, next): (u64, Option<u64>),
@@ -147,46 +188,72 @@ impl Recovered {
             })?;
         let mut queues = HashMap::new();
         for frame in &scan.frames {
-            self.note(&bytes, frame, kin, keys, &mut queues).ok_or_else(|| {
-                OpenError::Unreadable {
-                    name: name.clone(),
-                    offset: (frame.body.start - HEADER) as u64,
-                    key: frame.sealing.key,
-                }
-            })?;
+            let offset = (frame.body.start - HEADER) as u64;
+            let unreadable =
+                || OpenError::Unreadable { name: name.clone(), offset, key: frame.sealing.key };
+            let body = opened(&bytes, frame, kin, keys).ok_or_else(unreadable)?;
+            // Of what is large it only counts what is named.
+            if slot == LARGE {
+                continue;
+            }
+            let is_whole = self.note(body, frame.number, &mut queues).ok_or_else(unreadable)?;
+            if !is_whole {
+                return Err(OpenError::Damaged { name, offset, number: frame.number });
+            }
         }
-        self.last = scan.frames.last().map_or(first - 1, |frame| frame.number);
-        self.end = (name.clone(), scan.end as u64);
         let place = |frame: &Frame| {
             let units = (frame.body.start - HEADER) / HEADER;
             (u32::try_from(units).unwrap_or(u32::MAX), frame.body.len() as u32)
         };
         let frames = scan.frames.iter().map(place).collect();
-        self.segments.push(Found { name, kin, first, last: self.last, bytes: length, frames });
-        self.queues.push(queues);
+        let last = scan.frames.last().map_or(first - 1, |frame| frame.number);
+        let found = self.slots.of_mut(slot);
+        (found.last, found.end) = (last, (name.clone(), scan.end as u64));
+        found.segments.push(Found { name, kin, first, last, bytes: length, frames });
+        found.queues.push(queues);
         Ok(())
     }
 
-    /// Writes down which entries a frame has. `None`: it cannot be read.
+    /// Writes down which entries a frame has; whether all that it names is there. `None`: it cannot be read.
     fn note(
         &mut self,
-        bytes: &Bytes,
-        frame: &Frame,
-        kin: Kin,
-        keys: &Keys,
+        body: Bytes,
+        position: u64,
         queues: &mut HashMap<QueueKey, RecordNumber>,
-    ) -> Option<()> {
-        let body = opened(bytes, frame, kin, keys)?;
+    ) -> Option<bool> {
         let mut rest = body.clone();
         while !rest.is_empty() {
             let start = body.len() - rest.len();
-            let Entry { room, queue, first, count, .. } = Entry::get(&mut rest).ok()?;
+            let Entry { room, queue, first, count, records } = Entry::get(&mut rest).ok()?;
             let last = RecordNumber(first.0.checked_add(count.checked_sub(1)?)?);
-            let place = Place { position: frame.number, start, last };
-            queues.insert((room.clone(), queue.clone()), last);
+            let key = (room.clone(), queue.clone());
+            let place = match records {
+                Records::Here(_) => Place { slot: MAIN, position, start, last },
+                Records::Apart(position) => {
+                    if !self.slots.large.is_there(position, &key, last) {
+                        return Some(false);
+                    }
+                    Place { slot: LARGE, position, start: 0, last }
+                }
+            };
+            queues.insert(key, last);
             self.places.entry(room).or_default().entry(queue).or_default().push(place);
         }
-        Some(())
+        Some(true)
+    }
+}
+
+impl InSlot {
+    /// Whether a frame is there that has records of a queue, or is no longer needed.
+    fn is_there(&mut self, position: u64, queue: &QueueKey, last: RecordNumber) -> bool {
+        let holds = |segment: &Found| segment.first <= position && position <= segment.last;
+        if let Some(at) = self.segments.iter().position(holds)
+            && let Some(queues) = self.queues.get_mut(at)
+        {
+            queues.insert(queue.clone(), last);
+            return true;
+        }
+        position <= self.retired
     }
 }
 
@@ -194,18 +261,19 @@ impl Recovered {
 pub(super) fn records(
     places: &[Place],
     applied: RecordNumber,
-    read: impl Fn(u64) -> Result<Bytes, StoreError>,
+    read: impl Fn(Slot, u64) -> Result<Bytes, StoreError>,
 ) -> Result<Vec<Record>, StoreError> {
     let mut records = Vec::new();
     let mut expected = applied.0 + 1;
-    let mut last_frame: Option<(u64, Bytes)> = None;
+    let mut last_frame: Option<((Slot, u64), Bytes)> = None;
     for place in places.iter().filter(|place| place.last > applied) {
-        let body = match last_frame.take().filter(|(known, _)| *known == place.position) {
+        let frame = (place.slot, place.position);
+        let body = match last_frame.take().filter(|(known, _)| *known == frame) {
             Some((_, body)) => body,
-            None => read(place.position)?,
+            None => read(place.slot, place.position)?,
         };
         let mut rest = body.slice(place.start.min(body.len())..);
-        last_frame = Some((place.position, body));
+        last_frame = Some((frame, body));
         let entry = Entry::get(&mut rest).and_then(Entry::records);
         for (number, record) in entry.map_err(|_| damaged(place.position))? {
             if number <= applied {

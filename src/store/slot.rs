@@ -1,7 +1,7 @@
 //! A journal as the store knows it: frames by slot, position and epoch.
 //!
-//! * A *slot* is a part of a journal that has one writer. A server by itself has one slot, and its journal is the files of
-//!   its directory (`files`); one that many servers share would give each of them some slots.
+//! * A *slot* is a part of a journal that has one writer. A server by itself has two, one of them for what is large, and its
+//!   journal is the files of its directory (`files`); one that many servers share would give each of them some slots.
 //! * Frames of a slot have *positions* 1, 2, 3 … without gaps.
 //! * An *epoch* begins when a writer takes a slot over, and is higher than all before it. Who writes in an epoch that is
 //!   over is refused.
@@ -14,8 +14,32 @@ use super::StoreError;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Slot(pub(super) u16);
 
-/// The slot of a server by itself.
-pub(super) const ONLY: Slot = Slot(0);
+/// Everything that a server by itself writes, in order.
+pub(super) const MAIN: Slot = Slot(0);
+
+/// What would hold up all others there, each in a frame by itself: a frame of [`MAIN`] names it (`apart`).
+pub(super) const LARGE: Slot = Slot(1);
+
+/// One for each slot of a server by itself.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct BySlot<T> {
+    pub(super) main: T,
+    pub(super) large: T,
+}
+
+impl<T> BySlot<T> {
+    pub(super) fn of(&self, slot: Slot) -> &T {
+        if slot == LARGE { &self.large } else { &self.main }
+    }
+
+    pub(super) fn of_mut(&mut self, slot: Slot) -> &mut T {
+        if slot == LARGE { &mut self.large } else { &mut self.main }
+    }
+
+    pub(super) fn each(&self) -> [(Slot, &T); 2] {
+        [(MAIN, &self.main), (LARGE, &self.large)]
+    }
+}
 
 /// How often a slot was taken over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

@@ -22,6 +22,7 @@ use super::{
     OpenError, StoreError,
     cipher::{Keys, Sealing},
     recovery::QueueKey,
+    slot::{BySlot, LARGE, MAIN, Slot},
 };
 use crate::{
     journal::{self, BlockImage, Image, RecordNumber},
@@ -87,6 +88,11 @@ pub struct Save {
     pub exists: bool,
     /// When it wants to be woken.
     pub due: Option<Timestamp>,
+}
+
+/// The name of the number up to which frames are no longer needed.
+fn retired(slot: Slot) -> &'static str {
+    if slot == LARGE { "retired_large" } else { "retired" }
 }
 
 fn senseless() -> StoreError {
@@ -161,14 +167,17 @@ impl State {
         self.must("store")
     }
 
-    /// All frames up to this one are no longer needed.
-    pub(super) fn retired(&self) -> Result<u64, OpenError> {
-        self.must("retired")
+    /// All frames of each slot up to these are no longer needed.
+    pub(super) fn retired(&self) -> Result<BySlot<u64>, OpenError> {
+        // There is none before the first one is.
+        let large = self.number(retired(LARGE))?.map_or(0, i64::cast_unsigned);
+        Ok(BySlot { main: self.must(retired(MAIN))?, large })
     }
 
-    pub(super) fn set_retired(&self, frame: u64) -> Result<(), StoreError> {
-        let text = "UPDATE meta SET value = ? WHERE name = 'retired'";
-        self.connection.execute(text, [frame.cast_signed()]).map_err(failed)?;
+    pub(super) fn set_retired(&self, slot: Slot, frame: u64) -> Result<(), StoreError> {
+        let text = "INSERT INTO meta VALUES (?1, ?2) ON CONFLICT DO UPDATE SET value = ?2";
+        let set = self.connection.execute(text, params![retired(slot), frame.cast_signed()]);
+        set.map_err(failed)?;
         Ok(())
     }
 

@@ -88,6 +88,10 @@ pub(in crate::cli) struct Verify {
     #[arg(long, value_name = "RATE", value_parser = per_second, default_value = "1000/s")]
     rate: u32,
 
+    /// Bodies are of all lengths up to about this one
+    #[arg(long, value_name = "BYTES", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    size: u32,
+
     /// How long a lease lasts
     #[arg(long, value_name = "DURATION", value_parser = duration, default_value = "3s")]
     lease: Duration,
@@ -191,6 +195,7 @@ impl Verify {
             queues: (1..=self.queues).map(|number| format!("verify-{run}-{number}")).collect(),
             run,
             lease: self.lease,
+            size: self.size as usize,
             patience: self.patience,
             pace: Duration::from_secs(u64::from(self.senders)) / self.rate,
             ends_at: millis(self.length),

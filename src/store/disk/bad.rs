@@ -64,6 +64,11 @@ impl BadDisk {
         self.inner().operations
     }
 
+    /// There is no room for another file.
+    pub(in crate::store) fn fill_up(&self) {
+        self.inner().no_room = true;
+    }
+
     /// There is room again, and nothing fails any more.
     pub(in crate::store) fn repair(&self) {
         let mut inner = self.inner();

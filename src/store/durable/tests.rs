@@ -4,15 +4,19 @@ use std::{cell::Cell, sync::mpsc};
 
 use super::*;
 use crate::{
+    engine::{Queue, QueueConfig},
     journal::{Record, RecordNumber},
     store::{
         disk::bad::{BadDisk, Fault},
         frame,
-        slot::{Epoch, Slot},
+        slot::{BySlot, Epoch, MAIN, Slot},
     },
 };
 
 const SEGMENT: u64 = 2048;
+
+/// From so many bytes on a record is written apart.
+const LARGE_FROM: usize = SEGMENT as usize / 16;
 
 /// A small generator: the same numbers for the same seed.
 fn random(seed: u64) -> impl FnMut() -> u64 {
@@ -141,7 +145,12 @@ fn run(store: &DurableStore, disk: &BadDisk, seed: u64) -> Witness {
             2 => &[("r", "a"), ("r", "b"), ("s", "a")],
             _ => &[("s", "a")],
         };
-        let length = if step % 12 == 7 { 200 } else { (random() % 150) as usize };
+        // Some of them are written apart.
+        let length = match (random() % 150) as usize {
+            length if step < alone => length % (LARGE_FROM - 50),
+            _ if step % 12 == 7 => LARGE_FROM + 100,
+            length => length,
+        };
         if !witness.append_on(store, queues, length, &|| disk.repair()) {
             break;
         }
@@ -183,7 +192,7 @@ fn what_was_acknowledged_survives_a_power_cut_at_any_operation() {
 /// It goes into a file that nobody has written zeros to, some of it at a time.
 #[test]
 fn a_large_frame_is_there_as_a_whole_or_not_at_all() {
-    let names: Vec<String> = (0..600).map(|number| format!("q{number}")).collect();
+    let names: Vec<String> = (0..1000).map(|number| format!("q{number}")).collect();
     let queues: Vec<_> = names.iter().map(|queue| ("r", queue.as_str())).collect();
     let mut seen = [0; 2];
     for operation in 1.. {
@@ -192,7 +201,7 @@ fn a_large_frame_is_there_as_a_whole_or_not_at_all() {
         let store = open(&disk, directory.path()).unwrap();
         let mut witness = Witness::default();
         disk.fail_at(operation, Fault::PowerCut);
-        let is_safe = witness.append(&store, &queues, 200);
+        let is_safe = witness.append(&store, &queues, 100);
         let is_over = disk.operations() < operation;
         drop(store);
         let mut random = random(operation);
@@ -255,9 +264,9 @@ fn small_store(keys: fn() -> Keys) -> (tempfile::TempDir, Witness, BTreeMap<Stri
     let disk = BadDisk::default();
     let store = open_with(&disk, directory.path(), keys()).unwrap();
     let mut witness = Witness::default();
-    for length in [1, 30, 60] {
+    for length in [1, LARGE_FROM, 30, 60] {
         assert!(witness.append(&store, &[("r", "a")], length));
-        assert!(witness.append(&store, &[("r", "b"), ("s", "a")], length));
+        assert!(witness.append(&store, &[("r", "b"), ("s", "a")], length % LARGE_FROM));
     }
     drop(store);
     (directory, witness, disk.files())
@@ -271,13 +280,13 @@ fn reopen(
 ) -> Result<BTreeMap<QueueKey, Vec<Record>>, OpenError> {
     let disk: Arc<dyn Disk> = Arc::new(BadDisk::with_files(files));
     let state = State::open(&directory.join("state.db"))?;
-    let found = recover(disk.as_ref(), state.store()?, state.retired()?, &keys, &|_, _| {})?;
+    let found = recover(disk.as_ref(), state.store()?, &state.retired()?, &keys, &|_, _| {})?;
     check_clean_mark(disk.as_ref(), &found)?;
     let mut all = BTreeMap::new();
     for (room, queues) in &found.places {
         for (queue, places) in queues {
-            let records = recovery::records(places, RecordNumber(0), |position| {
-                let place = recovery::place(&found.segments, position);
+            let records = recovery::records(places, RecordNumber(0), |slot, position| {
+                let place = recovery::place(&found.slots.of(slot).segments, position);
                 recovery::read(disk.as_ref(), &keys, position, place)
             })?;
             all.insert((room.clone(), queue.clone()), records);
@@ -286,8 +295,9 @@ fn reopen(
     Ok(all)
 }
 
-fn segment_of(files: &BTreeMap<String, Vec<u8>>) -> (String, usize) {
-    let segments: Vec<_> = files.keys().filter(|name| name.ends_with(".segment")).collect();
+/// The file of a kind, and how much of it is used.
+fn only(files: &BTreeMap<String, Vec<u8>>, kind: &str) -> (String, usize) {
+    let segments: Vec<_> = files.keys().filter(|name| name.ends_with(kind)).collect();
     let [name] = segments[..] else { panic!("{segments:?}") };
     let used = files[name].iter().rposition(|byte| *byte != 0).unwrap() + 1;
     (name.clone(), used)
@@ -297,9 +307,9 @@ fn segment_of(files: &BTreeMap<String, Vec<u8>>) -> (String, usize) {
 fn no_flipped_bit_goes_unnoticed_after_a_stop_in_order() {
     for keys in [Keys::default, || Keys::new([[7; 32]])] {
         let (directory, witness, files) = small_store(keys);
-        let (segment, used) = segment_of(&files);
         assert_eq!(reopen(&files, directory.path(), keys()).unwrap(), witness.appended);
-        for (name, length) in [(segment.as_str(), used), (CLEAN, files[CLEAN].len())] {
+        for (name, length) in [".segment", ".large", CLEAN].map(|kind| only(&files, kind)) {
+            let name = name.as_str();
             for byte in 0..length {
                 let mut files = files.clone();
                 files.get_mut(name).unwrap()[byte] ^= 1 << (byte % 8);
@@ -326,7 +336,7 @@ fn no_flipped_bit_goes_unnoticed_after_a_stop_in_order() {
 fn after_a_crash_only_the_end_can_be_missing() {
     let (directory, witness, mut files) = small_store(Keys::default);
     files.remove(CLEAN);
-    let (segment, used) = segment_of(&files);
+    let (segment, used) = only(&files, ".segment");
     let bytes = files[&segment].clone();
     let mut starts = vec![0];
     let kin = {
@@ -356,6 +366,119 @@ fn after_a_crash_only_the_end_can_be_missing() {
             Err(error) => panic!("byte {byte}: {error}"),
         }
     }
+    // What is written apart was acknowledged if it is named.
+    let (large, used) = only(&files, ".large");
+    for byte in 0..used {
+        let mut files = files.clone();
+        files.get_mut(&large).unwrap()[byte] ^= 1 << (byte % 8);
+        match reopen(&files, directory.path(), Keys::default()) {
+            Ok(all) => assert_eq!(all, witness.appended, "byte {byte}"),
+            Err(OpenError::Damaged { name, .. }) => assert_eq!(name, segment),
+            Err(error) => panic!("byte {byte}: {error}"),
+        }
+    }
+    files.remove(&large);
+    let missing = reopen(&files, directory.path(), Keys::default());
+    assert!(matches!(missing, Err(OpenError::Damaged { .. })), "{missing:?}");
+}
+
+/// Others pass it by; what comes for its own queues does not.
+#[test]
+fn what_is_large_holds_up_its_own_queues_only() {
+    let directory = tempfile::tempdir().unwrap();
+    let disk = BadDisk::default();
+    let store = open(&disk, directory.path()).unwrap();
+    let mut next = BTreeMap::new();
+    let (done, told) = mpsc::channel();
+    let mut append = |queues: &[&str], length: usize| {
+        let name = format!("{} {length}", queues.concat());
+        let batches: Vec<_> = queues
+            .iter()
+            .map(|queue| {
+                let number = next.entry((*queue).to_owned()).or_insert(0);
+                *number += 1;
+                (key("r", queue), RecordNumber(*number), vec![record(*number, length)])
+            })
+            .collect();
+        let borrowed: Vec<_> = batches
+            .iter()
+            .map(|((room, queue), first, records)| Batch { room, queue, first: *first, records })
+            .collect();
+        let done = done.clone();
+        let done = Box::new(move |result: Result<(), StoreError>| {
+            assert_eq!(result, Ok(()));
+            done.send(name).unwrap();
+        });
+        assert_eq!(store.append(&borrowed, Requests::Many, done), Ok(Appended::Pending));
+    };
+    // There is no room for what is large, until there is: one free file is for all others.
+    disk.fill_up();
+    append(&["z"], 1);
+    assert_eq!(told.recv().unwrap(), "z 1");
+    append(&["a"], LARGE_FROM);
+    append(&["a", "b"], 1);
+    append(&["b"], 2);
+    append(&["c"], 3);
+    assert_eq!(told.recv().unwrap(), "c 3");
+    append(&["c"], LARGE_FROM + 1);
+    append(&["c"], 4);
+    assert_eq!(told.recv_timeout(Duration::from_millis(100)), Err(mpsc::RecvTimeoutError::Timeout));
+    disk.repair();
+    let order: Vec<_> = told.iter().take(5).collect();
+    let of = |queue: char| order.iter().filter(|name| name.contains(queue)).collect::<Vec<_>>();
+    assert_eq!(of('a'), ["a 128", "ab 1"]);
+    assert_eq!(of('b'), ["ab 1", "b 2"]);
+    assert_eq!(of('c'), ["c 129", "c 4"]);
+    drop(store);
+    let store = open(&disk, directory.path()).unwrap();
+    for (queue, count) in next {
+        let (room, queue) = key("r", &queue);
+        let records = store.load(&room, &queue).unwrap().records;
+        assert_eq!(records.len() as u64, count, "{queue}");
+    }
+}
+
+const CONFIG: QueueConfig = QueueConfig {
+    messages_max: 0,
+    bytes_max: 0,
+    parked_max: 0,
+    groups_max: 1,
+    partitions_max: 1,
+    schedules_max: 0,
+    open_is_idempotent: true,
+    encrypts: false,
+    first_generation: 0,
+};
+
+/// What is saved is needed no longer; a file is used again whatever was in it.
+#[test]
+fn files_of_what_is_large_are_given_back() {
+    let directory = tempfile::tempdir().unwrap();
+    let disk = BadDisk::default();
+    let mut witness = Witness::default();
+    for round in 0..6 {
+        let store = open(&disk, directory.path()).unwrap();
+        if round > 0 {
+            let (room, queue) = key("r", "a");
+            store.load(&room, &queue).unwrap();
+        }
+        for _ in 0..20 {
+            assert!(witness.append(&store, &[("r", "a")], 200));
+        }
+        let count = witness.appended[&key("r", "a")].len() as u64;
+        let (saved, told) = mpsc::channel();
+        let (room, queue) = key("r", "a");
+        let image = Some(Queue::new(CONFIG).image());
+        let (applied, blocks, wanted) = (RecordNumber(count), Vec::new(), Vec::new());
+        let save = Save { room, queue, applied, image, blocks, wanted, exists: true, due: None };
+        store.save(save, Box::new(move |result| saved.send(result).unwrap()));
+        told.recv().unwrap().unwrap();
+    }
+    let large = disk.files().keys().filter(|name| name.ends_with(".large")).count();
+    assert!((1..4).contains(&large), "{large}");
+    let store = open(&disk, directory.path()).unwrap();
+    let (room, queue) = key("r", "a");
+    assert_eq!(store.load(&room, &queue).unwrap().records, []);
 }
 
 #[test]
@@ -450,7 +573,8 @@ fn who_was_taken_over_writes_no_further_file() {
 fn new_files(directory: &Path) -> (Files, Epoch) {
     let disk: Arc<dyn Disk> = Arc::new(BadDisk::default());
     let lock = Arc::new(Lock::take(&directory.join("lock")).unwrap().unwrap());
-    let found = recover(disk.as_ref(), 7, 0, &Keys::default(), &|_, _| {}).unwrap();
+    let found =
+        recover(disk.as_ref(), 7, &BySlot::default(), &Keys::default(), &|_, _| {}).unwrap();
     Files::take_over(disk, Arc::default(), lock, 7, SEGMENT, found).unwrap()
 }
 
@@ -464,10 +588,12 @@ fn a_frame_is_appended_where_it_belongs_and_by_the_epochs_writer_only() {
         files.append(Slot(slot), position, Epoch(epoch), &mut frame).is_ok()
     };
     assert!(append(0, 1, 1));
-    for (slot, position, epoch) in [(0, 1, 1), (0, 3, 1), (0, 2, 0), (0, 2, 2), (1, 2, 1)] {
+    for (slot, position, epoch) in
+        [(0, 1, 1), (0, 3, 1), (0, 2, 0), (0, 2, 2), (1, 2, 1), (2, 1, 1)]
+    {
         assert!(!append(slot, position, epoch), "{slot} {position} {epoch}");
     }
-    assert!(append(0, 2, 1));
+    assert!(append(0, 2, 1) && append(1, 1, 1) && append(1, 2, 1) && append(0, 3, 1));
 }
 
 #[test]
@@ -478,7 +604,7 @@ fn a_file_without_zeros_is_used_in_a_hurry_and_left_for_one_with_zeros() {
     let mut append = |length: usize| {
         position += 1;
         let mut frame = vec![0; frame::HEADER + length];
-        files.append(ONLY, position, epoch, &mut frame).unwrap().number
+        files.append(MAIN, position, epoch, &mut frame).unwrap().number
     };
     let whole = SEGMENT as usize - 2 * frame::HEADER;
     #[expect(clippy::disallowed_methods, reason = "until nobody is in a hurry")]

@@ -155,15 +155,20 @@ impl Home {
 
     /// The segments of the journal that are or were used, the last one last.
     pub fn segments(&self) -> Vec<PathBuf> {
-        segments(&self.data)
+        files(&self.data, "segment")
+    }
+
+    /// The same for what is written apart.
+    pub fn large(&self) -> Vec<PathBuf> {
+        files(&self.data, "large")
     }
 }
 
-pub fn segments(data: &Path) -> Vec<PathBuf> {
+pub fn files(data: &Path, kind: &str) -> Vec<PathBuf> {
     let entries =
         std::fs::read_dir(data.join("journal")).unwrap().map(|entry| entry.unwrap().path());
     let mut segments: Vec<_> =
-        entries.filter(|path| path.extension().is_some_and(|end| end == "segment")).collect();
+        entries.filter(|path| path.extension().is_some_and(|end| end == kind)).collect();
     segments.sort();
     segments
 }

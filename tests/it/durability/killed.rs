@@ -12,7 +12,9 @@ fn nothing_acknowledged_is_lost_by_kill_9() {
     let (mut seed, kills) = (seed(), rounds("ANTEROOM_KILLS", 10));
     let home = Home::new().with_small_journal();
     let mut daemon = home.start();
-    let mut checker = Checker::start(&home, &["--rate", "600/s", "--queues", "2", "--lease", "1s"]);
+    // Some are written apart.
+    let load = ["--rate", "600/s", "--queues", "2", "--lease", "1s", "--size", "6000"];
+    let mut checker = Checker::start(&home, &load);
     for round in 1..=kills {
         checker.acknowledged();
         let wait = 10 + next(&mut seed) % 490;

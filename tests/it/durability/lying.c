@@ -1,9 +1,9 @@
 // Between the server and its disk, by LD_PRELOAD.
 //
-// SHIM_FAIL=FILE    while FILE is there, fsync and fdatasync of a .segment fail with EIO; each such call is a line in FILE
+// SHIM_FAIL=FILE    while FILE is there, fsync and fdatasync of a .segment or .large fail with EIO; each such call is a line in FILE
 // SHIM_SHADOW=DIR   after each fsync and fdatasync what was synced is copied to DIR: a file's content under its inode, a
 //                   directory's names as lines `inode name`
-// SHIM_SLOW=MS      reading of a .segment takes so long
+// SHIM_SLOW=MS      reading of a .segment or .large takes so long
 #define _GNU_SOURCE
 #include <dirent.h>
 #include <dlfcn.h>
@@ -24,6 +24,8 @@ static void path_of(int fd, char *path, size_t size) {
     ssize_t length = readlink(link, path, size - 1);
     path[length < 0 ? 0 : length] = 0;
 }
+
+static int is_journal(const char *path) { return strstr(path, ".segment") || strstr(path, ".large"); }
 
 static void shadow(int fd) {
     const char *to = getenv("SHIM_SHADOW");
@@ -59,7 +61,7 @@ static int sync_by(const char *call, int fd) {
     const char *fail = getenv("SHIM_FAIL");
     char path[4096];
     path_of(fd, path, sizeof path);
-    if (fail && strstr(path, ".segment") && !access(fail, F_OK)) {
+    if (fail && is_journal(path) && !access(fail, F_OK)) {
         FILE *log = fopen(fail, "a");
         fprintf(log, "%s %s\n", call, path);
         fclose(log);
@@ -82,7 +84,7 @@ ssize_t pread64(int fd, void *buffer, size_t count, off_t offset) {
     if (slow) {
         char path[4096];
         path_of(fd, path, sizeof path);
-        if (strstr(path, ".segment")) usleep(atoi(slow) * 1000);
+        if (is_journal(path)) usleep(atoi(slow) * 1000);
     }
     return real(fd, buffer, count, offset);
 }

@@ -144,7 +144,8 @@ fn nothing_acknowledged_is_lost_when_what_was_not_synced_is_undone() {
     home.start().stop_well();
     begin_shadow(&home.data, &shadow);
     let mut daemon = home.start_with(&lying);
-    let mut checker = Checker::start(&home, &["--rate", "300/s", "--lease", "1s"]);
+    let load = ["--rate", "300/s", "--lease", "1s", "--size", "6000"];
+    let mut checker = Checker::start(&home, &load);
     for _ in 0..rounds("ANTEROOM_POWER_CUTS", 5) {
         checker.acknowledged();
         std::thread::sleep(Duration::from_millis(10 + next(&mut seed) % 490));

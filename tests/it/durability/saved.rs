@@ -64,7 +64,8 @@ pub fn refusal(arguments: &[&str], home: &Home) -> String {
 }
 
 fn journal_bytes(home: &Home) -> u64 {
-    home.segments().iter().map(|segment| fs::metadata(segment).map_or(0, |data| data.len())).sum()
+    let files = [home.segments(), home.large()].concat();
+    files.iter().map(|file| fs::metadata(file).map_or(0, |data| data.len())).sum()
 }
 
 #[test]
@@ -243,12 +244,84 @@ fn damage_is_found_named_and_cut_only_when_asked() {
         assert!(said.contains(&name) && said.contains("damaged at byte"), "{said}");
     }
     assert_eq!(store(&["repair", "--data", &data], &home).status.code(), Some(2));
-    let loss = report(&["repair", "--data", &data, "--accept-loss"], &home);
+    let losses = report(&["repair", "--data", &data, "--accept-loss"], &home);
+    let [loss] = losses.as_array().unwrap().as_slice() else { panic!("{losses}") };
     assert_eq!(loss["file"], json!(name));
     assert!(Path::new(loss["kept_in"].as_str().unwrap()).join(&name).is_file());
-    assert_eq!(report(&["repair", "--data", &data, "--accept-loss"], &home), Value::Null);
+    assert_eq!(report(&["repair", "--data", &data, "--accept-loss"], &home), json!([]));
     let server = home.start();
     assert_eq!(receive(&home, "q", 5), [json!("one")]);
+    server.stop_well();
+}
+
+/// With files of 64 KiB, from 4 KiB on.
+fn large(at: usize) -> String {
+    format!("{at} {}", "z".repeat(if at.is_multiple_of(3) { 5000 } else { 100 }))
+}
+
+#[test]
+fn what_is_large_is_written_apart_and_is_like_all_else() {
+    let home = small();
+    let server = home.start();
+    send(&home, "q", (0..6).map(large));
+    assert_eq!(home.large().len(), 1);
+    for path in home.segments() {
+        let bytes = fs::read(path).unwrap();
+        assert!(!bytes.windows(100).any(|some| some == [b'z'; 100]), "only its name");
+    }
+    server.kill();
+    let server = home.start();
+    assert_eq!(receive(&home, "q", 2), [json!(large(0)), json!(large(1))]);
+    // A copy of a server at work, and its files come and go.
+    send(&home, "q", (6..400).map(large));
+    let (data, copy) = (home.data.to_str().unwrap().to_owned(), home.beside("copy"));
+    report(&["backup", "--data", &data, "--to", copy.to_str().unwrap()], &home);
+    until("it is saved", || journal_bytes(&home) <= 256 * 1024);
+    server.stop_well();
+    let checked = report(&["check", "--data", &data], &home);
+    assert_eq!((&checked["queues"], &checked["is_clean"]), (&json!(1), &json!(true)));
+    fs::rename(&home.data, home.beside("old")).unwrap();
+    report(&["restore", copy.to_str().unwrap(), "--data", &data], &home);
+    let server = home.start();
+    let all: Vec<_> = (2..400).map(|at| json!(large(at))).collect();
+    assert_eq!(receive(&home, "q", 1000), all);
+    server.stop_well();
+}
+
+#[test]
+fn of_what_is_large_nothing_can_be_read_without_a_key() {
+    let home = small().with("ANTEROOM_ENCRYPTION_KEYS", &"07".repeat(32));
+    let server = home.start();
+    send(&home, "q", (0..6).map(large));
+    server.kill();
+    for path in home.large() {
+        let bytes = fs::read(path).unwrap();
+        assert!(!bytes.windows(10).any(|some| some == [b'z'; 10]));
+    }
+    let server = home.start();
+    assert_eq!(receive(&home, "q", 10), (0..6).map(|at| json!(large(at))).collect::<Vec<_>>());
+    server.stop_well();
+}
+
+#[test]
+fn damage_of_what_is_large_is_found_and_all_that_names_it_is_cut() {
+    let home = Home::new().with("ANTEROOM_JOURNAL_SEGMENT", "64KiB");
+    let server = home.start();
+    (0..6).for_each(|at| send(&home, "q", [large(at)].into_iter()));
+    server.kill();
+    let file = home.large().pop().unwrap();
+    let mut bytes = fs::read(&file).unwrap();
+    let at = bytes.iter().rposition(|byte| *byte == b'z').unwrap();
+    bytes[at] ^= 1;
+    fs::write(&file, bytes).unwrap();
+    let data = home.data.to_str().unwrap().to_owned();
+    let refused = home.try_start(&[]).err().unwrap();
+    assert!(refused.log.contains("damaged at byte"), "{}", refused.log);
+    let losses = report(&["repair", "--data", &data, "--accept-loss"], &home);
+    assert_eq!(losses.as_array().unwrap().len(), 1, "the end of the file may be torn: {losses}");
+    assert_eq!(report(&["repair", "--data", &data, "--accept-loss"], &home), json!([]));
+    let server = home.start();
+    assert_eq!(receive(&home, "q", 9), [large(0), large(1), large(2)].map(Value::from));
     server.stop_well();
 }
 

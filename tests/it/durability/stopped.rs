@@ -7,7 +7,8 @@ use super::{checker::Checker, daemon::Home, rounds};
 /// Stops under load and starts again; at the end it is stopped.
 fn stopped_under_load(home: &Home) {
     let mut daemon = home.start();
-    let mut checker = Checker::start(home, &["--rate", "600/s", "--lease", "1s"]);
+    let load = ["--rate", "600/s", "--lease", "1s", "--size", "6000"];
+    let mut checker = Checker::start(home, &load);
     for _ in 0..rounds("ANTEROOM_STOPS", 5) {
         checker.acknowledged();
         daemon.stop_well();
@@ -40,7 +41,7 @@ fn last_byte(home: &Home) -> (std::path::PathBuf, u64) {
 
 #[test]
 fn a_stop_in_order_loses_nothing_and_what_is_cut_off_afterwards_is_noticed() {
-    let home = Home::new();
+    let home = Home::new().with_small_journal();
     stopped_under_load(&home);
     let (path, at) = last_byte(&home);
     let file = fs::OpenOptions::new().read(true).write(true).open(&path).unwrap();

@@ -15,6 +15,8 @@ pub(super) struct Plan {
     pub(super) run: String,
     pub(super) queues: Vec<String>,
     pub(super) lease: Duration,
+    /// Fillers are shorter.
+    pub(super) size: usize,
     pub(super) patience: Duration,
     /// Between two messages of one sender.
     pub(super) pace: Duration,
@@ -40,6 +42,12 @@ impl Plan {
     pub(super) fn which(&self, message: &crate::client::Info) -> Option<usize> {
         let content: Content = message.decode().ok()?;
         (content.run == self.run).then_some(content.send)
+    }
+
+    /// How long the filler of a message is.
+    const fn filler(&self, send: usize) -> usize {
+        // No multiple of it is near to one of a size that anybody would ask for.
+        send.wrapping_mul(7919) % self.size
     }
 
     fn must_stop(&self) -> bool {
@@ -174,7 +182,8 @@ async fn send_by(plan: &Plan, sender: usize, line: &mut Line<'_>) -> Result<(), 
         let queue = count % plan.queues.len();
         let mut client = line.client().await?;
         let send = ledger.begins(sender, queue);
-        let content = Content { run: plan.run.clone(), send, filler: "x".repeat(send % 97) };
+        let content =
+            Content { run: plan.run.clone(), send, filler: "x".repeat(plan.filler(send)) };
         let mut message = Message::json(&content)?;
         if is_repeating {
             message = message.key(format!("{}-{send}", plan.run));
