@@ -153,16 +153,14 @@ fn open<C: Conversation>(
         // Not a socket of ours.
         return HttpResponse::InternalServerError().finish();
     };
-    let reader = FrameReader::new(limits);
+    let mut reader = FrameReader::new(limits);
     let pings = Pings { max: limits.pings_per_second, since: clock.elapsed(), count: 0 };
     let begin = move |socket: Socket, early: BytesMut| {
         socket.switch().upgrade();
-        let switch = Arc::clone(socket.switch());
+        reader.keep(early);
         let connection = Connection {
             conversation,
             socket: Some(socket),
-            switch,
-            early,
             reader,
             frames: Frames::default(),
             outbox: Outbox::default(),
@@ -198,9 +196,6 @@ struct Connection<C: Conversation> {
     conversation: C,
     /// None: it has ended.
     socket: Option<Socket>,
-    switch: Arc<Switch>,
-    /// What came right behind the request.
-    early: BytesMut,
     reader: FrameReader,
     frames: Frames,
     outbox: Outbox,
@@ -285,7 +280,7 @@ impl<C: Conversation> Connection<C> {
     /// Reads until nothing is there, the turn is over, or enough waits for a conversation that is not ready. Whether the peer
     /// says no more.
     fn read(&mut self, socket: &mut Socket, task: &mut TaskContext<'_>) -> Result<bool, Ending> {
-        let mut fresh = std::mem::take(&mut self.early);
+        let mut fresh = BytesMut::new();
         loop {
             let is_ready = self.understand(&mut fresh)?;
             self.reader.keep(std::mem::take(&mut fresh));
@@ -356,7 +351,8 @@ impl<C: Conversation> Actor for Connection<C> {
     type Context = Context<Self>;
 
     fn started(&mut self, ctx: &mut Self::Context) {
-        let outlet = ActorOutlet { address: ctx.address(), switch: Arc::clone(&self.switch) };
+        let Some(socket) = &self.socket else { return };
+        let outlet = ActorOutlet { address: ctx.address(), switch: Arc::clone(socket.switch()) };
         self.conversation.opened(Box::new(outlet), &mut self.frames);
         ctx.run_interval(self.conversation.tick_interval(), |connection, ctx| {
             // A peer that does not read would not answer either; its switch ends it.
