@@ -4,12 +4,11 @@ use std::{cell::Cell, sync::mpsc};
 
 use super::*;
 use crate::{
-    engine::{Queue, QueueConfig},
     journal::{Record, RecordNumber},
     store::{
         disk::bad::{BadDisk, Fault},
         frame,
-        slot::{BySlot, Epoch, MAIN, Slot},
+        slot::{BySlot, Epoch, LARGE, MAIN, Slot},
     },
 };
 
@@ -438,49 +437,6 @@ fn what_is_large_holds_up_its_own_queues_only() {
     }
 }
 
-const CONFIG: QueueConfig = QueueConfig {
-    messages_max: 0,
-    bytes_max: 0,
-    parked_max: 0,
-    groups_max: 1,
-    partitions_max: 1,
-    schedules_max: 0,
-    open_is_idempotent: true,
-    encrypts: false,
-    first_generation: 0,
-};
-
-/// What is saved is needed no longer; a file is used again whatever was in it.
-#[test]
-fn files_of_what_is_large_are_given_back() {
-    let directory = tempfile::tempdir().unwrap();
-    let disk = BadDisk::default();
-    let mut witness = Witness::default();
-    for round in 0..6 {
-        let store = open(&disk, directory.path()).unwrap();
-        if round > 0 {
-            let (room, queue) = key("r", "a");
-            store.load(&room, &queue).unwrap();
-        }
-        for _ in 0..20 {
-            assert!(witness.append(&store, &[("r", "a")], 200));
-        }
-        let count = witness.appended[&key("r", "a")].len() as u64;
-        let (saved, told) = mpsc::channel();
-        let (room, queue) = key("r", "a");
-        let image = Some(Queue::new(CONFIG).image());
-        let (applied, blocks, wanted) = (RecordNumber(count), Vec::new(), Vec::new());
-        let save = Save { room, queue, applied, image, blocks, wanted, exists: true, due: None };
-        store.save(save, Box::new(move |result| saved.send(result).unwrap()));
-        told.recv().unwrap().unwrap();
-    }
-    let large = disk.files().keys().filter(|name| name.ends_with(".large")).count();
-    assert!((1..4).contains(&large), "{large}");
-    let store = open(&disk, directory.path()).unwrap();
-    let (room, queue) = key("r", "a");
-    assert_eq!(store.load(&room, &queue).unwrap().records, []);
-}
-
 #[test]
 fn a_journal_without_its_state_store_is_refused() {
     let directory = tempfile::tempdir().unwrap();
@@ -570,8 +526,8 @@ fn who_was_taken_over_writes_no_further_file() {
     witness.check(&open(&disk, directory.path()).unwrap(), "the next one");
 }
 
-fn new_files(directory: &Path) -> (Files, Epoch) {
-    let disk: Arc<dyn Disk> = Arc::new(BadDisk::default());
+fn new_files(disk: &BadDisk, directory: &Path) -> (Files, Epoch) {
+    let disk: Arc<dyn Disk> = Arc::new(disk.clone());
     let lock = Arc::new(Lock::take(&directory.join("lock")).unwrap().unwrap());
     let found =
         recover(disk.as_ref(), 7, &BySlot::default(), &Keys::default(), &|_, _| {}).unwrap();
@@ -581,7 +537,7 @@ fn new_files(directory: &Path) -> (Files, Epoch) {
 #[test]
 fn a_frame_is_appended_where_it_belongs_and_by_the_epochs_writer_only() {
     let directory = tempfile::tempdir().unwrap();
-    let (files, epoch) = new_files(directory.path());
+    let (files, epoch) = new_files(&BadDisk::default(), directory.path());
     assert_eq!(epoch, Epoch(1));
     let append = |slot, position, epoch| {
         let mut frame = vec![0; frame::HEADER + 8];
@@ -597,9 +553,40 @@ fn a_frame_is_appended_where_it_belongs_and_by_the_epochs_writer_only() {
 }
 
 #[test]
+fn each_slot_has_files_of_its_own_and_the_free_ones_are_for_all() {
+    let directory = tempfile::tempdir().unwrap();
+    let disk = BadDisk::default();
+    let (files, epoch) = new_files(&disk, directory.path());
+    let append = |slot, position| {
+        let mut frame = vec![0; SEGMENT as usize - frame::HEADER];
+        files.append(slot, position, epoch, &mut frame).unwrap();
+    };
+    let count = || {
+        let names = disk.files().into_keys().collect::<Vec<_>>();
+        let of = |kind: &str| names.iter().filter(|name| name.ends_with(kind)).count();
+        (of(".segment"), of(".large"), of(".spare"))
+    };
+    for position in 1..=5 {
+        append(LARGE, position);
+        append(MAIN, position);
+    }
+    let (_, _, spares) = count();
+    files.truncate(LARGE, 4).unwrap();
+    assert_eq!(count(), (5, 1, spares + 4));
+    files.truncate(MAIN, 2).unwrap();
+    assert_eq!(count(), (3, 1, spares + 6));
+    for position in 6..=9 {
+        append(MAIN, position);
+    }
+    assert_eq!(count(), (7, 1, spares + 2));
+    files.truncate(LARGE, 5).unwrap();
+    assert_eq!(count(), (7, 1, spares + 2), "the last one is written to");
+}
+
+#[test]
 fn a_file_without_zeros_is_used_in_a_hurry_and_left_for_one_with_zeros() {
     let directory = tempfile::tempdir().unwrap();
-    let (files, epoch) = new_files(directory.path());
+    let (files, epoch) = new_files(&BadDisk::default(), directory.path());
     let mut position = 0;
     let mut append = |length: usize| {
         position += 1;
