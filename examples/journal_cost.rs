@@ -57,16 +57,16 @@ fn ticks() -> Result<u64, Error> {
     Ok(fields.skip(11).take(2).map(str::parse::<u64>).sum::<Result<_, _>>()?)
 }
 
-/// Commits until the time is over. `make` makes what is to be committed; that is not measured.
+/// Commits until the time is over. `make` makes what is to be committed; that, and its end, is not measured.
 fn measure<T>(
     records: u64,
     mut make: impl FnMut(u64) -> T,
-    mut commit: impl FnMut(u64, T) -> Result<(), Error>,
+    mut commit: impl FnMut(u64, &T) -> Result<(), Error>,
 ) -> Result<Cost, Error> {
     let mut number = 0;
     let warm = Instant::now();
     while warm.elapsed() < LENGTH / 2 {
-        commit(number, make(number))?;
+        commit(number, &make(number))?;
         number += 1;
     }
     let (mut times, before) = (Vec::new(), ticks()?);
@@ -74,7 +74,7 @@ fn measure<T>(
     while !left.is_zero() && begin.elapsed() < LENGTH * 2 {
         let made = make(number);
         let at = Instant::now();
-        commit(number, made)?;
+        commit(number, &made)?;
         let took = at.elapsed();
         left = left.saturating_sub(took);
         times.push(took);
@@ -144,7 +144,7 @@ fn send(store: &DurableStore, sender: usize, count: u64) -> Result<Cost, Error> 
         |number| records(1 + number * count, count),
         |number, records| {
             let first = RecordNumber(1 + number * count);
-            let batch = Batch { room: &room, queue: &queue, first, records: &records };
+            let batch = Batch { room: &room, queue: &queue, first, records };
             let (done, told) = mpsc::channel();
             let done = Box::new(move |result| drop(done.send(result)));
             if store.append(&[batch], Requests::One, done)? == Appended::Pending {
