@@ -54,6 +54,21 @@ fn whatever_is_wrong_with_the_framing_has_its_close_code() {
     });
 }
 
+/// TCP takes back what is not read yet if a connection is closed while something of the peer's is unread.
+#[test]
+fn who_goes_on_talking_still_hears_why_it_is_over() {
+    run(async {
+        let (_server, mut peer) = joined(&[]).await;
+        let mut bytes = vec![0xc2, 0x80, 0, 0, 0, 0];
+        bytes.resize(150_000, b'x');
+        for piece in bytes.chunks(50_000) {
+            peer.socket.send_raw(piece).await.unwrap();
+            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+        }
+        assert_eq!(peer.end().await, Some(1002));
+    });
+}
+
 fn send(id: usize, body: &str) -> Vec<u8> {
     let request = json!({"id": id, "op": "send", "queue": "q", "messages": [{"body": body}]});
     frame(true, TEXT, request.to_string().as_bytes())
