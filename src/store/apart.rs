@@ -16,7 +16,6 @@ use std::{
         Arc, Condvar, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
-    time::Duration,
 };
 
 use super::{
@@ -24,6 +23,7 @@ use super::{
     committer::{Committer, Entries},
     frame::HEADER,
     ledger::Ledger,
+    life::{Life, wait_for_room},
     recovery::QueueKey,
     slot::{Epoch, Journal, LARGE},
 };
@@ -34,9 +34,6 @@ use crate::{
 
 /// A record from this size on is written apart. Smaller ones are better off in a frame with others: half a millisecond holds up nobody.
 const LARGE_BYTES: u64 = 512 << 10;
-
-/// How often a full disk is looked at again.
-const FULL_WAIT: Duration = Duration::from_millis(50);
 
 /// See the module.
 pub(super) struct Apart {
@@ -61,15 +58,6 @@ struct State {
     /// The last position that is durable.
     last: u64,
     life: Life,
-}
-
-#[derive(Default)]
-enum Life {
-    #[default]
-    Open,
-    /// What is there is still written.
-    Closing,
-    Broken(StoreError),
 }
 
 /// What was appended, and is not yet with the committer.
@@ -182,11 +170,7 @@ impl Apart {
         // Written down while nobody is held up by it.
         let encoded = is_large.then(|| self.encode(batches));
         let mut state = self.state();
-        match &state.life {
-            Life::Open => {}
-            Life::Closing => return Err(StoreError::Failed("the store is closed".into())),
-            Life::Broken(error) => return Err(error.clone()),
-        }
+        state.life.admit()?;
         let follows = |batch: &Batch<'_>| {
             state.waiting.iter().any(|waiting| waiting.is_of((batch.room, batch.queue)))
         };
@@ -233,10 +217,9 @@ impl Apart {
         while let Some((mut large, position)) = self.next()? {
             let appended = loop {
                 match self.journal.append(LARGE, position, self.epoch, &mut large.frame) {
-                    Err(StoreError::Full) if matches!(self.state().life, Life::Open) => {
+                    Err(StoreError::Full) if self.state().life.is_open() => {
                         self.ledger.set_full(true);
-                        #[expect(clippy::disallowed_methods, reason = "a thread of its own")]
-                        std::thread::sleep(FULL_WAIT);
+                        wait_for_room();
                     }
                     appended => break appended,
                 }
@@ -312,9 +295,7 @@ impl Apart {
     /// Writes what is there, and nothing after it.
     pub(super) fn close(&self) {
         let mut state = self.state();
-        if matches!(state.life, Life::Open) {
-            state.life = Life::Closing;
-        }
+        state.life.close();
         self.wake.notify_one();
     }
 }

@@ -15,6 +15,7 @@ use super::{
     Appended, Batch, Done, Requests, StoreError,
     frame::HEADER,
     ledger::Ledger,
+    life::{Life, wait_for_room},
     pace::Pace,
     recovery::QueueKey,
     slot::{Epoch, Journal, MAIN},
@@ -33,9 +34,6 @@ const BUFFERS_MAX: usize = 4;
 
 /// So long lingers what nobody waits for, unless it is a large frame.
 const LINGER: Duration = Duration::from_millis(5);
-
-/// How often a full disk is looked at again when there is no file to go on with.
-const FULL_WAIT: Duration = Duration::from_millis(50);
 
 /// What gathers for a frame.
 struct Gathered {
@@ -119,16 +117,6 @@ pub(super) struct Entries {
     pub(super) bytes: Vec<u8>,
     /// Queues with records in it, and the last of these.
     pub(super) queues: Vec<(QueueKey, RecordNumber)>,
-}
-
-#[derive(Default)]
-enum Life {
-    #[default]
-    Open,
-    /// Nothing is taken any more; what has gathered is written.
-    Closing,
-    /// Nothing is written any more.
-    Broken(StoreError),
 }
 
 #[derive(Default)]
@@ -231,11 +219,8 @@ impl Committer {
 
     fn open_inbox(&self) -> Result<MutexGuard<'_, Inbox>, StoreError> {
         let inbox = lock(&self.inbox);
-        match &inbox.life {
-            Life::Open => Ok(inbox),
-            Life::Closing => Err(StoreError::Failed("the store is closed".into())),
-            Life::Broken(error) => Err(error.clone()),
-        }
+        inbox.life.admit()?;
+        Ok(inbox)
     }
 
     fn wake_thread(&self, inbox: &mut Inbox) {
@@ -251,7 +236,7 @@ impl Committer {
             Ok(()) => {
                 let mut inbox = self.ended(begun);
                 inbox.put_back(gathered);
-                if !inbox.is_empty() || !inbox.is_open() {
+                if !inbox.is_empty() || !inbox.life.is_open() {
                     self.wake_thread(&mut inbox);
                 }
                 Ok(Appended::Durable)
@@ -278,10 +263,7 @@ impl Committer {
             let begun = stopwatch();
             let committed = loop {
                 match self.commit(&mut gathered) {
-                    Err(StoreError::Full) if lock(&self.inbox).is_open() => {
-                        #[expect(clippy::disallowed_methods, reason = "a thread of its own")]
-                        std::thread::sleep(FULL_WAIT);
-                    }
+                    Err(StoreError::Full) if lock(&self.inbox).life.is_open() => wait_for_room(),
                     committed => break committed,
                 }
             };
@@ -300,7 +282,7 @@ impl Committer {
     fn next(&self) -> Result<Option<Gathered>, StoreError> {
         let mut inbox = lock(&self.inbox);
         loop {
-            let may_linger = inbox.may_linger(stopwatch()).filter(|_| inbox.is_open());
+            let may_linger = inbox.may_linger(stopwatch()).filter(|_| inbox.life.is_open());
             match &inbox.life {
                 Life::Broken(error) => return Err(error.clone()),
                 _ if inbox.is_under_way || may_linger.is_some() => {}
@@ -362,18 +344,12 @@ impl Committer {
     /// Writes what has gathered, and nothing after it.
     pub(super) fn close(&self) {
         let mut inbox = lock(&self.inbox);
-        if inbox.is_open() {
-            inbox.life = Life::Closing;
-        }
+        inbox.life.close();
         self.wake_thread(&mut inbox);
     }
 }
 
 impl Inbox {
-    const fn is_open(&self) -> bool {
-        matches!(self.life, Life::Open)
-    }
-
     fn is_empty(&self) -> bool {
         self.full.is_empty() && self.gathered.is_empty()
     }

@@ -18,6 +18,7 @@ mod durable;
 mod files;
 mod frame;
 mod ledger;
+mod life;
 mod memory;
 mod offline;
 mod pace;

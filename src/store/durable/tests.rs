@@ -56,6 +56,13 @@ fn record(number: u64, length: usize) -> Record {
     Record::PartitionAdded { partition: number as u32, key: key.parse().unwrap() }
 }
 
+fn borrowed(batches: &[(QueueKey, RecordNumber, Vec<Record>)]) -> Vec<Batch<'_>> {
+    batches
+        .iter()
+        .map(|(key, first, records)| Batch { room: &key.0, queue: &key.1, first: *first, records })
+        .collect()
+}
+
 /// What was appended to some queues, and what of it was acknowledged.
 #[derive(Default)]
 struct Witness {
@@ -87,10 +94,7 @@ impl Witness {
             all.extend(records.iter().cloned());
             batches.push((key, RecordNumber(first), records));
         }
-        let borrowed: Vec<_> = batches
-            .iter()
-            .map(|((room, queue), first, records)| Batch { room, queue, first: *first, records })
-            .collect();
+        let borrowed = borrowed(&batches);
         let (done, told) = mpsc::channel();
         let done = Box::new(move |result| done.send(result).unwrap());
         let appended = store.append(&borrowed, Requests::One, done);
@@ -399,10 +403,7 @@ fn what_is_large_holds_up_its_own_queues_only() {
                 (key("r", queue), RecordNumber(*number), vec![record(*number, length)])
             })
             .collect();
-        let borrowed: Vec<_> = batches
-            .iter()
-            .map(|((room, queue), first, records)| Batch { room, queue, first: *first, records })
-            .collect();
+        let borrowed = borrowed(&batches);
         let done = done.clone();
         let done = Box::new(move |result: Result<(), StoreError>| {
             assert_eq!(result, Ok(()));
