@@ -101,15 +101,22 @@ struct Writing {
 impl Writing {
     /// Writes a frame and syncs it, so many bytes at a time.
     fn write(&mut self, frame: &[u8], at_a_time: usize) -> io::Result<()> {
-        for some in frame.chunks(at_a_time) {
-            let piece = if self.is_filled { some.len() } else { disk::PIECE };
-            for piece in some.chunks(piece) {
+        for mut some in frame.chunks(at_a_time) {
+            while !some.is_empty() {
+                let (piece, rest) = some.split_at(self.at_once(some.len()));
                 self.file.write_at(piece, self.at)?;
                 self.at += piece.len() as u64;
+                some = rest;
             }
             self.file.sync()?;
         }
         Ok(())
+    }
+
+    /// So many of these bytes are written at once: in a file that is not filled, as many as a unit of the page cache has left.
+    fn at_once(&self, length: usize) -> usize {
+        let left = disk::PIECE - self.at as usize % disk::PIECE;
+        if self.is_filled { length } else { length.min(left) }
     }
 }
 

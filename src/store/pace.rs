@@ -3,7 +3,8 @@
 //! Handing a batch to a thread and its answer back wakes two threads, which takes a lone request about as long as the sync
 //! of a fast disk. But while a batch is synced where it was appended, nothing else happens there: whatever comes meanwhile
 //! cannot gather for the next frame. So that is done only for who is alone: one request after the other, for one queue, each
-//! of which found nothing under way, on a disk that was fast each time. The first sign of somebody else ends it.
+//! of which found nothing under way, on a disk that is fast as a rule: a single slow sync among fast ones is no reason to pay
+//! for two threads from then on. The first sign of somebody else ends it.
 
 use std::time::Duration;
 
@@ -12,8 +13,11 @@ use super::{Requests, recovery::QueueKey};
 /// So many in a row must have been alone.
 const ALONE: u32 = 8;
 
-/// A sync that takes longer holds up too much.
+/// Syncs that take longer hold up too much.
 const FAST: Duration = Duration::from_micros(500);
+
+/// The last sync counts for one part of so many in how long they take.
+const PARTS: u32 = 8;
 
 /// More bytes take too long.
 const SMALL: usize = 512 * 1024;
@@ -21,8 +25,10 @@ const SMALL: usize = 512 * 1024;
 /// What was seen of the last commits.
 #[derive(Debug, Default)]
 pub(super) struct Pace {
-    /// How many in a row were alone and fast.
+    /// How many in a row were alone.
     alone: u32,
+    /// How long they take, the later the more it counts; none: nothing was committed yet.
+    typical: Option<Duration>,
     queue: Option<QueueKey>,
 }
 
@@ -43,7 +49,7 @@ impl Pace {
         if !is_same || !is_idle || requests != Requests::One {
             self.alone = 0;
         }
-        self.alone >= ALONE && bytes <= SMALL
+        self.alone >= ALONE && bytes <= SMALL && self.typical.is_some_and(|it| it <= FAST)
     }
 
     /// Something else is under way.
@@ -53,7 +59,9 @@ impl Pace {
 
     /// A commit took so long.
     pub(super) fn committed(&mut self, took: Duration) {
-        self.alone = if took <= FAST { self.alone.saturating_add(1) } else { 0 };
+        self.alone = self.alone.saturating_add(1);
+        let before = self.typical.unwrap_or(took);
+        self.typical = Some(before - before / PARTS + took / PARTS);
     }
 }
 
@@ -117,11 +125,25 @@ mod tests {
     #[test]
     fn a_slow_disk_must_first_be_fast_again() {
         let mut pace = alone();
-        assert!(lone(&mut pace, "a", FAST * 2));
-        for _ in 0..ALONE {
-            assert!(!lone(&mut pace, "a", FAST));
+        assert!(lone(&mut pace, "a", FAST * 16));
+        assert!(!lone(&mut pace, "a", QUICK));
+        let commits = (0..100).find(|_| lone(&mut pace, "a", QUICK));
+        assert!(commits.is_some_and(|commits| commits > 4), "{commits:?}");
+    }
+
+    #[test]
+    fn a_slow_sync_now_and_then_changes_nothing() {
+        let mut pace = alone();
+        for _ in 0..10 {
+            assert!(lone(&mut pace, "a", FAST * 4));
+            (0..8).for_each(|_| assert!(lone(&mut pace, "a", QUICK)));
         }
-        assert!(lone(&mut pace, "a", FAST));
+    }
+
+    #[test]
+    fn a_disk_that_is_slow_from_the_start_is_left_to_the_thread() {
+        let mut pace = Pace::default();
+        (0..100).for_each(|_| assert!(!lone(&mut pace, "a", FAST * 2)));
     }
 
     #[test]
