@@ -153,13 +153,13 @@ struct Cons {
 /// What stands between `from` and `to`, and what follows.
 fn between<'a>(text: &'a [u8], from: &[u8], to: u8) -> Option<(&'a [u8], &'a [u8])> {
     let text = &text[find(text, from)? + from.len()..];
-    let end = text.iter().position(|c| *c == to)?;
+    let end = memchr::memchr(to, text)?;
     Some((&text[..end], &text[end..]))
 }
 
 /// The length of the JSON object that `text` begins with (no braces within its strings).
 fn object(text: &[u8]) -> Option<usize> {
-    Some(text.iter().position(|c| *c == b'}')? + 1)
+    Some(memchr::memchr(b'}', text)? + 1)
 }
 
 impl Cons {
