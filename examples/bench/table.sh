@@ -29,7 +29,7 @@ run() { "$here/sidebyside.sh" "$@" 2> >(grep -v '^[a-z-]* *[a-z]* *\(send\|recv\
 native=(anteroom:mem:anteroom:"$here/anteroom.sh --memory")
 mesh=(meshagent:mem:anteroom-meshagent:"$here/anteroom.sh --memory")
 relaxed=(anteroom:disk:anteroom:"$here/anteroom.sh")
-durable=(anteroom:fsync:anteroom:"$here/anteroom.sh")
+durable=(anteroom:fsync:anteroom:"$here/anteroom.sh" meshagent:fsync:anteroom-meshagent:"$here/anteroom.sh")
 echoes=("ws-echo:mem:echo:$tools/echo actix-web-actors" "meshagent-echo:mem:responder:$tools/echo meshagent")
 
 echo "in memory, pipelined" >&2
