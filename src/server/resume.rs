@@ -31,33 +31,41 @@ use crate::{
 /// What the room says to a session, whatever connection it has.
 #[derive(Default)]
 pub(super) struct Inbox {
-    state: Mutex<InboxState>,
+    items: Mutex<Vec<ToSession>>,
+    /// The connection's. It looks here when it is sent nothing, and finds `items` free: they are not held while it is woken.
+    outlet: Mutex<Option<Box<dyn Outlet>>>,
     /// It was cut while it had no connection.
     is_lost: AtomicBool,
 }
 
-#[derive(Default)]
-struct InboxState {
-    items: Vec<ToSession>,
-    /// The connection's. It looks here when it is sent nothing.
-    outlet: Option<Box<dyn Outlet>>,
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Inbox {
-    fn state(&self) -> MutexGuard<'_, InboxState> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
+    /// Whoever attaches takes what is here afterwards.
     pub(super) fn attach(&self, outlet: Box<dyn Outlet>) {
-        self.state().outlet = Some(outlet);
+        *lock(&self.outlet) = Some(outlet);
     }
 
     fn detach(&self) {
-        self.state().outlet = None;
+        *lock(&self.outlet) = None;
     }
 
     pub(super) fn take(&self) -> Vec<ToSession> {
-        std::mem::take(&mut self.state().items)
+        std::mem::take(&mut *lock(&self.items))
+    }
+
+    /// Whether there was nothing before.
+    fn put(&self, more: Vec<ToSession>) -> bool {
+        let mut items = lock(&self.items);
+        let was_empty = items.is_empty();
+        if was_empty {
+            *items = more;
+        } else {
+            items.extend(more);
+        }
+        was_empty
     }
 }
 
@@ -66,20 +74,15 @@ pub(super) struct ToInbox(pub(super) Arc<Inbox>);
 
 impl Outlet for ToInbox {
     fn send(&self, items: Vec<ToSession>) {
-        let mut state = self.0.state();
-        let was_empty = state.items.is_empty();
-        if was_empty {
-            state.items = items;
-        } else {
-            state.items.extend(items);
-        }
-        if let Some(outlet) = state.outlet.as_ref().filter(|_| was_empty) {
+        if self.0.put(items)
+            && let Some(outlet) = lock(&self.0.outlet).as_ref()
+        {
             outlet.send(Vec::new());
         }
     }
 
     fn cut(&self) {
-        match &self.0.state().outlet {
+        match lock(&self.0.outlet).as_ref() {
             Some(outlet) => outlet.cut(),
             None => self.0.is_lost.store(true, Ordering::Relaxed),
         }
