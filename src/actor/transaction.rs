@@ -10,13 +10,14 @@
 //! Between its commit and the joint's append a queue writes nothing of its own: its records stay in order. A queue that
 //! is prepared goes on serving everybody else.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use actix::{
     ActorFutureExt, Addr, AsyncContext, Context, Handler, MailboxError, Message, MessageResult,
     WrapFuture,
 };
 use futures_util::future::join_all;
+use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
 use super::{
@@ -106,7 +107,7 @@ impl Joint {
 
     /// A queue's part; the last one sends all of them to the store.
     pub(super) fn add(&self, part: Part, store: &dyn Store) {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.state.lock();
         state.parts.push(part);
         state.missing -= 1;
         if state.missing > 0 {
@@ -138,7 +139,7 @@ fn append(
     // The one who is told when it is durable: now, or by the store later.
     let done = Arc::new(Mutex::new(done));
     let tell = move |done: &Mutex<Option<oneshot::Sender<_>>>, result: Result<(), StoreError>| {
-        let done = done.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let done = done.lock().take();
         if let Some(done) = done {
             let _ = done.send(result);
         }

@@ -1,11 +1,8 @@
 //! Consuming: a handler is called for each message, and what it returns settles it.
 
-use std::{
-    fmt::Display,
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
+use std::{fmt::Display, sync::Arc, time::Duration};
 
+use parking_lot::Mutex;
 use serde_json::value::RawValue;
 use tokio::{
     sync::{Semaphore, watch},
@@ -392,14 +389,14 @@ impl Quota {
 
     /// One more message is begun. Whether it is the last.
     fn begin(&self) -> bool {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.state.lock();
         state.left = state.left.saturating_sub(1);
         state.unsettled += 1;
         state.left == 0
     }
 
     async fn end(&self) {
-        let credit = self.state.lock().unwrap_or_else(PoisonError::into_inner).end();
+        let credit = self.state.lock().end();
         if let Some(credit) = credit {
             // If the client is closed nothing more comes anyway.
             let _ = self.creditor.credit(credit).await;

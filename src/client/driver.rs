@@ -4,7 +4,7 @@
 use std::{
     collections::HashMap,
     pin::Pin,
-    sync::{Arc, PoisonError, atomic::Ordering},
+    sync::{Arc, atomic::Ordering},
     task::{Context, Poll, ready},
     time::Duration,
 };
@@ -296,7 +296,7 @@ impl Driver {
             }
             Pending::Receiver(receiver) => {
                 if let Err(error) = answer {
-                    *receiver.end.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
+                    *receiver.end.lock() = Some(error);
                 }
             }
             Pending::Watcher(mut watcher) => {
@@ -479,7 +479,7 @@ impl Driver {
                     let _ = call.reply.send(Err(Error::Closed { may_have_happened, reason }));
                 }
                 Pending::Receiver(receiver) => {
-                    *receiver.end.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
+                    *receiver.end.lock() = Some(error);
                 }
                 Pending::Watcher(Watcher { reply, .. }) => {
                     if let Some(reply) = reply {

@@ -2,13 +2,14 @@
 
 use std::{
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc,
         atomic::{AtomicU64, Ordering},
     },
     time::Duration,
 };
 
 use futures_util::task::AtomicWaker;
+use parking_lot::Mutex;
 use serde::Serialize;
 use serde_json::value::RawValue;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, broadcast, mpsc, oneshot, watch};
@@ -125,12 +126,12 @@ pub(super) struct Board {
 
 impl Board {
     pub(super) fn abandon(&self, what: Abandoned) {
-        self.abandoned.lock().unwrap_or_else(PoisonError::into_inner).push(what);
+        self.abandoned.lock().push(what);
         self.wake.notify_one();
     }
 
     pub(super) fn take(&self) -> Vec<Abandoned> {
-        std::mem::take(&mut *self.abandoned.lock().unwrap_or_else(PoisonError::into_inner))
+        std::mem::take(&mut *self.abandoned.lock())
     }
 
     pub(super) fn epoch(&self) -> u64 {

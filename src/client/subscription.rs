@@ -2,7 +2,7 @@
 
 use std::{
     pin::Pin,
-    sync::{Arc, PoisonError},
+    sync::Arc,
     task::{Context, Poll, ready},
 };
 
@@ -84,7 +84,7 @@ impl Subscription {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Received, Error>>> {
         loop {
             let Some(Delivery { message, epoch }) = ready!(self.messages.poll_recv(cx)) else {
-                let error = self.end.lock().unwrap_or_else(PoisonError::into_inner).take();
+                let error = self.end.lock().take();
                 return Poll::Ready(error.map(Err));
             };
             // The session that had its lease is no more, so it is on its way to somebody again.

@@ -10,13 +10,14 @@
 
 use std::{
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc,
         atomic::{AtomicBool, Ordering},
     },
     time::Duration,
 };
 
 use dashmap::{DashMap, mapref::entry::Entry};
+use parking_lot::Mutex;
 
 use crate::{
     actor::Session,
@@ -38,27 +39,23 @@ pub(super) struct Inbox {
     is_lost: AtomicBool,
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 impl Inbox {
     /// Whoever attaches takes what is here afterwards.
     pub(super) fn attach(&self, outlet: Box<dyn Outlet>) {
-        *lock(&self.outlet) = Some(outlet);
+        *self.outlet.lock() = Some(outlet);
     }
 
     fn detach(&self) {
-        *lock(&self.outlet) = None;
+        *self.outlet.lock() = None;
     }
 
     pub(super) fn take(&self) -> Vec<ToSession> {
-        std::mem::take(&mut *lock(&self.items))
+        std::mem::take(&mut *self.items.lock())
     }
 
     /// Whether there was nothing before.
     fn put(&self, more: Vec<ToSession>) -> bool {
-        let mut items = lock(&self.items);
+        let mut items = self.items.lock();
         let was_empty = items.is_empty();
         if was_empty {
             *items = more;
@@ -75,14 +72,14 @@ pub(super) struct ToInbox(pub(super) Arc<Inbox>);
 impl Outlet for ToInbox {
     fn send(&self, items: Vec<ToSession>) {
         if self.0.put(items)
-            && let Some(outlet) = lock(&self.0.outlet).as_ref()
+            && let Some(outlet) = self.0.outlet.lock().as_ref()
         {
             outlet.send(Vec::new());
         }
     }
 
     fn cut(&self) {
-        match lock(&self.0.outlet).as_ref() {
+        match self.0.outlet.lock().as_ref() {
             Some(outlet) => outlet.cut(),
             None => self.0.is_lost.store(true, Ordering::Relaxed),
         }

@@ -13,10 +13,12 @@ use std::{
     collections::{HashSet, VecDeque},
     mem,
     sync::{
-        Arc, Condvar, Mutex, MutexGuard, PoisonError,
+        Arc,
         atomic::{AtomicBool, Ordering},
     },
 };
+
+use parking_lot::{Condvar, Mutex, MutexGuard};
 
 use super::{
     Appended, Batch, Done, Requests, StoreError,
@@ -148,7 +150,7 @@ impl Apart {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock()
     }
 
     fn is_large(&self, batch: &Batch<'_>) -> bool {
@@ -250,7 +252,7 @@ impl Apart {
                 (None, Life::Open) => {}
                 (None, _) => return Ok(None),
             }
-            state = self.wake.wait(state).unwrap_or_else(PoisonError::into_inner);
+            self.wake.wait(&mut state);
         }
     }
 

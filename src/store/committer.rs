@@ -7,9 +7,11 @@
 
 use std::{
     collections::VecDeque,
-    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+    sync::Arc,
     time::{Duration, Instant},
 };
+
+use parking_lot::{Condvar, Mutex, MutexGuard};
 
 use super::{
     Appended, Batch, Done, Requests, StoreError,
@@ -151,10 +153,6 @@ pub(super) struct Committer {
     ledger: Arc<Ledger>,
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 impl Committer {
     /// Goes on behind `last`, the last position that is durable.
     pub(super) fn new(
@@ -218,7 +216,7 @@ impl Committer {
     }
 
     fn open_inbox(&self) -> Result<MutexGuard<'_, Inbox>, StoreError> {
-        let inbox = lock(&self.inbox);
+        let inbox = self.inbox.lock();
         inbox.life.admit()?;
         Ok(inbox)
     }
@@ -243,7 +241,7 @@ impl Committer {
             }
             Err(StoreError::Full) => {
                 // The thread has the time to wait for room.
-                let mut inbox = lock(&self.inbox);
+                let mut inbox = self.inbox.lock();
                 inbox.full.push_front(gathered);
                 inbox.is_under_way = false;
                 self.wake_thread(&mut inbox);
@@ -263,7 +261,7 @@ impl Committer {
             let begun = stopwatch();
             let committed = loop {
                 match self.commit(&mut gathered) {
-                    Err(StoreError::Full) if lock(&self.inbox).life.is_open() => wait_for_room(),
+                    Err(StoreError::Full) if self.inbox.lock().life.is_open() => wait_for_room(),
                     committed => break committed,
                 }
             };
@@ -273,14 +271,14 @@ impl Committer {
             }
             drop(self.ended(begun));
             gathered.done.drain(..).for_each(|done| done(Ok(())));
-            lock(&self.inbox).put_back(gathered);
+            self.inbox.lock().put_back(gathered);
         }
-        Ok(lock(&self.writer).last)
+        Ok(self.writer.lock().last)
     }
 
     /// What has gathered, for the thread; none: it is closing and there is nothing more.
     fn next(&self) -> Result<Option<Gathered>, StoreError> {
-        let mut inbox = lock(&self.inbox);
+        let mut inbox = self.inbox.lock();
         loop {
             let may_linger = inbox.may_linger(stopwatch()).filter(|_| inbox.life.is_open());
             match &inbox.life {
@@ -292,14 +290,13 @@ impl Committer {
             }
             inbox.is_waiting = true;
             let time = may_linger.filter(|_| !inbox.is_under_way).unwrap_or(Duration::MAX);
-            let waited = self.wake.wait_timeout(inbox, time);
-            inbox = waited.unwrap_or_else(PoisonError::into_inner).0;
+            self.wake.wait_for(&mut inbox, time);
         }
     }
 
     /// Writes one frame. When there is no room nothing of it was written, so nothing is in doubt.
     fn commit(&self, gathered: &mut Gathered) -> Result<(), StoreError> {
-        let mut writer = lock(&self.writer);
+        let mut writer = self.writer.lock();
         let position = writer.last + 1;
         let epoch = writer.epoch;
         let appended = writer.journal.append(MAIN, position, epoch, &mut gathered.buffer);
@@ -315,7 +312,7 @@ impl Committer {
     /// A frame is durable that was begun then.
     fn ended(&self, begun: Instant) -> MutexGuard<'_, Inbox> {
         let took = begun.elapsed();
-        let mut inbox = lock(&self.inbox);
+        let mut inbox = self.inbox.lock();
         inbox.is_under_way = false;
         inbox.pace.committed(took);
         inbox
@@ -329,7 +326,7 @@ impl Committer {
 
     /// Nothing is written any more.
     pub(super) fn stop(&self, error: &StoreError) {
-        let mut inbox = lock(&self.inbox);
+        let mut inbox = self.inbox.lock();
         inbox.life = Life::Broken(error.clone());
         inbox.is_under_way = false;
         let full = std::mem::take(&mut inbox.full);
@@ -343,7 +340,7 @@ impl Committer {
 
     /// Writes what has gathered, and nothing after it.
     pub(super) fn close(&self) {
-        let mut inbox = lock(&self.inbox);
+        let mut inbox = self.inbox.lock();
         inbox.life.close();
         self.wake_thread(&mut inbox);
     }

@@ -3,10 +3,12 @@
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap, VecDeque},
     path::{Path, PathBuf},
-    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+    sync::Arc,
     thread::JoinHandle,
     time::Duration,
 };
+
+use parking_lot::{Condvar, Mutex};
 
 use super::{
     Appended, Batch, Bodies, Done, Health, Keys, OpenError, Requests, Save, Store, StoreError,
@@ -120,10 +122,6 @@ impl Due {
         self.by_queue.remove(&queue);
         Some(queue)
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl DurableStore {
@@ -248,7 +246,7 @@ impl DurableStore {
     /// # Errors
     /// [`StoreError`] if something could not be written; then there is no mark.
     pub fn close(&self) -> Result<(), StoreError> {
-        let Some(Threads { apart, committer, keeper }) = lock(&self.threads).take() else {
+        let Some(Threads { apart, committer, keeper }) = self.threads.lock().take() else {
             return Ok(());
         };
         let failed = |what: &str| StoreError::Failed(format!("the {what} has panicked"));
@@ -257,7 +255,7 @@ impl DurableStore {
         let large = apart.join().map_err(|_| failed("writer of what is large"));
         self.core.committer.close();
         let last = committer.join().map_err(|_| failed("committer"));
-        lock(&self.core.work).is_closing = true;
+        self.core.work.lock().is_closing = true;
         self.core.wake.notify_one();
         keeper.join().map_err(|_| failed("keeper"))?;
         let last = BySlot { main: last??, large: large?? };
@@ -370,7 +368,7 @@ impl Core {
                 let saved = state.save(&save, self.ledger.last(MAIN), &self.keys);
                 if saved.is_ok() && save.image.is_some() {
                     self.ledger.let_go(&queue, save.applied);
-                    lock(&self.due).set(queue.clone(), save.due.filter(|_| save.exists));
+                    self.due.lock().set(queue.clone(), save.due.filter(|_| save.exists));
                 }
                 if let Err(error) = &saved {
                     self.ledger.failed(error);
@@ -402,12 +400,9 @@ impl Core {
     }
 
     fn next_work(&self) -> (VecDeque<(Save, Done)>, bool) {
-        let mut work = lock(&self.work);
+        let mut work = self.work.lock();
         if work.saves.is_empty() && !work.is_closing {
-            work = match self.wake.wait_timeout(work, LOOK_AROUND) {
-                Ok((work, _)) => work,
-                Err(poisoned) => poisoned.into_inner().0,
-            };
+            self.wake.wait_for(&mut work, LOOK_AROUND);
         }
         (std::mem::take(&mut work.saves), work.is_closing)
     }
@@ -439,13 +434,13 @@ impl Store for DurableStore {
     }
 
     fn knows(&self, room: &RoomName, queue: &QueueName) -> bool {
-        let places = lock(&self.core.places);
+        let places = self.core.places.lock();
         if places.get(room).is_some_and(|queues| queues.contains_key(queue)) {
             return true;
         }
         drop(places);
         // Who cannot be asked is loaded, and says why then.
-        lock(&self.core.reader).knows(room, queue).unwrap_or(true)
+        self.core.reader.lock().knows(room, queue).unwrap_or(true)
     }
 
     fn encrypts(&self) -> bool {
@@ -458,8 +453,8 @@ impl Store for DurableStore {
 
     fn queues(&self, room: &RoomName) -> Result<Vec<QueueName>, StoreError> {
         let mut queues: BTreeSet<_> =
-            lock(&self.core.reader).queues_of(room)?.into_iter().collect();
-        if let Some(in_journal) = lock(&self.core.places).get(room) {
+            self.core.reader.lock().queues_of(room)?.into_iter().collect();
+        if let Some(in_journal) = self.core.places.lock().get(room) {
             queues.extend(in_journal.keys().cloned());
         }
         Ok(queues.into_iter().collect())
@@ -467,9 +462,9 @@ impl Store for DurableStore {
 
     fn load(&self, room: &RoomName, queue: &QueueName) -> Result<Stored, StoreError> {
         let key = (room.clone(), queue.clone());
-        let saved = lock(&self.core.reader).load(&key, &self.core.keys)?;
+        let saved = self.core.reader.lock().load(&key, &self.core.keys)?;
         let places = {
-            let mut places = lock(&self.core.places);
+            let mut places = self.core.places.lock();
             let mut of_room = places.remove(room).unwrap_or_default();
             let found = of_room.remove(queue).unwrap_or_default();
             if !of_room.is_empty() {
@@ -479,7 +474,7 @@ impl Store for DurableStore {
         };
         let read = |slot, position| self.core.journal.read(slot, position);
         let records = recovery::records(&places, saved.applied, read)?;
-        lock(&self.core.due).set(key, None);
+        self.core.due.lock().set(key, None);
         Ok(Stored { saved, records })
     }
 
@@ -490,7 +485,7 @@ impl Store for DurableStore {
         after: Option<(u32, u64)>,
     ) -> Result<Vec<BlockImage>, StoreError> {
         let key = (room.clone(), queue.clone());
-        lock(&self.core.bodies).blocks(&key, after, &self.core.keys)
+        self.core.bodies.lock().blocks(&key, after, &self.core.keys)
     }
 
     fn bodies(
@@ -502,12 +497,12 @@ impl Store for DurableStore {
         bytes_max: usize,
     ) -> Result<Bodies, StoreError> {
         let key = (room.clone(), queue.clone());
-        let reader = lock(&self.core.bodies);
+        let reader = self.core.bodies.lock();
         reader.bodies(&key, partition, offsets, bytes_max, &self.core.keys)
     }
 
     fn save(&self, save: Save, done: Done) {
-        let mut work = lock(&self.core.work);
+        let mut work = self.core.work.lock();
         if work.is_closing {
             drop(work);
             return done(Err(StoreError::Failed("the store is closed".into())));
@@ -523,7 +518,7 @@ impl Store for DurableStore {
     }
 
     fn due(&self, now: Timestamp, most: usize) -> Vec<RoomName> {
-        let mut due = lock(&self.core.due);
+        let mut due = self.core.due.lock();
         let mut rooms = BTreeMap::new();
         while rooms.len() < most
             && let Some((room, _)) = due.pop(now)

@@ -6,11 +6,12 @@
 use std::{
     collections::VecDeque,
     io,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
 use bytes::Bytes;
+use parking_lot::{Mutex, MutexGuard};
 
 use super::{
     Keys, OpenError, StoreError,
@@ -171,7 +172,7 @@ impl Files {
     }
 
     fn state(&self) -> MutexGuard<'_, FilesState> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock()
     }
 
     /// Makes a free file if one is missing; whether one was.
@@ -325,7 +326,7 @@ impl Journal for Files {
         // Encryption adds 16 bytes.
         let length = (frame.len() + 16).next_multiple_of(HEADER) as u64;
         let writing = self.writing.of(slot);
-        let mut writing = writing.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut writing = writing.lock();
         let is_good = |writing: &Writing| {
             writing.at + length <= writing.bytes && !self.is_to_be_left(writing, length)
         };

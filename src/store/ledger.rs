@@ -2,11 +2,10 @@
 
 use std::{
     collections::{HashMap, VecDeque},
-    sync::{
-        Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::atomic::{AtomicBool, Ordering},
 };
+
+use parking_lot::{Mutex, MutexGuard};
 
 use super::{
     Health, StoreError, Urgency,
@@ -63,11 +62,11 @@ impl Ledger {
     }
 
     fn slots(&self) -> MutexGuard<'_, BySlot<Pieces>> {
-        self.slots.lock().unwrap_or_else(PoisonError::into_inner)
+        self.slots.lock()
     }
 
     pub(super) fn health(&self) -> Health {
-        let failed = self.health.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let failed = self.health.lock().clone();
         match failed {
             Some(error) => Health::Failed(error),
             None if self.is_full() => Health::Full,
@@ -88,7 +87,7 @@ impl Ledger {
         match error {
             StoreError::Full => self.set_full(true),
             StoreError::Failed(_) => {
-                *self.health.lock().unwrap_or_else(PoisonError::into_inner) = Some(error.clone());
+                *self.health.lock() = Some(error.clone());
             }
         }
     }

@@ -1,12 +1,10 @@
 //! A store that is as safe as the process: for throw-away servers, and for tests, which can make it
 //! keep what it is given, stall, fail, and save as they say.
 
-use std::{
-    collections::{BTreeMap, VecDeque},
-    sync::{Mutex, MutexGuard, PoisonError},
-};
+use std::collections::{BTreeMap, VecDeque};
 
 use bytes::Bytes;
+use parking_lot::{Mutex, MutexGuard};
 
 use super::{
     Appended, Batch, Bodies, Done, Health, Requests, Save, Saved, Store, StoreError, Stored,
@@ -55,7 +53,7 @@ impl MemoryStore {
     }
 
     fn kept(&self) -> Option<MutexGuard<'_, Kept>> {
-        self.kept.as_ref().map(|kept| kept.lock().unwrap_or_else(PoisonError::into_inner))
+        self.kept.as_ref().map(|kept| kept.lock())
     }
 
     /// From now on nothing becomes durable until [`Self::resume`].
