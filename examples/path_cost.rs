@@ -29,6 +29,8 @@ use anteroom::{
 use bytes::BytesMut;
 
 const BODY: usize = 1024;
+/// So many messages are settled by one frame, and four times as many are in a subscriber's hands.
+const TOGETHER: usize = 16;
 
 struct Path {
     room: RoomName,
@@ -37,6 +39,7 @@ struct Path {
     dialect: NativeDialect,
     incoming: Vec<Incoming>,
     queue: Queue,
+    effects: Vec<Effect>,
     frames: Frames,
     journal: Vec<u8>,
     now: Timestamp,
@@ -72,6 +75,7 @@ impl Path {
             dialect: NativeDialect::new(welcome, &Limits::default()),
             incoming: Vec::new(),
             queue,
+            effects: Vec::new(),
             frames: Frames::default(),
             journal: Vec::new(),
             now: Timestamp(1_000_000),
@@ -80,9 +84,9 @@ impl Path {
         Ok(path)
     }
 
-    /// Everything that a frame of the client causes. The lease of what it brought.
-    fn hear(&mut self, text: &str) -> Option<String> {
-        let mut lease = None;
+    /// Everything that a frame of the client causes. The leases of what it brought.
+    fn hear(&mut self, text: &str) -> Vec<String> {
+        let mut leases = Vec::new();
         let mut incoming = std::mem::take(&mut self.incoming);
         // What all connections read to lasts: only a part of it is given back.
         let mut shared = framed(text);
@@ -90,10 +94,11 @@ impl Path {
         read_frames(&mut self.reader, &mut fresh, &mut self.dialect, self.now, &mut incoming);
         for asked in incoming.drain(..) {
             let Incoming::Ask(id, Operation::Queue { command, .. }) = asked else { continue };
-            let effects = decide(&mut self.queue, self.now, id, command);
+            let mut effects = std::mem::take(&mut self.effects);
+            decide(&mut self.queue, self.now, id, command, &mut effects);
             let mut records = Vec::new();
             let mut answers = Vec::new();
-            for effect in effects {
+            for effect in effects.drain(..) {
                 match effect {
                     Effect::Append(record) => records.push(record),
                     Effect::Reply { to, result, .. } => {
@@ -103,18 +108,19 @@ impl Path {
                         answers.push(Outgoing::Reply(to.request, result.map_err(Into::into)));
                     }
                     Effect::Push { to, delivered, .. } => {
-                        lease = delivered.lease.map(|lease| lease.to_string());
+                        leases.extend(delivered.lease.map(|lease| lease.to_string()));
                         answers.push(Outgoing::Push(to.request, self.name.clone(), delivered));
                     }
                     Effect::Notify(_) => {}
                 }
             }
+            self.effects = effects;
             let first = RecordNumber(self.queue.last_record().0 + 1 - records.len() as u64);
             write_records(&self.room, &self.name, first, &records, &mut self.journal);
             write_answers(&mut self.dialect, answers, &mut self.frames);
         }
         self.incoming = incoming;
-        lease
+        leases
     }
 }
 
@@ -150,11 +156,15 @@ fn read_frames(
 }
 
 #[inline(never)]
-fn decide(queue: &mut Queue, now: Timestamp, request: RequestId, command: Command) -> Vec<Effect> {
-    let mut effects = Vec::new();
+fn decide(
+    queue: &mut Queue,
+    now: Timestamp,
+    request: RequestId,
+    command: Command,
+    effects: &mut Vec<Effect>,
+) {
     let permit = if command.parks() { Permit::Parked } else { Permit::InFlight };
-    queue.apply(now, ReplyTo { session: SessionId(1), request, permit }, command, &mut effects);
-    effects
+    queue.apply(now, ReplyTo { session: SessionId(1), request, permit }, command, effects);
 }
 
 #[inline(never)]
@@ -191,21 +201,28 @@ fn main() -> Result<(), Box<dyn Error>> {
         let message = NewMessage::from(body.clone());
         path.queue.apply(path.now, from, Command::Send { message }, &mut Vec::new());
     }
-    let subscribe = r#"{"id":1,"op":"subscribe","queue":"jobs","credit":1}"#;
-    let mut lease = path.hear(subscribe);
+    let subscribe =
+        format!(r#"{{"id":1,"op":"subscribe","queue":"jobs","credit":{}}}"#, 4 * TOGETHER);
+    let mut leases = path.hear(&subscribe);
     let body = format!("{{\"text\":\"{}\"}}", "x".repeat(BODY - 11));
-    let mut settled = 0;
-    for round in 0..rounds {
-        path.now.0 += 1;
-        let id = 2 * round + 2;
+    let (mut id, mut settled) = (2, 0);
+    for round in 1..=rounds {
+        id += 1;
         let send = format!(r#"{{"id":{id},"op":"send","queue":"jobs","body":{body}}}"#);
-        lease = path.hear(&send).or(lease);
-        let Some(held) = lease.take() else { continue };
-        let id = id + 1;
-        let settle =
-            format!(r#"{{"id":{id},"op":"settle","queue":"jobs","items":[{{"lease":"{held}"}}]}}"#);
-        lease = path.hear(&settle);
-        settled += 1;
+        leases.extend(path.hear(&send));
+        if round % TOGETHER as u64 > 0 {
+            continue;
+        }
+        path.now.0 += 1;
+        id += 1;
+        let later = leases.split_off(leases.len().min(TOGETHER));
+        let items: Vec<String> =
+            leases.iter().map(|lease| format!(r#"{{"lease":"{lease}"}}"#)).collect();
+        let items = items.join(",");
+        let settle = format!(r#"{{"id":{id},"op":"settle","queue":"jobs","items":[{items}]}}"#);
+        settled += leases.len();
+        leases = later;
+        leases.extend(path.hear(&settle));
     }
     println!(
         "depth {depth}: {rounds} messages sent, {settled} settled; {} ready",

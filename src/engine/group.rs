@@ -117,10 +117,12 @@ impl Group {
 
     /// Brings the indexes up to date with a lane.
     pub(super) fn reindex(&mut self, partition: u32, log: &Log) {
-        let several = self.lanes.len() > 1;
+        if self.lanes.len() == 1 {
+            return;
+        }
         let Some(lane) = self.lanes.get_mut(partition as usize) else { return };
         let key = |place: Option<(i64, u64)>| {
-            let (class, offset) = place.filter(|_| several)?;
+            let (class, offset) = place?;
             Some((class, log.get(offset)?.sequence()))
         };
         let (head, run_head) = (key(lane.takeable()), key(lane.run_takeable()));

@@ -245,7 +245,7 @@ impl Lane {
             Hold::InRun | Hold::Done => {}
         }
         self.deliveries.insert(offset, delivery);
-        self.advance(log);
+        self.is_not_fresh(offset, log);
     }
 
     /// A message that was lifted is done.
@@ -254,16 +254,23 @@ impl Lane {
             let delivery = Delivery { hold: Hold::Done, ..Delivery::FRESH };
             self.deliveries.insert(offset, delivery);
         }
-        self.advance(log);
+        self.is_not_fresh(offset, log);
     }
 
     /// A message is removed from the log: nothing may be left of it.
     pub(super) fn forget(&mut self, offset: u64, log: &Log) {
         self.deliveries.remove(offset);
-        self.advance(log);
+        self.is_not_fresh(offset, log);
     }
 
-    /// Moves `next` to the first fresh message.
+    #[inline]
+    fn is_not_fresh(&mut self, offset: u64, log: &Log) {
+        if offset == self.next {
+            self.advance(log);
+        }
+    }
+
+    /// Moves `next` to the first fresh message, or the end.
     pub(super) fn advance(&mut self, log: &Log) {
         let end = log.end();
         while self.next < end {
@@ -369,6 +376,8 @@ impl Lane {
         let fresh = log.from(self.next).filter(|(at, _)| !self.deliveries.contains(*at)).count();
         assert_eq!(self.fresh, fresh, "I5: fresh");
         assert!(fifo || fresh == 0, "I2: no fresh messages but with fifo");
+        let is_fresh = |at| log.get(at).is_some() && !self.deliveries.contains(at);
+        assert!(self.next == log.end() || is_fresh(self.next), "I5: next");
         let (mut ready, mut stops, mut held, mut blocked, mut leased, mut dead, mut members) =
             (BTreeSet::new(), BTreeSet::new(), BTreeSet::new(), 0, 0, 0, BTreeSet::new());
         for (offset, delivery) in &self.deliveries.from(0).collect::<Vec<_>>() {

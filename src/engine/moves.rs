@@ -351,7 +351,7 @@ impl Queue {
 
     /// A message waits for no parents any more.
     pub(super) fn forget_parents(&mut self, child: Position) {
-        for parent in self.parents.remove(&child).unwrap_or_default() {
+        for parent in self.parents.remove(&child).into_iter().flatten() {
             self.forget_child(&parent, child);
         }
     }

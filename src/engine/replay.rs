@@ -106,7 +106,13 @@ impl Queue {
         if offset < part.log.end() {
             return; // Known already.
         }
-        part.log.skip_to(offset);
+        if offset > part.log.end() {
+            part.log.skip_to(offset);
+            let lanes = self.groups.iter_mut().flatten();
+            lanes
+                .filter_map(|group| group.lanes.get_mut(partition as usize))
+                .for_each(|lane| lane.advance(&part.log));
+        }
         let parents = self.parents_of(&message).unwrap_or_default();
         let (position, sent_at) = (message.position, message.sent_at);
         self.insert(message, standing, Some(&parents));

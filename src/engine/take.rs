@@ -426,8 +426,12 @@ impl Queue {
     /// Serves all groups that may have something to get (I3).
     pub(super) fn serve_marked(&mut self) {
         while let Some((group, partition)) = self.unserved.pop_front() {
-            if self.serve_next(group, partition) {
-                self.serve(group, partition);
+            while self.serve_next(group, partition) {
+                // Perhaps it is somebody else's turn now.
+                if !self.unserved.is_empty() {
+                    self.serve(group, partition);
+                    break;
+                }
             }
         }
     }
