@@ -4,7 +4,7 @@
 //! appended at once, and what rests on durable records is handed to the sessions, one hand-over each.
 
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::VecDeque,
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
@@ -13,6 +13,7 @@ use std::{
 };
 
 use actix::{Actor, Addr, AsyncContext, Context, Handler, ResponseFuture, SpawnHandle};
+use foldhash::HashMap;
 use tokio::sync::oneshot;
 
 use super::{
@@ -213,7 +214,7 @@ impl QueueActor {
             parked_in_room,
             gauge,
             batches: 0,
-            links: HashMap::new(),
+            links: HashMap::default(),
             effects: Vec::new(),
             unwritten: Vec::new(),
             asked_by: None,

@@ -4,7 +4,7 @@
 //! The room lives on the arbiter of the first session that entered it, and its queues beside it.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
@@ -15,6 +15,7 @@ use actix::{
     Actor, ActorFutureExt, Addr, AsyncContext, Context, Handler, Message, ResponseFuture,
     SpawnHandle, WrapFuture,
 };
+use foldhash::HashMap;
 use futures_util::future::join_all;
 
 use super::{
@@ -109,7 +110,7 @@ impl RoomActor {
         Self {
             name,
             shared,
-            members: HashMap::new(),
+            members: HashMap::default(),
             roster: Roster::default(),
             queues: BTreeMap::new(),
             slots: Vec::new(),
@@ -285,18 +286,18 @@ impl RoomActor {
     }
 
     fn submit(&mut self, session: SessionId, requests: Vec<Request>, ctx: &mut Context<Self>) {
+        let Some(member) = self.members.get(&session) else { return };
+        let (link, mut is_busy) = (Arc::clone(&member.link), member.busy);
         let mut requests = requests.into_iter();
-        while let Some(member) = self.members.get_mut(&session)
-            && !member.busy
-            && let Some(Request { id, permit, operation }) = requests.next()
-        {
-            let link = Arc::clone(&member.link);
+        while !is_busy && let Some(Request { id, permit, operation }) = requests.next() {
             let to = ReplyTo { session, request: id, permit };
+            let may_be_long = !matches!(operation, Operation::Queue { .. });
             match self.perform(to, operation, ctx) {
                 Ok(None) => {}
                 Ok(Some(outcome)) => reply(&link, to, Ok(outcome)),
                 Err(error) => reply(&link, to, Err(error)),
             }
+            is_busy = may_be_long && self.members.get(&session).is_none_or(|member| member.busy);
         }
         if let Some(member) = self.members.get_mut(&session) {
             member.later.extend(requests);

@@ -116,10 +116,14 @@ impl Group {
     }
 
     /// Brings the indexes up to date with a lane.
+    #[inline]
     pub(super) fn reindex(&mut self, partition: u32, log: &Log) {
-        if self.lanes.len() == 1 {
-            return;
+        if self.lanes.len() > 1 {
+            self.index(partition, log);
         }
+    }
+
+    fn index(&mut self, partition: u32, log: &Log) {
         let Some(lane) = self.lanes.get_mut(partition as usize) else { return };
         let key = |place: Option<(i64, u64)>| {
             let (class, offset) = place?;
