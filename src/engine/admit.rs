@@ -84,11 +84,11 @@ impl Queue {
         let held = self.bytes + self.reserved_bytes + bytes;
         let surplus_bytes = held.saturating_sub(self.config.bytes_max);
         let first = |partition: u32, offset: u64| {
-            let (offset, seen) = self.partitions.get(partition as usize)?.next_settled(offset)?;
+            let (offset, seen) = self.partitions.get(partition)?.next_settled(offset)?;
             Some((seen.sequence(), (Position { partition, offset }, seen.length())))
         };
         let mut next: BTreeMap<Sequence, (Position, usize)> = BTreeMap::new();
-        for partition in 0..u32::try_from(self.partitions.len()).unwrap_or(u32::MAX) {
+        for partition in self.partitions.numbers() {
             next.extend(first(partition, 0));
         }
         let (mut victims, mut freed) = (Vec::new(), 0);
@@ -108,7 +108,7 @@ impl Queue {
         self.remove_for_good(victims);
         // The next ones are behind them.
         for Position { partition, offset } in victims {
-            if let Some(part) = self.partitions.get_mut(*partition as usize) {
+            if let Some(part) = self.partitions.get_mut(*partition) {
                 part.settled_from = offset + 1;
             }
         }
@@ -137,7 +137,7 @@ impl Queue {
         let mut next: BTreeMap<Sequence, Position> = BTreeMap::new();
         let is_fifo = self.settings.ordering == MessageOrder::Fifo;
         let ready_from = |partition: u32, offset: u64| {
-            let log = &self.partitions.get(partition as usize)?.log;
+            let log = &self.partitions.get(partition)?.log;
             let lane = self.lane_of(WORK, partition)?;
             // Only in this order the first ready ones are the oldest.
             let first = lane.iter_ready(log).map(|(_, at)| at).find(|at| *at >= offset);
@@ -146,7 +146,7 @@ impl Queue {
             let slot = log.get(offset)?;
             Some((slot.sequence(), Position { partition, offset }))
         };
-        for partition in 0..u32::try_from(self.partitions.len()).unwrap_or(u32::MAX) {
+        for partition in self.partitions.numbers() {
             next.extend(ready_from(partition, 0));
         }
         let (mut victims, mut freed) = (Vec::new(), 0);

@@ -36,7 +36,7 @@ impl Queue {
 
     /// A message as a group sees it. A group that is not there is done with everything.
     pub(super) fn item(&self, group: u32, position: Position) -> Option<Item> {
-        let part = self.partitions.get(position.partition as usize)?;
+        let part = self.partitions.get(position.partition)?;
         let slot = part.log.get(position.offset)?;
         let lane = self.lane_of(group, position.partition);
         let delivery = lane.and_then(|lane| lane.get(position.offset));
@@ -114,7 +114,7 @@ impl Queue {
         let are_few = !filter.states.contains(State::Ready) && !filter.states.contains(State::Done);
         let is_meant =
             |key: &PartitionKey| filter.partition.as_ref().is_none_or(|meant| meant == key);
-        let partitions = (0..).zip(&self.partitions).skip(first.0 as usize);
+        let partitions = self.partitions.iter().filter(move |(number, _)| *number >= first.0);
         let partitions = partitions.filter(move |(_, part)| is_meant(&part.key));
         partitions.flat_map(move |(partition, part)| {
             let from = if partition == first.0 { first.1 } else { 0 };
@@ -140,7 +140,7 @@ impl Queue {
         let known = self.known.keys.get(&(number, Arc::clone(&name.key)));
         let known = known.map(|known| known.position).filter(|at| self.message(*at).is_some());
         let by_key = known.or_else(|| {
-            let log = &self.partitions.get(number as usize)?.log;
+            let log = &self.partitions.get(number)?.log;
             let has_key = |seen: Seen<'_>| {
                 let key = seen.options().and_then(|options| options.key.as_ref());
                 key.is_some_and(|key| key.text == name.key)
@@ -189,7 +189,8 @@ impl Queue {
 
     fn view(&self, number: u32) -> GroupView {
         let group = self.group(number);
-        let oldest = group.into_iter().flat_map(|group| &group.lanes).zip(&self.partitions);
+        let lanes = group.into_iter().flat_map(|group| group.lanes.values());
+        let oldest = lanes.zip(self.partitions.values());
         let sent_at = oldest.filter_map(|(lane, part)| {
             let (_, offset) = lane.first_ready()?;
             part.log.get(offset).map(Seen::sent_at)
@@ -207,7 +208,7 @@ impl Queue {
         let mut numbers: Vec<u32> = self.by_key.values().copied().collect();
         numbers.sort_unstable();
         let partitions = numbers.into_iter().take(PARTITIONS_SHOWN).filter_map(|number| {
-            let part = self.partitions.get(number as usize)?;
+            let part = self.partitions.get(number)?;
             let (key, messages, end) = (part.key.clone(), part.log.len() as u64, part.log.end());
             Some(PartitionView { key, number, messages, end })
         });
@@ -248,14 +249,15 @@ impl Queue {
         if ready > 0 {
             return self.why_not_taken(number, ready, leased, receivers);
         }
-        let lanes = || self.group(number).into_iter().flat_map(|group| &group.lanes);
+        let lanes = || self.group(number).into_iter().flat_map(|group| group.lanes.values());
         match () {
             () if leased > 0 => {
                 let next_end = lanes().filter_map(|lane| lane.next_lease_end()).min();
                 Why::AllLeased { leased, next_end }
             }
             () if delayed > 0 => {
-                let held = lanes().zip(&self.partitions).filter(|(lane, _)| !lane.held.is_empty());
+                let held = lanes().zip(self.partitions.values());
+                let held = held.filter(|(lane, _)| !lane.held.is_empty());
                 let closing = held.filter_map(|(_, part)| Some(part.gathering?.closes_at));
                 let next = lanes().filter_map(|lane| lane.next_visible()).chain(closing).min();
                 Why::Delayed { delayed, next }
@@ -280,7 +282,7 @@ impl Queue {
         }
         let Some(group) = self.group(number) else { return Why::NoReceivers { ready } };
         if group.first().is_none() {
-            let next_end = group.lanes.iter().filter_map(|lane| lane.next_lease_end()).min();
+            let next_end = group.lanes.values().filter_map(|lane| lane.next_lease_end()).min();
             return Why::PartitionsLeased { ready, next_end };
         }
         Why::NothingMatches { ready, receivers }

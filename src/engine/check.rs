@@ -24,7 +24,7 @@ impl Queue {
         for group in self.groups.iter().flatten() {
             group.check(&self.partitions, fifo);
         }
-        for (partition, part) in (0..).zip(&self.partitions) {
+        for (partition, part) in self.partitions.iter() {
             assert_eq!(part.log.len(), part.log.from(0).count(), "I5: log");
             let settled = part.log.from(0).filter(|(_, seen)| seen.is_settled());
             let settled: Vec<u64> = settled.map(|(offset, _)| offset).collect();
@@ -100,7 +100,7 @@ impl Queue {
             let Some(group) = group else { continue };
             let mut outstanding: BTreeMap<_, u32> = BTreeMap::new();
             let mut bound: BTreeMap<_, Vec<Position>> = BTreeMap::new();
-            for (partition, lane) in (0..).zip(&group.lanes) {
+            for (partition, lane) in group.lanes.iter() {
                 for (offset, delivery) in lane.exceptions() {
                     let Hold::Leased(lease) = &delivery.hold else { continue };
                     let position = Position { partition, offset };
@@ -153,7 +153,7 @@ impl Queue {
     /// A message that a receiver may have.
     fn could_be_taken(&self, group: u32, receiver: &Receiver) -> Option<Position> {
         let is_of = |position: &Position, key: &PartitionKey| {
-            self.partitions[position.partition as usize].key == *key
+            self.partitions.get(position.partition).unwrap().key == *key
         };
         let is_free = |position: &Position| {
             self.lane_of(group, position.partition).is_some_and(|lane| lane.run.is_none())
@@ -178,7 +178,7 @@ impl Queue {
     fn is_first(&self, group: u32, position: Position) -> bool {
         let lane = self.lane_of(group, position.partition).unwrap();
         let place = |offset: u64| (lane.get(offset).map_or(0, |one| one.class), offset);
-        let log = &self.partitions[position.partition as usize].log;
+        let log = &self.partitions.get(position.partition).unwrap().log;
         log.from(0).all(|(offset, _)| match lane.state(offset) {
             State::Leased => false,
             State::Done | State::Dead => true,
@@ -196,7 +196,7 @@ impl Queue {
             format!("groups {:?} partitions {:?}", self.by_name, self.by_key),
             format!("parents {:?}", self.parents),
         ];
-        for (partition, part) in (0..).zip(&self.partitions) {
+        for (partition, part) in self.partitions.iter() {
             state.extend(part.gathering.map(|window| format!("{partition} {window:?}")));
             for (offset, slot) in part.log.from(0) {
                 let position = Position { partition, offset };
@@ -225,7 +225,7 @@ impl Queue {
         }
         for (number, group) in (0..).zip(&self.groups) {
             let group: Option<&super::group::Group> = group.as_ref();
-            for (partition, lane) in (0..).zip(group.iter().flat_map(|group| &group.lanes)) {
+            for (partition, lane) in group.iter().flat_map(|group| group.lanes.iter()) {
                 let (number, partition): (u32, u32) = (number, partition);
                 if lane.failures > 0 {
                     state.push(format!("lane {number} {partition} failures {}", lane.failures));

@@ -34,7 +34,7 @@ impl Queue {
     /// saved by now.
     pub fn cool(&mut self, bytes: usize) -> usize {
         let mut gone = 0;
-        for partition in 0..self.partitions.len() {
+        for partition in self.partitions.numbers() {
             let next = self.next_blocks(partition);
             let Some(part) = self.partitions.get_mut(partition) else { break };
             for block in part.log.full_blocks(part.saved_to) {
@@ -52,7 +52,7 @@ impl Queue {
     }
 
     /// The blocks of a partition where a group has its next fresh message.
-    fn next_blocks(&self, partition: usize) -> BTreeSet<u64> {
+    fn next_blocks(&self, partition: u32) -> BTreeSet<u64> {
         let lanes = self.groups.iter().flatten().filter_map(|group| group.lanes.get(partition));
         lanes.map(|lane| lane.next / BLOCK).collect()
     }
@@ -67,7 +67,7 @@ impl Queue {
         bodies: &[(u64, Bytes)],
         is_needed: bool,
     ) -> Result<(), Damaged> {
-        let Some(part) = self.partitions.get_mut(partition as usize) else { return Ok(()) };
+        let Some(part) = self.partitions.get_mut(partition) else { return Ok(()) };
         for (offset, bytes) in bodies {
             self.away -= part.log.warm(*offset, bytes, is_needed)?;
         }
@@ -80,11 +80,11 @@ impl Queue {
         if self.away == 0 {
             return None; // As nearly always; this is asked for every message.
         }
-        let part = self.partitions.get(partition as usize)?;
+        let part = self.partitions.get(partition)?;
         let first = offset / BLOCK;
         let is_near = |next: &u64| (first..=first + 1).contains(next);
         if self.settings.ordering != MessageOrder::Fifo
-            || !self.next_blocks(partition as usize).iter().any(is_near)
+            || !self.next_blocks(partition).iter().any(is_near)
         {
             return None;
         }

@@ -52,9 +52,9 @@ impl Queue {
         let Some(members) = self.group(group).filter(|_| max > 0) else { return 0 };
         let one = |key| self.by_key.get(key).copied();
         let run = |partition: u32| {
-            let lane = members.lanes.get(partition as usize)?;
+            let lane = members.lanes.get(partition)?;
             lane.run_takeable()?;
-            let log = &self.partitions.get(partition as usize)?.log;
+            let log = &self.partitions.get(partition)?.log;
             Some(if receiver.newest { 1 } else { lane.run_of(max, log).len() })
         };
         let count = |partitions: &mut dyn Iterator<Item = u32>| {

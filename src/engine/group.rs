@@ -11,6 +11,7 @@ use super::{
     lane::{Hold, Lane},
     log::Log,
     message::{Position, Sequence},
+    numbered::Numbered,
     partition::Partition,
     record::RecordNumber,
     view::Counts,
@@ -27,7 +28,7 @@ pub(super) struct Group {
     /// The first message for it, when it began.
     pub(super) from: Sequence,
     /// By number of the partition.
-    pub(super) lanes: Vec<Lane>,
+    pub(super) lanes: Numbered<Lane>,
     /// Partitions with messages that can be taken, by the first of them. Not kept for a single partition.
     heads: BTreeSet<(i64, Sequence, u32)>,
     /// Partitions that can be taken as a whole, likewise.
@@ -43,15 +44,15 @@ pub(super) struct Group {
     pub(super) bound_runs: BTreeSet<(SessionId, u32)>,
 }
 
-fn is_bound(lanes: &[Lane], session: SessionId, position: Position) -> bool {
+fn is_bound(lanes: &Numbered<Lane>, session: SessionId, position: Position) -> bool {
     let delivery =
-        lanes.get(position.partition as usize).and_then(|lane| lane.get(position.offset));
+        lanes.get(position.partition).and_then(|lane| lane.get(position.offset));
     let Some(Hold::Leased(lease)) = delivery.map(|delivery| &delivery.hold) else { return false };
     lease.bound == Some(session)
 }
 
 impl Group {
-    pub(super) fn new(name: Option<GroupName>, lanes: Vec<Lane>) -> Self {
+    pub(super) fn new(name: Option<GroupName>, lanes: Numbered<Lane>) -> Self {
         Self {
             name,
             made_in: RecordNumber(0),
@@ -69,7 +70,7 @@ impl Group {
     }
 
     pub(super) fn ready(&self) -> usize {
-        self.lanes.iter().map(Lane::ready_len).sum()
+        self.lanes.values().map(Lane::ready_len).sum()
     }
 
     /// Nobody waits for anything.
@@ -107,9 +108,9 @@ impl Group {
         self.bound.of(session, |position| is_bound(&self.lanes, session, *position))
     }
 
-    pub(super) fn counts(&self, partitions: &[Partition]) -> Counts {
+    pub(super) fn counts(&self, partitions: &Numbered<Partition>) -> Counts {
         let mut counts = Counts::default();
-        for (lane, partition) in self.lanes.iter().zip(partitions) {
+        for (lane, partition) in self.lanes.values().zip(partitions.values()) {
             lane.count(partition.log.len(), &mut counts);
         }
         counts
@@ -124,7 +125,7 @@ impl Group {
     }
 
     fn index(&mut self, partition: u32, log: &Log) {
-        let Some(lane) = self.lanes.get_mut(partition as usize) else { return };
+        let Some(lane) = self.lanes.get_mut(partition) else { return };
         let key = |place: Option<(i64, u64)>| {
             let (class, offset) = place?;
             Some((class, log.get(offset)?.sequence()))
@@ -147,48 +148,48 @@ impl Group {
 
     /// The first message that can be taken.
     pub(super) fn first(&self) -> Option<Position> {
-        let partition = match self.lanes.as_slice() {
-            [_] => 0,
-            _ => self.heads.first()?.2,
+        let (partition, lane) = match self.lanes.only() {
+            Some(only) => only,
+            None => {
+                let (_, _, partition) = *self.heads.first()?;
+                (partition, self.lanes.get(partition)?)
+            }
         };
-        let (_, offset) = self.lanes.get(partition as usize)?.takeable()?;
+        let (_, offset) = lane.takeable()?;
         Some(Position { partition, offset })
     }
 
     /// The partition that is to be taken next.
     pub(super) fn first_run(&self) -> Option<u32> {
-        match self.lanes.as_slice() {
-            [lane] => lane.run_takeable().map(|_| 0),
-            _ => self.runs.first().map(|(_, _, partition)| *partition),
+        match self.lanes.only() {
+            Some((partition, lane)) => lane.run_takeable().map(|_| partition),
+            None => self.runs.first().map(|(_, _, partition)| *partition),
         }
     }
 
     /// Partitions that can be taken as a whole, in their order.
     pub(super) fn runs_in_order(&self) -> impl Iterator<Item = u32> {
-        let single = match self.lanes.as_slice() {
-            [lane] => lane.run_takeable().map(|_| 0),
-            _ => None,
-        };
+        let only = self.lanes.only().filter(|(_, lane)| lane.run_takeable().is_some());
+        let single = only.map(|(partition, _)| partition);
         single.into_iter().chain(self.runs.iter().map(|(_, _, partition)| *partition))
     }
 
     /// Partitions with messages that can be taken, by the first of them. Of a single partition there is no
     /// index.
     pub(super) fn heads(&self) -> impl Iterator<Item = (i64, Sequence, u32)> {
-        let single = (self.lanes.len() == 1).then_some((i64::MIN, Sequence(0), 0));
+        let single = self.lanes.only().map(|(partition, _)| (i64::MIN, Sequence(0), partition));
         single.into_iter().chain(self.heads.iter().copied())
     }
 
     /// # Panics
     /// When an index disagrees with the lanes (I1).
     #[cfg(test)]
-    pub(super) fn check(&self, partitions: &[Partition], fifo: bool) {
-        assert_eq!(self.lanes.len(), partitions.len());
+    pub(super) fn check(&self, partitions: &Numbered<Partition>, fifo: bool) {
+        assert_eq!(self.lanes.numbers(), partitions.numbers());
         let (mut leased, mut heads, mut runs) = (0, BTreeSet::new(), BTreeSet::new());
-        for (number, (lane, partition)) in self.lanes.iter().zip(partitions).enumerate() {
+        for ((number, lane), partition) in self.lanes.iter().zip(partitions.values()) {
             lane.check(&partition.log, fifo);
             leased += lane.leased_len() + lane.run.as_ref().map_or(0, |run| run.members.len());
-            let number = u32::try_from(number).unwrap();
             let key = |(class, offset): (i64, u64)| {
                 (class, partition.log.get(offset).unwrap().sequence(), number)
             };

@@ -8,6 +8,7 @@ use super::{
     log::Seen,
     message::{Message, Position, Sequence},
     moves::Ending,
+    numbered::Numbered,
     queue::{Queue, WORK},
     record::{Record, Standing},
     settings::MessageOrder,
@@ -63,7 +64,7 @@ impl Queue {
             Start::All => Sequence(0),
             Start::New => next,
             Start::From(time) => {
-                let first = self.partitions.iter().filter_map(|part| {
+                let first = self.partitions.values().filter_map(|part| {
                     let at = part.log.first_sent(time);
                     part.log.get(at).map(Seen::sequence)
                 });
@@ -96,15 +97,15 @@ impl Queue {
         while self.groups.len() <= group as usize {
             self.groups.push(None);
         }
-        let lanes = self.partitions.iter().map(|_| Lane::default()).collect();
+        let lanes = Numbered::like(&self.partitions, |_| Lane::default());
         let mut members = Group::new(Some(name.clone()), lanes);
         members.from = from;
         if let Some(place) = self.groups.get_mut(group as usize) {
             *place = Some(members);
         }
         self.by_name.insert(name, group);
-        for partition in 0..u32::try_from(self.partitions.len()).unwrap_or(u32::MAX) {
-            let Some(part) = self.partitions.get(partition as usize) else { continue };
+        for partition in self.partitions.numbers() {
+            let Some(part) = self.partitions.get(partition) else { continue };
             let first = part.log.first_where(|message| message.sequence() >= from);
             self.enroll(group, partition, first);
         }
@@ -112,10 +113,10 @@ impl Queue {
 
     /// A lane that has nothing begins at `first`: everything kept from there on is ready, delayed or blocked.
     fn enroll(&mut self, group: u32, partition: u32, first: u64) {
-        let Some(part) = self.partitions.get(partition as usize) else { return };
+        let Some(part) = self.partitions.get(partition) else { return };
         let offsets: Vec<u64> = part.log.from(first).map(|(offset, _)| offset).collect();
         if let Some((members, log)) = self.lane(group, partition)
-            && let Some(lane) = members.lanes.get_mut(partition as usize)
+            && let Some(lane) = members.lanes.get_mut(partition)
         {
             lane.restart_at(first.min(log.end()));
         }
@@ -136,7 +137,7 @@ impl Queue {
         }
         fresh.into_iter().for_each(|position| self.place_fresh(group, position));
         if let Some((members, log)) = self.lane(group, partition) {
-            if let Some(lane) = members.lanes.get_mut(partition as usize) {
+            if let Some(lane) = members.lanes.get_mut(partition) {
                 lane.advance(log);
             }
             members.reindex(partition, log);
@@ -157,7 +158,7 @@ impl Queue {
     /// A message that was settled and kept is open again; its result is the work group's.
     fn reopen(&mut self, group: u32, position: Position) {
         let retain = self.settings.retain_settled;
-        let Some(part) = self.partitions.get_mut(position.partition as usize) else { return };
+        let Some(part) = self.partitions.get_mut(position.partition) else { return };
         let Some(slot) = part.log.get_mut(position.offset) else { return };
         if let Some(ended) = slot.settled.take() {
             self.timers.clear(ended.at.after(retain), Timer::Settled { position });
@@ -204,7 +205,7 @@ impl Queue {
         };
         partitions.sort_unstable();
         for partition in partitions {
-            let Some(part) = self.partitions.get(partition as usize) else { continue };
+            let Some(part) = self.partitions.get(partition) else { continue };
             let offset = match to {
                 SeekTo::Start => 0,
                 SeekTo::End => part.log.end(),
@@ -235,7 +236,7 @@ impl Queue {
     /// replay.
     pub(super) fn move_lane(&mut self, group: u32, partition: u32, first: u64) -> Vec<Position> {
         self.end_run(group, partition);
-        let Some(part) = self.partitions.get(partition as usize) else { return Vec::new() };
+        let Some(part) = self.partitions.get(partition) else { return Vec::new() };
         let offsets: Vec<u64> = part.log.from(0).map(|(offset, _)| offset).collect();
         let mut skipped = Vec::new();
         for offset in offsets {

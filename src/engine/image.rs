@@ -12,6 +12,7 @@ use super::{
     lane::{Delivery, Hold, Lane},
     log::{BLOCK, Ended, Slot},
     message::{Message, Position, Sequence},
+    numbered::Numbered,
     partition::{Gathering, Partition},
     queue::{Parent, Queue, QueueConfig, WORK},
     record::{RecordNumber, Standing},
@@ -55,7 +56,7 @@ pub struct Image {
 #[expect(missing_docs, reason = "the fields are those of the partition")]
 pub struct PartitionImage {
     pub key: PartitionKey,
-    /// Not so after the queue was deleted, until it is used again.
+    /// Not so of the first ones, which are no more since the queue was deleted.
     pub is_there: bool,
     /// Offset of the next message.
     pub end: u64,
@@ -63,6 +64,13 @@ pub struct PartitionImage {
     pub live: Vec<(u64, u64)>,
     /// When its window closes, and how many messages are in it.
     pub gathering: Option<(Timestamp, u32)>,
+}
+
+impl PartitionImage {
+    fn gone() -> Self {
+        let key = PartitionKey::default();
+        Self { key, is_there: false, end: 0, live: Vec::new(), gathering: None }
+    }
 }
 
 /// A group.
@@ -75,7 +83,7 @@ pub struct GroupImage {
 }
 
 /// Where a group stands in a partition.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[expect(missing_docs, reason = "the fields are those of the lane")]
 pub struct LaneImage {
     pub next: u64,
@@ -152,20 +160,23 @@ impl Queue {
     /// All but the messages.
     #[must_use]
     pub fn image(&self) -> Image {
-        let group = |group: &Group| GroupImage {
-            name: group.name.clone(),
-            lanes: group.lanes.iter().map(lane_image).collect(),
+        let gone = self.partitions.first() as usize;
+        let group = |group: &Group| {
+            let lanes = group.lanes.values().map(lane_image);
+            let lanes = std::iter::repeat_with(LaneImage::default).take(gone).chain(lanes);
+            GroupImage { name: group.name.clone(), lanes: lanes.collect() }
         };
         let mut settled = Vec::new();
-        let mut partitions = Vec::with_capacity(self.partitions.len());
-        for (partition, part) in (0..).zip(&self.partitions) {
+        let mut partitions: Vec<_> =
+            std::iter::repeat_with(PartitionImage::gone).take(gone).collect();
+        for (partition, part) in self.partitions.iter() {
             for (offset, Ended { at, result }) in part.log.settled() {
                 let position = Position { partition, offset };
                 settled.push(SettledImage { position, at: *at, result: result.clone() });
             }
             partitions.push(PartitionImage {
                 key: part.key.clone(),
-                is_there: self.by_key.get(&part.key) == Some(&partition),
+                is_there: true,
                 end: part.log.end(),
                 live: part.log.ranges(),
                 gathering: part.gathering.map(|open| (open.closes_at, open.messages)),
@@ -227,7 +238,7 @@ impl Queue {
     /// all of them. Those that go `ahead` of an image can be saved without one.
     pub fn unsaved_blocks(&mut self, weight_max: usize, ahead: bool) -> Vec<BlockImage> {
         let (mut blocks, mut weight): (Vec<BlockImage>, usize) = (Vec::new(), 0);
-        for (partition, part) in (0..).zip(&mut self.partitions) {
+        for (partition, part) in self.partitions.iter_mut() {
             while weight < weight_max
                 && let Some(number) = part.next_unsaved(ahead)
             {
@@ -242,25 +253,25 @@ impl Queue {
     /// The kept messages of one block, saved or not.
     #[must_use]
     pub fn block(&self, partition: u32, block: u64) -> Option<BlockImage> {
-        block_image(self.partitions.get(partition as usize)?, partition, block)
+        block_image(self.partitions.get(partition)?, partition, block)
     }
 
     /// Whether [`Self::unsaved_blocks`] has something to return.
     #[must_use]
     pub fn has_unsaved_blocks(&self, ahead: bool) -> bool {
-        self.partitions.iter().any(|part| part.first_unsaved(ahead).is_some())
+        self.partitions.values().any(|part| part.first_unsaved(ahead).is_some())
     }
 
     /// About how many blocks can go ahead of an image; none if there are none.
     #[must_use]
     pub fn blocks_ahead(&self) -> usize {
-        self.partitions.iter().map(Partition::blocks_ahead).sum()
+        self.partitions.values().map(Partition::blocks_ahead).sum()
     }
 
     /// These blocks were returned by [`Self::unsaved_blocks`], and not saved: they are returned again.
     pub fn not_saved(&mut self, blocks: &[(u32, u64)]) {
         for (partition, block) in blocks {
-            if let Some(part) = self.partitions.get_mut(*partition as usize) {
+            if let Some(part) = self.partitions.get_mut(*partition) {
                 part.changed.insert(*block);
             }
         }
@@ -268,7 +279,7 @@ impl Queue {
 
     /// A message that may be in a saved block is another one now.
     pub(super) fn has_changed(&mut self, position: Position) {
-        if let Some(part) = self.partitions.get_mut(position.partition as usize)
+        if let Some(part) = self.partitions.get_mut(position.partition)
             && position.offset < part.saved_to
         {
             part.changed.insert(position.offset / BLOCK);
@@ -302,12 +313,15 @@ impl Queue {
             return Err(Damaged);
         }
         queue.deliveries = image.deliveries.into();
-        for part in &image.partitions {
-            queue.restore_partition(part);
+        let gone = image.partitions.iter().take_while(|part| !part.is_there).count();
+        queue.partitions = Numbered::starting_at(u32::try_from(gone).map_err(|_| Damaged)?);
+        for part in image.partitions.iter().skip(gone) {
+            queue.restore_partition(part)?;
         }
         queue.groups.clear();
         for (number, group) in (0..).zip(&image.groups) {
-            queue.groups.push(group.as_ref().map(restore_group));
+            let group_is = |group| restore_group(group, &queue.partitions);
+            queue.groups.push(group.as_ref().map(group_is));
             if let Some(GroupImage { name: Some(name), .. }) = group {
                 queue.by_name.insert(name.clone(), number);
             }
@@ -344,20 +358,22 @@ impl Queue {
         Ok(queue)
     }
 
-    fn restore_partition(&mut self, image: &PartitionImage) {
-        let number = u32::try_from(self.partitions.len()).unwrap_or(u32::MAX);
+    fn restore_partition(&mut self, image: &PartitionImage) -> Result<(), Damaged> {
+        if !image.is_there {
+            return Err(Damaged); // A queue is deleted as a whole.
+        }
+        let number = self.partitions.next();
         let mut part = Partition::new(image.key.clone());
         if let Some((closes_at, messages)) = image.gathering {
             part.gathering = Some(Gathering { closes_at, messages });
             self.timers.set(closes_at, Timer::Window { partition: number });
         }
         self.partitions.push(part);
-        if image.is_there {
-            if image.key == PartitionKey::default() {
-                self.default_partition = Some(number);
-            }
-            self.by_key.insert(image.key.clone(), number);
+        if image.key == PartitionKey::default() {
+            self.default_partition = Some(number);
         }
+        self.by_key.insert(image.key.clone(), number);
+        Ok(())
     }
 
     fn restore_messages(
@@ -396,11 +412,11 @@ impl Queue {
             if deliveries.iter().any(|(_, left)| !left.is_empty()) {
                 return Err(Damaged); // Of messages that are not kept.
             }
-            let Some(part) = self.partitions.get_mut(partition as usize) else { continue };
+            let Some(part) = self.partitions.get_mut(partition) else { continue };
             part.log.skip_to(image.end);
             part.saved_to = image.end;
             for group in self.groups.iter_mut().flatten() {
-                if let Some(lane) = group.lanes.get_mut(partition as usize) {
+                if let Some(lane) = group.lanes.get_mut(partition) {
                     lane.advance(&part.log);
                 }
                 group.reindex(partition, &part.log);
@@ -414,7 +430,7 @@ impl Queue {
 
     /// A block is restored. If the bodies are away there is little to keep of it.
     fn pack(&mut self, partition: u32, block: u64) {
-        if let Some(part) = self.partitions.get_mut(partition as usize) {
+        if let Some(part) = self.partitions.get_mut(partition) {
             part.log.pack(block);
         }
     }
@@ -434,7 +450,7 @@ impl Queue {
         if let Some(id) = message.options.as_ref().and_then(|options| options.id.clone()) {
             self.known.ids.insert(id, KnownId { position, forget_at: None });
         }
-        if let Some(part) = self.partitions.get_mut(position.partition as usize) {
+        if let Some(part) = self.partitions.get_mut(position.partition) {
             part.log.skip_to(position.offset);
             part.log.push(Slot { message, open: 0, dead: 0, settled: None });
             part.has_settled(position.offset);
@@ -460,7 +476,7 @@ impl Queue {
 
     fn restore_settled(&mut self, position: Position, ended: Ended) {
         let ends_at = ended.at.after(self.settings.retain_settled);
-        let Some(part) = self.partitions.get_mut(position.partition as usize) else { return };
+        let Some(part) = self.partitions.get_mut(position.partition) else { return };
         let Some(slot) = part.log.get_mut(position.offset) else { return };
         if slot.is_settled() {
             self.timers.set(ends_at, Timer::Settled { position });
@@ -488,13 +504,14 @@ fn lane_image(lane: &Lane) -> LaneImage {
     }
 }
 
-fn restore_group(image: &GroupImage) -> Group {
-    let lane = |image: &LaneImage| {
+fn restore_group(image: &GroupImage, partitions: &Numbered<Partition>) -> Group {
+    let mut lanes = Numbered::starting_at(partitions.first());
+    for image in image.lanes.iter().skip(partitions.first() as usize) {
         let mut lane = Lane::starting_at(image.next);
         lane.failures = image.failures;
-        lane
-    };
-    Group::new(image.name.clone(), image.lanes.iter().map(lane).collect())
+        lanes.push(lane);
+    }
+    Group::new(image.name.clone(), lanes)
 }
 
 /// Roughly the bytes of a block.

@@ -9,6 +9,7 @@ use super::{
     lane::{Hold, Lane},
     message::Position,
     moves::Ending,
+    numbered::Numbered,
     queue::{Queue, WORK},
     record::{Record, Standing},
     settings::{QueueSettings, SettingsPatch},
@@ -130,8 +131,8 @@ impl Queue {
                 *group = None;
             }
         } else if !old.work_group && new.work_group {
-            let lanes = self.partitions.iter().map(|part| Lane::starting_at(part.log.end()));
-            let group = Group::new(None, lanes.collect());
+            let lanes = Numbered::like(&self.partitions, |part| Lane::starting_at(part.log.end()));
+            let group = Group::new(None, lanes);
             if let Some(place) = self.groups.first_mut() {
                 *place = Some(group);
             }
@@ -143,8 +144,8 @@ impl Queue {
             self.retime(&old);
         }
         if old.retain_open != new.retain_open {
-            for partition in 0..u32::try_from(self.partitions.len()).unwrap_or(u32::MAX) {
-                if let Some(part) = self.partitions.get_mut(partition as usize) {
+            for partition in self.partitions.numbers() {
+                if let Some(part) = self.partitions.get_mut(partition) {
                     part.oldest = 0;
                     if let Some(at) = part.oldest_at.take() {
                         self.timers.clear(at, Timer::Oldest { partition });
@@ -179,7 +180,7 @@ impl Queue {
     /// Timers that were set by the old retention.
     fn retime(&mut self, old: &QueueSettings) {
         let (settled, dead) = (self.settings.retain_settled, self.settings.retain_dead);
-        for (partition, part) in (0..).zip(&self.partitions) {
+        for (partition, part) in self.partitions.iter() {
             for (offset, ended) in part.log.settled() {
                 let position = Position { partition, offset };
                 let seen = part.log.get(offset);
@@ -191,7 +192,7 @@ impl Queue {
             }
         }
         for (group, members) in (0..).zip(&self.groups) {
-            for (partition, lane) in (0..).zip(members.iter().flat_map(|members| &members.lanes)) {
+            for (partition, lane) in members.iter().flat_map(|members| members.lanes.iter()) {
                 for (offset, delivery) in lane.exceptions() {
                     if let Hold::Dead { at, .. } = &delivery.hold {
                         let timer = Timer::Dead { group, position: Position { partition, offset } };
@@ -246,14 +247,11 @@ impl Queue {
     pub(super) fn vanish(&mut self) {
         let empty = Self::new(self.config.clone());
         let old = std::mem::replace(self, empty);
-        self.partitions = old.partitions;
-        for part in &mut self.partitions {
-            *part = super::partition::Partition::new(part.key.clone());
-        }
+        self.partitions = Numbered::starting_at(old.partitions.next());
         self.groups = old.groups;
         self.groups.iter_mut().for_each(|group| *group = None);
         if let Some(work) = self.groups.first_mut() {
-            let lanes = self.partitions.iter().map(|_| Lane::default()).collect();
+            let lanes = Numbered::starting_at(self.partitions.first());
             *work = Some(Group::new(None, lanes));
         }
         (self.now, self.moment) = (old.now, old.moment);
@@ -270,7 +268,7 @@ impl Queue {
     /// Positions of kept messages by the state that they have in a group.
     pub(super) fn positions(&self, group: u32, is_meant: impl Fn(State) -> bool) -> Vec<Position> {
         let mut found = Vec::new();
-        for (partition, part) in (0..).zip(&self.partitions) {
+        for (partition, part) in self.partitions.iter() {
             let Some(lane) = self.lane_of(group, partition) else { continue };
             for (offset, _) in part.log.from(0) {
                 if is_meant(lane.state(offset)) {
@@ -344,7 +342,7 @@ impl Queue {
     pub(super) fn passes(&self, group: u32, position: Position, filter: &Filter) -> bool {
         let Some(message) = self.seen(position) else { return false };
         let Some(lane) = self.lane_of(group, position.partition) else { return false };
-        let key = self.partitions.get(position.partition as usize).map(|part| &part.key);
+        let key = self.partitions.get(position.partition).map(|part| &part.key);
         let kind = message.options().and_then(|options| options.kind.as_ref());
         let reason = lane.get(position.offset).and_then(|delivery| match &delivery.hold {
             Hold::Dead { reason, .. } => Some(reason),

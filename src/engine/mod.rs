@@ -219,6 +219,7 @@ mod message;
 mod model;
 mod moves;
 mod named;
+mod numbered;
 mod packed;
 mod partition;
 mod queue;

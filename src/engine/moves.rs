@@ -34,13 +34,13 @@ pub(super) enum Ending {
 impl Queue {
     /// A group's lane, its group and the messages of the partition.
     pub(super) fn lane(&mut self, group: u32, partition: u32) -> Option<(&mut Group, &Log)> {
-        let log = &self.partitions.get(partition as usize)?.log;
+        let log = &self.partitions.get(partition)?.log;
         let group = self.groups.get_mut(group as usize)?.as_mut()?;
         Some((group, log))
     }
 
     pub(super) fn lane_of(&self, group: u32, partition: u32) -> Option<&Lane> {
-        self.group(group)?.lanes.get(partition as usize)
+        self.group(group)?.lanes.get(partition)
     }
 
     /// Where a message stands; none if it is not kept.
@@ -56,7 +56,7 @@ impl Queue {
         let Position { partition, offset } = position;
         self.seen(position)?;
         let members = self.groups.get_mut(group as usize)?.as_mut()?;
-        let lane = members.lanes.get_mut(partition as usize)?;
+        let lane = members.lanes.get_mut(partition)?;
         let delivery = lane.lift(offset)?;
         if let Some(at) = delivery.ages_at {
             self.timers.clear_ageing(at, group, position);
@@ -100,7 +100,7 @@ impl Queue {
 
     /// Changes how many groups have a message open, and what follows from it.
     fn count(&mut self, position: Position, change: impl FnOnce(&mut super::log::Slot)) {
-        let Some(partition) = self.partitions.get_mut(position.partition as usize) else { return };
+        let Some(partition) = self.partitions.get_mut(position.partition) else { return };
         let Some(slot) = partition.log.get_mut(position.offset) else { return };
         let (was_open, was_settled) = (slot.open > 0, slot.is_settled());
         change(slot);
@@ -195,7 +195,7 @@ impl Queue {
             Hold::InRun => members.leased += 1,
             _ => {}
         }
-        if let Some(lane) = members.lanes.get_mut(partition as usize) {
+        if let Some(lane) = members.lanes.get_mut(partition) {
             lane.place(offset, Delivery { attempts, failures, hold, class, ages_at }, log);
         }
         members.reindex(partition, log);
@@ -208,9 +208,9 @@ impl Queue {
     /// A ready message is leased; for which time. It is open before and after, and nobody else can get something by that.
     pub(super) fn hand_out(&mut self, group: u32, position: Position, lease: Lease) -> Option<u32> {
         let Position { partition, offset } = position;
-        let log = &self.partitions.get(partition as usize)?.log;
+        let log = &self.partitions.get(partition)?.log;
         let members = self.groups.get_mut(group as usize)?.as_mut()?;
-        let lane = members.lanes.get_mut(partition as usize)?;
+        let lane = members.lanes.get_mut(partition)?;
         let delivery = lane.lift(offset)?;
         if let Some(at) = delivery.ages_at {
             self.timers.clear_ageing(at, group, position);
@@ -233,7 +233,7 @@ impl Queue {
     /// A new message at the end of its partition is ready in a fifo queue: next to nothing is kept of that.
     pub(super) fn place_fresh(&mut self, group: u32, position: Position) {
         let Some((members, log)) = self.lane(group, position.partition) else { return };
-        if let Some(lane) = members.lanes.get_mut(position.partition as usize) {
+        if let Some(lane) = members.lanes.get_mut(position.partition) {
             lane.push_fresh();
         }
         members.reindex(position.partition, log);
@@ -244,7 +244,7 @@ impl Queue {
     /// The same while a queue is restored: the indexes of partitions are made when all messages are there.
     pub(super) fn restore_fresh(&mut self, group: u32, position: Position) {
         let lane =
-            self.group_mut(group).and_then(|it| it.lanes.get_mut(position.partition as usize));
+            self.group_mut(group).and_then(|it| it.lanes.get_mut(position.partition));
         if let Some(lane) = lane {
             lane.push_fresh();
         }
@@ -254,7 +254,7 @@ impl Queue {
     /// A message that was lifted is done in this group.
     pub(super) fn finish(&mut self, group: u32, position: Position) {
         let Some((members, log)) = self.lane(group, position.partition) else { return };
-        if let Some(lane) = members.lanes.get_mut(position.partition as usize) {
+        if let Some(lane) = members.lanes.get_mut(position.partition) {
             lane.finish(position.offset, log);
         }
         members.reindex(position.partition, log);
@@ -268,7 +268,7 @@ impl Queue {
         result: Option<Payload>,
     ) {
         let retain = self.settings.retain_settled;
-        let Some(partition) = self.partitions.get_mut(position.partition as usize) else { return };
+        let Some(partition) = self.partitions.get_mut(position.partition) else { return };
         let Some(slot) = partition.log.get_mut(position.offset) else { return };
         if let Some(result) = result {
             // It may wait for other groups: what its taker said is kept as long.
@@ -290,14 +290,14 @@ impl Queue {
     fn discard(&mut self, position: Position) {
         let (retain, window) = (self.settings.retain_settled, self.settings.dedup_window);
         let Position { partition, offset } = position;
-        let Some(part) = self.partitions.get_mut(partition as usize) else { return };
+        let Some(part) = self.partitions.get_mut(partition) else { return };
         let Some(slot) = part.log.remove(offset) else { return };
         part.settled -= usize::from(slot.is_settled());
         self.forget_parents(position);
-        let Some(part) = self.partitions.get_mut(partition as usize) else { return };
+        let Some(part) = self.partitions.get_mut(partition) else { return };
         for group in &mut self.groups {
             let Some(group) = group.as_mut() else { continue };
-            if let Some(lane) = group.lanes.get_mut(partition as usize) {
+            if let Some(lane) = group.lanes.get_mut(partition) {
                 lane.forget(offset, &part.log);
             }
             group.reindex(partition, &part.log);
@@ -689,7 +689,7 @@ impl Queue {
     /// The oldest messages of a partition are too old; not those that are so only later than `at`.
     pub(super) fn drops_oldest(&mut self, partition: u32, at: Timestamp) {
         let retain = self.settings.retain_open;
-        let Some(part) = self.partitions.get_mut(partition as usize) else { return };
+        let Some(part) = self.partitions.get_mut(partition) else { return };
         part.oldest_at = None;
         let mut gone = Vec::new();
         let mut oldest = part.oldest;
@@ -718,7 +718,7 @@ impl Queue {
     /// Arms the timer for the next message of a partition that gets too old.
     pub(super) fn watch_oldest(&mut self, partition: u32) {
         let retain = self.settings.retain_open;
-        let Some(part) = self.partitions.get_mut(partition as usize) else { return };
+        let Some(part) = self.partitions.get_mut(partition) else { return };
         if retain == super::settings::FOREVER || part.oldest_at.is_some() {
             return;
         }
@@ -731,7 +731,7 @@ impl Queue {
     /// A message that was passed over, because somebody had it, is too old.
     fn look_again(&mut self, position: Position, at: Timestamp) {
         let partition = position.partition;
-        let Some(part) = self.partitions.get_mut(partition as usize) else { return };
+        let Some(part) = self.partitions.get_mut(partition) else { return };
         part.oldest = part.oldest.min(position.offset);
         if part.oldest_at.is_some_and(|armed| armed <= at) {
             return;
@@ -747,7 +747,7 @@ impl Queue {
     pub(super) fn gather(&mut self, position: Position, sent_at: Timestamp) {
         let partition = position.partition;
         let Some(window) = self.settings.window else { return };
-        let Some(part) = self.partitions.get_mut(partition as usize) else { return };
+        let Some(part) = self.partitions.get_mut(partition) else { return };
         let open = part.gathering;
         let closes_at = match open {
             Some(open) if !window.debounce => open.closes_at,
@@ -766,7 +766,7 @@ impl Queue {
 
     /// The messages that were held become ready, in all groups.
     pub(super) fn close_window(&mut self, partition: u32) {
-        let Some(part) = self.partitions.get_mut(partition as usize) else { return };
+        let Some(part) = self.partitions.get_mut(partition) else { return };
         let Some(open) = part.gathering.take() else { return };
         self.timers.clear(open.closes_at, Timer::Window { partition });
         for group in self.group_numbers() {

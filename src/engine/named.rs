@@ -76,7 +76,7 @@ impl Queue {
     }
 
     fn first_ready_of(&self, group: u32, partition: u32) -> Vec<u64> {
-        let part = self.partitions.get(partition as usize);
+        let part = self.partitions.get(partition);
         let ready = part.zip(self.lane_of(group, partition)).map(|(part, lane)| {
             lane.iter_ready(&part.log).take(SCAN_MAX).map(|(_, offset)| offset).collect()
         });
@@ -236,12 +236,12 @@ impl Queue {
         let until = self.now.after(by);
         let mut ends: Vec<Option<Timestamp>> = Vec::new();
         for group in self.group_numbers() {
-            let lanes = self.group(group).into_iter().flat_map(|group| &group.lanes);
+            let lanes = self.group(group).into_iter().flat_map(|group| group.lanes.iter());
             let is_it = |lane: &Lane| {
                 lane.run.as_ref().is_some_and(|run| run.lease.generation == generation)
             };
             let partitions: Vec<u32> =
-                (0..).zip(lanes).filter(|(_, lane)| is_it(lane)).map(|(it, _)| it).collect();
+                lanes.filter(|(_, lane)| is_it(lane)).map(|(it, _)| it).collect();
             for partition in partitions {
                 ends.push(self.extend_run(group, partition, until));
             }

@@ -16,6 +16,7 @@ use super::{
     known::Known,
     log::Seen,
     message::{Message, Options, Position, Sequence},
+    numbered::Numbered,
     partition::Partition,
     record::{Record, RecordNumber},
     schedule::ScheduleSpec,
@@ -85,8 +86,7 @@ pub struct Queue {
     pub(super) status: Status,
     pub(super) paused: bool,
     pub(super) settings: QueueSettings,
-    pub(super) partitions: Vec<Partition>,
-    /// Those that are there; after a deletion not all numbers are.
+    pub(super) partitions: Numbered<Partition>,
     pub(super) by_key: BTreeMap<PartitionKey, u32>,
     pub(super) default_partition: Option<u32>,
     /// The settings of the queue while it is not there and somebody asks; none: the defaults.
@@ -147,11 +147,11 @@ impl Queue {
             status: Status::Absent,
             paused: false,
             settings: QueueSettings::default(),
-            partitions: Vec::new(),
+            partitions: Numbered::default(),
             by_key: BTreeMap::new(),
             default_partition: None,
             founding: None,
-            groups: vec![Some(Group::new(None, Vec::new()))],
+            groups: vec![Some(Group::new(None, Numbered::default()))],
             by_name: BTreeMap::new(),
             timers: Timers::default(),
             known: Known::default(),
@@ -436,7 +436,7 @@ impl Queue {
 
     /// A message that is kept, as it is seen.
     pub(super) fn seen(&self, position: Position) -> Option<Seen<'_>> {
-        self.partitions.get(position.partition as usize)?.log.get(position.offset)
+        self.partitions.get(position.partition)?.log.get(position.offset)
     }
 
     /// A message that is kept.

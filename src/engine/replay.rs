@@ -27,7 +27,7 @@ impl Queue {
             Record::Deleted => self.vanish(),
             Record::Configured { settings } => self.apply_settings(*settings),
             Record::PartitionAdded { partition, key } => {
-                if partition as usize == self.partitions.len() {
+                if partition == self.partitions.next() {
                     self.add_partition(key);
                 }
             }
@@ -80,7 +80,7 @@ impl Queue {
             }
             Record::Charged { group, partition, failures } => {
                 if let Some(members) = self.group_mut(group)
-                    && let Some(lane) = members.lanes.get_mut(partition as usize)
+                    && let Some(lane) = members.lanes.get_mut(partition)
                 {
                     lane.failures = failures;
                 }
@@ -102,7 +102,7 @@ impl Queue {
     fn replay_sent(&mut self, message: std::sync::Arc<Message>, standing: &Standing) {
         let Position { partition, offset } = message.position;
         self.is_now(message.sent_at);
-        let Some(part) = self.partitions.get_mut(partition as usize) else { return };
+        let Some(part) = self.partitions.get_mut(partition) else { return };
         if offset < part.log.end() {
             return; // Known already.
         }
@@ -110,7 +110,7 @@ impl Queue {
             part.log.skip_to(offset);
             let lanes = self.groups.iter_mut().flatten();
             lanes
-                .filter_map(|group| group.lanes.get_mut(partition as usize))
+                .filter_map(|group| group.lanes.get_mut(partition))
                 .for_each(|lane| lane.advance(&part.log));
         }
         let parents = self.parents_of(&message).unwrap_or_default();

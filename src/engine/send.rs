@@ -279,14 +279,14 @@ impl Queue {
         if let Some(number) = self.by_key.get(key) {
             return *number;
         }
-        let number = u32::try_from(self.partitions.len()).unwrap_or(u32::MAX);
+        let number = self.partitions.next();
         self.append(Record::PartitionAdded { partition: number, key: key.clone() });
         self.add_partition(key.clone());
         number
     }
 
     pub(super) fn add_partition(&mut self, key: PartitionKey) {
-        let number = u32::try_from(self.partitions.len()).unwrap_or(u32::MAX);
+        let number = self.partitions.next();
         if key == PartitionKey::default() {
             self.default_partition = Some(number);
         }
@@ -297,8 +297,8 @@ impl Queue {
         for group in self.groups.iter_mut().flatten() {
             group.lanes.push(super::lane::Lane::default());
             // With a single partition the group keeps no index of partitions.
-            if is_second && let Some(first) = self.partitions.first() {
-                group.reindex(0, &first.log);
+            if is_second && let Some((first, part)) = self.partitions.iter().next() {
+                group.reindex(first, &part.log);
             }
         }
     }
@@ -315,7 +315,7 @@ impl Queue {
             (None, None) => self.partition(&PartitionKey::default()),
             (Some(key), _) => self.partition(key),
         };
-        let Some(part) = self.partitions.get(number as usize) else {
+        let Some(part) = self.partitions.get(number) else {
             return Err(ErrorCode::Internal);
         };
         let position = Position { partition: number, offset: part.log.end() };
@@ -377,7 +377,7 @@ impl Queue {
 
     /// No group has anything to do with a message.
     pub(super) fn has_no_group(&self, position: Position) -> bool {
-        let slot = self.partitions.get(position.partition as usize);
+        let slot = self.partitions.get(position.partition);
         let slot = slot.and_then(|part| part.log.get(position.offset));
         slot.is_some_and(Seen::is_settled)
     }
@@ -407,7 +407,7 @@ impl Queue {
         parents: Option<&BTreeSet<Parent>>,
     ) {
         let (position, sent_at) = (message.position, message.sent_at);
-        let part = self.partitions.get(position.partition as usize);
+        let part = self.partitions.get(position.partition);
         let open = part.and_then(|part| part.gathering);
         if open.is_some_and(|open| open.closes_at <= sent_at) {
             self.close_window(position.partition);
@@ -421,7 +421,7 @@ impl Queue {
         if let Some(options) = &message.options {
             self.know(&message, options);
         }
-        if let Some(part) = self.partitions.get_mut(position.partition as usize) {
+        if let Some(part) = self.partitions.get_mut(position.partition) {
             part.log.push(Slot { message, open: 0, dead: 0, settled: None });
             part.has_settled(position.offset);
         }
@@ -538,9 +538,9 @@ impl Queue {
 
     /// Whether a message was ever here, kept or not. Of deleted partitions only the number is known.
     pub(super) fn was_used(&self, position: Position) -> bool {
-        let Some(part) = self.partitions.get(position.partition as usize) else { return false };
-        let is_deleted = self.by_key.get(&part.key) != Some(&position.partition);
-        is_deleted || position.offset < part.log.end()
+        let is_used = |part: &Partition| position.offset < part.log.end();
+        position.partition < self.partitions.first()
+            || self.partitions.get(position.partition).is_some_and(is_used)
     }
 
     /// The first message with this key gets another body and other options, in its old place.
@@ -603,7 +603,7 @@ impl Queue {
         for group in self.group_numbers() {
             self.lift(group, position);
         }
-        let Some(part) = self.partitions.get_mut(position.partition as usize) else { return };
+        let Some(part) = self.partitions.get_mut(position.partition) else { return };
         let (expires_at, length) = (message.expires_at, message.body.len());
         let Some(old) = part.log.replace(position.offset, message) else { return };
         if let Some(at) = old.expires_at {

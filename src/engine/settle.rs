@@ -187,7 +187,7 @@ impl Queue {
 
     fn set_failures(&mut self, group: u32, position: Position, failures: u32) {
         if let Some(members) = self.group_mut(group)
-            && let Some(lane) = members.lanes.get_mut(position.partition as usize)
+            && let Some(lane) = members.lanes.get_mut(position.partition)
         {
             lane.set_failures(position.offset, failures);
         }
@@ -246,7 +246,7 @@ impl Queue {
         };
         if is_over
             && let Some(members) = self.group_mut(group)
-            && let Some(lane) = members.lanes.get_mut(partition as usize)
+            && let Some(lane) = members.lanes.get_mut(partition)
         {
             lane.settled_run = Some(generation);
         }
@@ -367,7 +367,7 @@ impl Queue {
     ) {
         let Some(members) = self.group_mut(group) else { return };
         let Some(run) =
-            members.lanes.get_mut(partition as usize).and_then(|lane| lane.run.as_mut())
+            members.lanes.get_mut(partition).and_then(|lane| lane.run.as_mut())
         else {
             return;
         };
@@ -387,7 +387,7 @@ impl Queue {
     /// Sets the failures of a partition under partition leases.
     pub(super) fn charge(&mut self, group: u32, partition: u32, failures: u32) {
         let Some(members) = self.group_mut(group) else { return };
-        let Some(lane) = members.lanes.get_mut(partition as usize) else { return };
+        let Some(lane) = members.lanes.get_mut(partition) else { return };
         if lane.failures != failures {
             lane.failures = failures;
             self.append(Record::Charged { group, partition, failures });
@@ -410,7 +410,7 @@ impl Queue {
         if self.live_lease(id).is_none() {
             return self.extend_run(group, position.partition, until);
         }
-        let lane = self.group_mut(group)?.lanes.get_mut(position.partition as usize)?;
+        let lane = self.group_mut(group)?.lanes.get_mut(position.partition)?;
         lane.lease_mut(position.offset)?.until = Some(until);
         let timer = Timer::Lease { group, position };
         self.timers.clear(before, timer.clone());
@@ -425,7 +425,7 @@ impl Queue {
         partition: u32,
         until: Timestamp,
     ) -> Option<Timestamp> {
-        let lane = self.group_mut(group)?.lanes.get_mut(partition as usize)?;
+        let lane = self.group_mut(group)?.lanes.get_mut(partition)?;
         let lease = &mut lane.run.as_mut().filter(|run| run.lease.pinned.is_none())?.lease;
         let before = lease.until?;
         if until <= before {
@@ -478,7 +478,7 @@ impl Queue {
         for id in leases {
             let LeaseId { group, position, generation } = *id;
             let Some(members) = self.group_mut(group) else { continue };
-            let Some(lane) = members.lanes.get_mut(position.partition as usize) else { continue };
+            let Some(lane) = members.lanes.get_mut(position.partition) else { continue };
             if let Some(lease) = lane.lease_mut(position.offset)
                 && lease.generation == generation
             {

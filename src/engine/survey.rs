@@ -32,7 +32,7 @@ impl Queue {
         numbers.truncate(limit as usize);
         let next = numbers.last().copied().filter(|_| !is_last);
         let surveyed = numbers.into_iter().filter_map(|number| {
-            let part = self.partitions.get(number as usize)?;
+            let part = self.partitions.get(number)?;
             Some(surveyed(number, part, self.lane_of(group, number)?))
         });
         Ok(Outcome::Surveyed { partitions: surveyed.collect(), next })

@@ -176,7 +176,7 @@ impl Queue {
         let Some(members) = self.group(group) else { return false };
         let lane = |key| {
             let partition = *self.by_key.get(key)?;
-            members.lanes.get(partition as usize)
+            members.lanes.get(partition)
         };
         match line {
             Line::Message => members.first().is_some(),
@@ -216,7 +216,7 @@ impl Queue {
         let all = all.into_iter().flat_map(Group::heads);
         let mut heads = one.flatten().into_iter().chain(all).peekable();
         let lane = move |partition: u32| {
-            let log = &self.partitions.get(partition as usize)?.log;
+            let log = &self.partitions.get(partition)?.log;
             let lane = self.lane_of(group, partition)?;
             lane.takeable().map(|_| (partition, log, lane.iter_ready(log)))
         };
@@ -251,7 +251,7 @@ impl Queue {
     /// Leases one ready message.
     fn lease(&mut self, group: u32, position: Position, receiver: &Receiver) -> Option<Delivered> {
         let message = self.message(position)?;
-        let partition = self.partitions.get(position.partition as usize)?.key.clone();
+        let partition = self.partitions.get(position.partition)?.key.clone();
         self.count_delivery();
         self.notify(Happened::Delivered, Some(position), group, 1);
         if receiver.term == Term::Auto {
@@ -285,7 +285,7 @@ impl Queue {
             };
             let Some(partition) = partition.filter(|_| left > 0) else { break };
             let Some(lane) = self.lane_of(group, partition) else { break };
-            let Some(part) = self.partitions.get(partition as usize) else { break };
+            let Some(part) = self.partitions.get(partition) else { break };
             let most = if receiver.newest { usize::MAX } else { left };
             let (mut members, key) = (lane.run_of(most, &part.log), part.key.clone());
             if receiver.newest {
@@ -339,7 +339,7 @@ impl Queue {
     fn begin_run(&mut self, group: u32, partition: u32, run: Run) {
         let (until, bound) = (run.lease.until, run.lease.bound);
         let Some(members) = self.group_mut(group) else { return };
-        if let Some(lane) = members.lanes.get_mut(partition as usize) {
+        if let Some(lane) = members.lanes.get_mut(partition) {
             lane.run = Some(Box::new(run));
         }
         if let Some(session) = bound {
@@ -353,7 +353,7 @@ impl Queue {
     /// A partition is free again. Its messages must have been moved.
     pub(super) fn end_run(&mut self, group: u32, partition: u32) -> Option<Run> {
         let (members, log) = self.lane(group, partition)?;
-        let run = members.lanes.get_mut(partition as usize)?.run.take()?;
+        let run = members.lanes.get_mut(partition)?.run.take()?;
         members.reindex(partition, log);
         if let Some(session) = run.lease.bound {
             members.bound_runs.remove(&(session, partition));
@@ -510,7 +510,7 @@ impl Queue {
                 Line::Message | Line::Partition | Line::Labelled(..) => return false,
             };
             let lane =
-                self.by_key.get(key).and_then(|partition| members.lanes.get(*partition as usize));
+                self.by_key.get(key).and_then(|partition| members.lanes.get(*partition));
             lane.is_some_and(|lane| {
                 if whole { lane.run_takeable() } else { lane.takeable() }.is_some()
             })
@@ -524,7 +524,7 @@ impl Queue {
         if members.first_run().is_some() {
             offer(waiters.turn(&Line::Partition), waiters.first(&Line::Partition));
         }
-        match partition.and_then(|partition| self.partitions.get(partition as usize)) {
+        match partition.and_then(|partition| self.partitions.get(partition)) {
             Some(only) => {
                 let lines =
                     [Line::MessageOf(only.key.clone()), Line::PartitionOf(only.key.clone())];
@@ -687,7 +687,7 @@ impl Queue {
 
     fn orphan(&mut self, group: u32, position: Position) {
         let Some(members) = self.group_mut(group) else { return };
-        let Some(lane) = members.lanes.get_mut(position.partition as usize) else { return };
+        let Some(lane) = members.lanes.get_mut(position.partition) else { return };
         let Some(lease) = lane.lease_mut(position.offset) else { return };
         if lease.pinned.is_some() {
             // Its transaction decides. If it is given up, the lease ends at once.
@@ -700,7 +700,7 @@ impl Queue {
     fn orphan_run(&mut self, group: u32, partition: u32) {
         let Some(members) = self.group_mut(group) else { return };
         let Some(run) =
-            members.lanes.get_mut(partition as usize).and_then(|lane| lane.run.as_mut())
+            members.lanes.get_mut(partition).and_then(|lane| lane.run.as_mut())
         else {
             return;
         };
