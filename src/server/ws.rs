@@ -96,7 +96,7 @@ pub trait Conversation: Unpin + 'static {
 pub const CHUNK_BYTES: usize = 64 * 1024;
 
 /// So many bytes are read from one peer before the worker looks after its other connections.
-const TURN_BYTES: usize = 64 * 1024;
+const TURN_BYTES: usize = 128 * 1024;
 
 /// So much is read ahead of a conversation that is not ready: so that the end of the connection is noticed.
 const AHEAD_BYTES: usize = 64 * 1024;
