@@ -95,8 +95,9 @@ pub trait Conversation: Unpin + 'static {
 /// Frames are filled up to about this size, then the socket must take them first.
 pub const CHUNK_BYTES: usize = 64 * 1024;
 
-/// So many bytes are read from one peer before the worker looks after its other connections.
-const TURN_BYTES: usize = 128 * 1024;
+/// So many bytes are read from one peer before the worker looks after its other connections. More takes less processor time, but lets who
+/// sends get ahead of who receives (`examples/bench/RESULTS.md`).
+const TURN_BYTES: usize = 80 * 1024;
 
 /// So much is read ahead of a conversation that is not ready: so that the end of the connection is noticed.
 const AHEAD_BYTES: usize = 64 * 1024;
