@@ -45,8 +45,7 @@ pub(super) struct Group {
 }
 
 fn is_bound(lanes: &Numbered<Lane>, session: SessionId, position: Position) -> bool {
-    let delivery =
-        lanes.get(position.partition).and_then(|lane| lane.get(position.offset));
+    let delivery = lanes.get(position.partition).and_then(|lane| lane.get(position.offset));
     let Some(Hold::Leased(lease)) = delivery.map(|delivery| &delivery.hold) else { return false };
     lease.bound == Some(session)
 }

@@ -243,8 +243,7 @@ impl Queue {
 
     /// The same while a queue is restored: the indexes of partitions are made when all messages are there.
     pub(super) fn restore_fresh(&mut self, group: u32, position: Position) {
-        let lane =
-            self.group_mut(group).and_then(|it| it.lanes.get_mut(position.partition));
+        let lane = self.group_mut(group).and_then(|it| it.lanes.get_mut(position.partition));
         if let Some(lane) = lane {
             lane.push_fresh();
         }

@@ -366,9 +366,7 @@ impl Queue {
         tell: &mut impl FnMut(usize, Settled),
     ) {
         let Some(members) = self.group_mut(group) else { return };
-        let Some(run) =
-            members.lanes.get_mut(partition).and_then(|lane| lane.run.as_mut())
-        else {
+        let Some(run) = members.lanes.get_mut(partition).and_then(|lane| lane.run.as_mut()) else {
             return;
         };
         let done: Vec<u64> = run.members.drain(..count).collect();

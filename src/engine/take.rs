@@ -509,8 +509,7 @@ impl Queue {
                 Line::PartitionOf(key) => (key, true),
                 Line::Message | Line::Partition | Line::Labelled(..) => return false,
             };
-            let lane =
-                self.by_key.get(key).and_then(|partition| members.lanes.get(*partition));
+            let lane = self.by_key.get(key).and_then(|partition| members.lanes.get(*partition));
             lane.is_some_and(|lane| {
                 if whole { lane.run_takeable() } else { lane.takeable() }.is_some()
             })
@@ -699,9 +698,7 @@ impl Queue {
 
     fn orphan_run(&mut self, group: u32, partition: u32) {
         let Some(members) = self.group_mut(group) else { return };
-        let Some(run) =
-            members.lanes.get_mut(partition).and_then(|lane| lane.run.as_mut())
-        else {
+        let Some(run) = members.lanes.get_mut(partition).and_then(|lane| lane.run.as_mut()) else {
             return;
         };
         if run.lease.pinned.is_some() {
