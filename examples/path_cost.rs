@@ -1,6 +1,6 @@
 //! What a message costs on its way through the server, in instructions, which are exact where time is noise: a
-//! 1 KiB message is sent, pushed to a subscriber and settled, on a queue that holds `DEPTH` messages already. No
-//! actors and no sockets; everything else is what the server does. One part at a time:
+//! 1 KiB message is sent, pushed to a subscriber and settled, 16 of them by one frame, on a queue that holds `DEPTH`
+//! messages already. No actors and no sockets; everything else is what the server does. One part at a time:
 //!
 //! ```console
 //! $ cargo build --release --example path_cost
