@@ -263,6 +263,7 @@ impl Lane {
         self.is_not_fresh(offset, log);
     }
 
+    /// What is at `offset` is not fresh, or not any more.
     #[inline]
     fn is_not_fresh(&mut self, offset: u64, log: &Log) {
         if offset == self.next {
