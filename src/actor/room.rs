@@ -291,6 +291,7 @@ impl RoomActor {
         let mut requests = requests.into_iter();
         while !is_busy && let Some(Request { id, permit, operation }) = requests.next() {
             let to = ReplyTo { session, request: id, permit };
+            // What goes to one queue keeps nobody busy.
             let may_be_long = !matches!(operation, Operation::Queue { .. });
             match self.perform(to, operation, ctx) {
                 Ok(None) => {}

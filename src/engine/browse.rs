@@ -205,12 +205,9 @@ impl Queue {
 
     pub(super) fn inspect(&self) -> Outcome {
         let groups = std::iter::once(WORK).chain(self.by_name.values().copied());
-        let mut numbers: Vec<u32> = self.by_key.values().copied().collect();
-        numbers.sort_unstable();
-        let partitions = numbers.into_iter().take(PARTITIONS_SHOWN).filter_map(|number| {
-            let part = self.partitions.get(number)?;
+        let partitions = self.partitions.iter().take(PARTITIONS_SHOWN).map(|(number, part)| {
             let (key, messages, end) = (part.key.clone(), part.log.len() as u64, part.log.end());
-            Some(PartitionView { key, number, messages, end })
+            PartitionView { key, number, messages, end }
         });
         let schedules = self.schedules.iter().map(|(name, schedule)| ScheduleView {
             name: name.clone(),

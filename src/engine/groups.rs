@@ -199,11 +199,10 @@ impl Queue {
         to: SeekTo,
     ) -> Result<Outcome, ErrorCode> {
         let group = self.named(group)?;
-        let mut partitions: Vec<u32> = match partition {
+        let partitions: Vec<u32> = match partition {
             Some(key) => self.by_key.get(key).copied().into_iter().collect(),
-            None => self.by_key.values().copied().collect(),
+            None => self.partitions.numbers().collect(),
         };
-        partitions.sort_unstable();
         for partition in partitions {
             let Some(part) = self.partitions.get(partition) else { continue };
             let offset = match to {

@@ -71,7 +71,7 @@ impl<T> Numbered<T> {
         self.all.iter()
     }
 
-    pub(super) fn iter(&self) -> impl DoubleEndedIterator<Item = (u32, &T)> {
+    pub(super) fn iter(&self) -> impl Iterator<Item = (u32, &T)> {
         self.numbers().zip(&self.all)
     }
 

@@ -172,7 +172,7 @@ impl StreamSpec {
 impl Queue {
     /// The last kept message of each partition.
     pub fn newest(&self) -> Vec<(PartitionKey, std::sync::Arc<super::Message>)> {
-        let parts = self.by_key.values().filter_map(|at| self.partitions.get(*at));
+        let parts = self.partitions.values();
         let newest = parts.filter_map(|part| {
             let slot = part.log.get(part.log.last()?)?;
             Some((part.key.clone(), slot.message()))
@@ -188,7 +188,7 @@ impl Queue {
         together: Option<&PartitionKey>,
     ) -> BTreeMap<PartitionKey, Moments> {
         let mut moments: BTreeMap<PartitionKey, Moments> = BTreeMap::new();
-        for part in self.by_key.values().filter_map(|at| self.partitions.get(*at)) {
+        for part in self.partitions.values() {
             let sent_at = |offset| part.log.get(offset).map(Seen::sent_at);
             let Some(last) = part.log.last().and_then(sent_at) else { continue };
             let key = together.unwrap_or(&part.key);

@@ -24,10 +24,9 @@ impl Queue {
         let group = self.named(group)?;
         let mut numbers: Vec<u32> = match only {
             Some(key) => self.by_key.get(key).copied().into_iter().collect(),
-            None => self.by_key.values().copied().collect(),
+            None => self.partitions.numbers().collect(),
         };
         numbers.retain(|number| after.is_none_or(|after| *number > after));
-        numbers.sort_unstable();
         let is_last = numbers.len() <= limit as usize;
         numbers.truncate(limit as usize);
         let next = numbers.last().copied().filter(|_| !is_last);
