@@ -83,17 +83,7 @@ mod tests {
 
     /// Keeps notes of so many bytes; how many are kept then, and the offset of the first one.
     fn keep(count: u64, bytes: usize) -> (usize, Option<u64>) {
-        let mut queue = Queue::new(QueueConfig {
-            messages_max: usize::MAX,
-            bytes_max: usize::MAX,
-            parked_max: 1,
-            groups_max: 1,
-            partitions_max: 10,
-            schedules_max: 1,
-            open_is_idempotent: true,
-            encrypts: true,
-            first_generation: 1,
-        });
+        let mut queue = Queue::new(QueueConfig::unlimited());
         queue.set_founding(Some(settings()));
         let to = ReplyTo { session: SessionId(1), request: RequestId(1), permit: Permit::None };
         let body = Payload::from(bytes::Bytes::from(vec![b' '; bytes]));

@@ -110,13 +110,14 @@ impl Export<'_> {
             lanes.map(|lane| mem::take(&mut lane.deliveries)).collect::<Vec<_>>()
         });
         let deliveries: Vec<_> = lanes.collect();
+        let first = image.first_partition();
         let (ids, keys) = (mem::take(&mut image.ids), mem::take(&mut image.keys));
         let (parents, settled) = (mem::take(&mut image.parents), mem::take(&mut image.settled));
         let rated = mem::take(&mut image.deliveries);
         let (room, name, image) = (room.clone(), name.clone(), Box::new(image));
         self.part(Part::Queue { room, name, image })?;
         for (group, lanes) in (0..).zip(deliveries) {
-            for (partition, deliveries) in (0..).zip(lanes) {
+            for (partition, deliveries) in (first..=u32::MAX).zip(lanes) {
                 self.list(&deliveries, |of| Part::Deliveries { group, partition, of })?;
             }
         }

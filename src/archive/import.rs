@@ -167,8 +167,9 @@ impl Import<'_> {
         let image = &mut building.ok_or_else(misplaced)?.image;
         match part {
             Part::Deliveries { group, partition, of } => {
+                let place = image.place_of(partition);
                 let group = image.groups.get_mut(group as usize).and_then(Option::as_mut);
-                let lane = group.and_then(|group| group.lanes.get_mut(partition as usize));
+                let lane = group.and_then(|group| group.lanes.get_mut(place?));
                 lane.ok_or_else(|| {
                     ArchiveError::line(number, "there is no such group or partition")
                 })?
@@ -192,7 +193,8 @@ impl Import<'_> {
             return Err(wrong("the message stands below no queue"));
         };
         let (position, sequence) = (message.position, message.sequence.0);
-        let partition = building.image.partitions.get_mut(position.partition as usize);
+        let place = building.image.place_of(position.partition);
+        let partition = place.and_then(|place| building.image.partitions.get_mut(place));
         let Some(partition) = partition.filter(|it| position.offset < it.end) else {
             return Err(wrong("the queue has no such position"));
         };

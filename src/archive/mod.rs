@@ -107,21 +107,6 @@ fn about(path: &Path, error: &io::Error) -> io::Error {
     io::Error::new(error.kind(), format!("{}: {error}", path.display()))
 }
 
-/// Nothing is asked of the queue that has a limit.
-fn config(encrypts: bool) -> QueueConfig {
-    QueueConfig {
-        messages_max: usize::MAX,
-        bytes_max: usize::MAX,
-        parked_max: 0,
-        groups_max: usize::MAX,
-        partitions_max: usize::MAX,
-        schedules_max: usize::MAX,
-        open_is_idempotent: true,
-        encrypts,
-        first_generation: 0,
-    }
-}
-
 /// A queue from what is stored of it. `blocks` gives some after one, in order; none: there are no more.
 fn restore(
     image: Option<Image>,
@@ -129,7 +114,8 @@ fn restore(
     encrypts: bool,
     mut blocks: impl FnMut(Option<(u32, u64)>) -> Result<Vec<BlockImage>, StoreError>,
 ) -> Result<Queue, StoreError> {
-    let Some(image) = image else { return Ok(replayed(Queue::new(config(encrypts)), records)) };
+    let config = QueueConfig { encrypts, ..QueueConfig::unlimited() };
+    let Some(image) = image else { return Ok(replayed(Queue::new(config), records)) };
     let (mut after, mut failed) = (None, None);
     let all = std::iter::from_fn(|| match blocks(after) {
         Ok(blocks) => {
@@ -141,7 +127,7 @@ fn restore(
             None
         }
     });
-    let restored = Queue::restore(config(encrypts), image, all.flatten());
+    let restored = Queue::restore(config, image, all.flatten());
     match failed {
         Some(error) => Err(error),
         None => restored

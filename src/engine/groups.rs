@@ -45,7 +45,11 @@ impl Queue {
     }
 
     pub(super) fn make_group(&mut self, name: &GroupName, start: Start) -> u32 {
-        let group = u32::try_from(self.groups.len()).unwrap_or(u32::MAX);
+        // The first number that is free; 0 is the work group's, be it there or not. What is leased by one that had it
+        // before has another generation.
+        let free = (1..).zip(self.groups.iter().skip(1)).find(|(_, group)| group.is_none());
+        let next = || u32::try_from(self.groups.len()).unwrap_or(u32::MAX);
+        let group = free.map_or_else(next, |(number, _)| number);
         let from = self.first_message_for(start);
         self.append(Record::GroupAdded { group, name: name.clone(), from });
         self.add_group(group, name.clone(), from);
@@ -187,9 +191,16 @@ impl Queue {
         if let Some(place) = self.groups.get_mut(group as usize) {
             *place = None;
         }
+        self.forget_last_numbers();
         for position in open {
             self.settle_slot(position, self.now, None);
         }
+    }
+
+    /// No place is kept for numbers after those of the groups that are there.
+    pub(super) fn forget_last_numbers(&mut self) {
+        let count = self.groups.iter().rposition(Option::is_some).map_or(0, |last| last + 1);
+        self.groups.truncate(count.max(1));
     }
 
     pub(super) fn seek(
@@ -246,5 +257,54 @@ impl Queue {
         }
         self.enroll(group, partition, first);
         skipped
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        engine::{Command, Effect, NewMessage, Permit, QueueConfig, ReplyTo},
+        types::{Payload, RequestId, SessionId, Timestamp},
+    };
+
+    #[test]
+    fn numbers_of_deleted_groups_are_used_again_and_nothing_is_kept_for_them() {
+        let mut queue = Queue::new(QueueConfig::unlimited());
+        let from =
+            ReplyTo { session: SessionId(1), request: RequestId(1), permit: Permit::InFlight };
+        let mut numbers = Vec::new();
+        let mut ask = |command| {
+            let mut effects = Vec::new();
+            queue.apply(Timestamp(1), from, command, &mut effects);
+            for effect in effects {
+                match effect {
+                    Effect::Append(Record::GroupAdded { group, .. }) => numbers.push(group),
+                    Effect::Reply { result, .. } => assert!(result.is_ok()),
+                    _ => {}
+                }
+            }
+        };
+        ask(Command::Send { message: NewMessage::from(Payload::from("{}")) });
+        let group = |name: &str| name.parse::<GroupName>().unwrap();
+        let open = |name| Command::OpenGroup { group: group(name), start: Start::All };
+        let delete = |name| Command::DeleteGroup { group: group(name) };
+        for name in ["a", "b", "c"] {
+            ask(open(name));
+        }
+        ask(delete("b"));
+        for name in ["d", "e"] {
+            ask(open(name));
+        }
+        for name in ["a", "c", "d"] {
+            ask(delete(name));
+        }
+        ask(open("f"));
+        for name in ["e", "f"] {
+            ask(delete(name));
+        }
+        assert_eq!(numbers, [1, 2, 3, 2, 4, 1]);
+        assert_eq!(queue.groups.len(), 1, "the work group's");
+        queue.check_invariants();
     }
 }

@@ -36,6 +36,7 @@ pub struct Image {
     pub paused: bool,
     pub settings: Box<QueueSettings>,
     pub totals: Totals,
+    /// By number.
     pub partitions: Vec<PartitionImage>,
     /// By number; the work group is the first.
     pub groups: Vec<Option<GroupImage>>,
@@ -49,6 +50,8 @@ pub struct Image {
     pub deliveries: Vec<Timestamp>,
     /// Groups that did not begin with the oldest message.
     pub starts: Vec<(u32, Sequence)>,
+    /// The number of the first partition, if it is not 0: numbers go on where those of a deleted queue ended.
+    pub first_partition: Option<u32>,
 }
 
 /// A partition.
@@ -56,7 +59,7 @@ pub struct Image {
 #[expect(missing_docs, reason = "the fields are those of the partition")]
 pub struct PartitionImage {
     pub key: PartitionKey,
-    /// Not so of the first ones, which are no more since the queue was deleted.
+    /// Not so of the first ones of an older image: they went with a queue that was deleted.
     pub is_there: bool,
     /// Offset of the next message.
     pub end: u64,
@@ -66,19 +69,12 @@ pub struct PartitionImage {
     pub gathering: Option<(Timestamp, u32)>,
 }
 
-impl PartitionImage {
-    fn gone() -> Self {
-        let key = PartitionKey::default();
-        Self { key, is_there: false, end: 0, live: Vec::new(), gathering: None }
-    }
-}
-
 /// A group.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[expect(missing_docs, reason = "the fields are those of the group")]
 pub struct GroupImage {
     pub name: Option<GroupName>,
-    /// By number of the partition.
+    /// One for each partition of the image.
     pub lanes: Vec<LaneImage>,
 }
 
@@ -130,11 +126,39 @@ pub struct BlockImage {
 pub struct Damaged;
 
 impl Image {
+    /// The number of the first partition.
+    #[must_use]
+    pub fn first_partition(&self) -> u32 {
+        self.first_partition.unwrap_or_default()
+    }
+
+    /// Where the partition with this number is.
+    #[must_use]
+    pub fn place_of(&self, partition: u32) -> Option<usize> {
+        let place = partition.checked_sub(self.first_partition())? as usize;
+        (place < self.partitions.len()).then_some(place)
+    }
+
+    /// How many of the first partitions are not there.
+    fn gone(&self) -> usize {
+        self.partitions.iter().take_while(|part| !part.is_there).count()
+    }
+
+    /// Whether partitions and lanes fit together, and their numbers into what they are kept in.
+    fn fits(&self) -> bool {
+        let mut lanes = self.groups.iter().flatten().map(|group| group.lanes.len());
+        let last = u32::try_from(self.partitions.len())
+            .ok()
+            .and_then(|all| self.first_partition().checked_add(all));
+        last.is_some() && lanes.all(|count| count == self.partitions.len())
+    }
+
     /// The blocks that hold messages which count: number of the partition, first and last number of a block.
     #[must_use]
     pub fn needed_blocks(&self) -> Vec<(u32, u64, u64)> {
         let mut needed: Vec<(u32, u64, u64)> = Vec::new();
-        for (partition, part) in (0..).zip(&self.partitions) {
+        let numbers = self.first_partition()..=u32::MAX;
+        for (partition, part) in numbers.zip(&self.partitions) {
             for (first, count) in part.live.iter().filter(|(_, count)| *count > 0) {
                 let (from, to) = (first / BLOCK, first.saturating_add(count - 1) / BLOCK);
                 match needed.last_mut() {
@@ -160,15 +184,12 @@ impl Queue {
     /// All but the messages.
     #[must_use]
     pub fn image(&self) -> Image {
-        let gone = self.partitions.first() as usize;
-        let group = |group: &Group| {
-            let lanes = group.lanes.values().map(lane_image);
-            let lanes = std::iter::repeat_with(LaneImage::default).take(gone).chain(lanes);
-            GroupImage { name: group.name.clone(), lanes: lanes.collect() }
+        let group = |group: &Group| GroupImage {
+            name: group.name.clone(),
+            lanes: group.lanes.values().map(lane_image).collect(),
         };
         let mut settled = Vec::new();
-        let mut partitions: Vec<_> =
-            std::iter::repeat_with(PartitionImage::gone).take(gone).collect();
+        let mut partitions = Vec::with_capacity(self.partitions.len());
         for (partition, part) in self.partitions.iter() {
             for (offset, Ended { at, result }) in part.log.settled() {
                 let position = Position { partition, offset };
@@ -222,6 +243,7 @@ impl Queue {
                 .filter_map(|(number, group)| Some((number, group.as_ref()?.from)))
                 .filter(|(_, from)| from.0 > 0)
                 .collect(),
+            first_partition: Some(self.partitions.first()).filter(|first| *first > 0),
         }
     }
 
@@ -301,6 +323,9 @@ impl Queue {
         image: Image,
         blocks: impl IntoIterator<Item = BlockImage>,
     ) -> Result<Self, Damaged> {
+        let (first, gone) = (image.first_partition(), image.gone());
+        let first_there = u32::try_from(gone).ok().and_then(|gone| first.checked_add(gone));
+        let first_there = first_there.filter(|_| image.fits()).ok_or(Damaged)?;
         let mut queue = Self::new(config);
         let generation = queue.next_generation.max(image.generation);
         (queue.now, queue.moment, queue.next_generation) = (image.now, image.now, generation);
@@ -308,28 +333,27 @@ impl Queue {
             (image.status, image.paused, *image.settings);
         queue.totals = image.totals;
         (queue.last_record, queue.last_sequence) = (image.last_record, image.last_sequence);
-        let lanes = image.groups.iter().flatten().map(|group| group.lanes.len());
-        if lanes.into_iter().any(|count| count != image.partitions.len()) {
-            return Err(Damaged);
-        }
         queue.deliveries = image.deliveries.into();
-        let gone = image.partitions.iter().take_while(|part| !part.is_there).count();
-        queue.partitions = Numbered::starting_at(u32::try_from(gone).map_err(|_| Damaged)?);
+        queue.partitions = Numbered::starting_at(first_there);
         for part in image.partitions.iter().skip(gone) {
             queue.restore_partition(part)?;
         }
         queue.groups.clear();
         for (number, group) in (0..).zip(&image.groups) {
-            let group_is = |group| restore_group(group, &queue.partitions);
+            let group_is = |group: &GroupImage| {
+                let lanes = group.lanes.iter().skip(gone);
+                restore_group(group.name.clone(), lanes, first_there)
+            };
             queue.groups.push(group.as_ref().map(group_is));
             if let Some(GroupImage { name: Some(name), .. }) = group {
                 queue.by_name.insert(name.clone(), number);
             }
         }
+        queue.forget_last_numbers();
         for (group, from) in image.starts {
             queue.group_began(group, from);
         }
-        queue.restore_messages(&image.partitions, &image.groups, blocks)?;
+        queue.restore_messages(first, &image.partitions, &image.groups, blocks)?;
         for SettledImage { position, at, result } in image.settled {
             queue.restore_settled(position, Ended { at, result });
         }
@@ -378,17 +402,18 @@ impl Queue {
 
     fn restore_messages(
         &mut self,
+        first: u32,
         partitions: &[PartitionImage],
         groups: &[Option<GroupImage>],
         blocks: impl IntoIterator<Item = BlockImage>,
     ) -> Result<(), Damaged> {
         let mut messages = blocks.into_iter().flat_map(|block| block.messages).peekable();
-        for (partition, image) in (0..).zip(partitions) {
+        for (place, (partition, image)) in (first..=u32::MAX).zip(partitions).enumerate() {
             // Deliveries of each group, in the order of the messages.
             let mut deliveries: Vec<_> = groups
                 .iter()
                 .map(|group| {
-                    let lane = group.as_ref().and_then(|group| group.lanes.get(partition as usize));
+                    let lane = group.as_ref().and_then(|group| group.lanes.get(place));
                     (
                         lane.map_or(0, |lane| lane.next),
                         lane.map_or(&[][..], |lane| &lane.deliveries),
@@ -504,14 +529,18 @@ fn lane_image(lane: &Lane) -> LaneImage {
     }
 }
 
-fn restore_group(image: &GroupImage, partitions: &Numbered<Partition>) -> Group {
-    let mut lanes = Numbered::starting_at(partitions.first());
-    for image in image.lanes.iter().skip(partitions.first() as usize) {
+fn restore_group<'a>(
+    name: Option<GroupName>,
+    images: impl Iterator<Item = &'a LaneImage>,
+    first: u32,
+) -> Group {
+    let mut lanes = Numbered::starting_at(first);
+    for image in images {
         let mut lane = Lane::starting_at(image.next);
         lane.failures = image.failures;
         lanes.push(lane);
     }
-    Group::new(image.name.clone(), lanes)
+    Group::new(name, lanes)
 }
 
 /// Roughly the bytes of a block.

@@ -248,8 +248,6 @@ impl Queue {
         let empty = Self::new(self.config.clone());
         let old = std::mem::replace(self, empty);
         self.partitions = Numbered::starting_at(old.partitions.next());
-        self.groups = old.groups;
-        self.groups.iter_mut().for_each(|group| *group = None);
         if let Some(work) = self.groups.first_mut() {
             let lanes = Numbered::starting_at(self.partitions.first());
             *work = Some(Group::new(None, lanes));

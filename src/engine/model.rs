@@ -185,7 +185,6 @@ pub(super) struct Model {
     first_generation: u64,
     partitions_made: u32,
     partitions: Vec<Partition>,
-    groups_made: u32,
     /// The work group first.
     groups: Vec<Group>,
     /// In the order of sending.
@@ -220,7 +219,6 @@ impl Model {
             first_generation: config.first_generation,
             partitions_made: 0,
             partitions: Vec::new(),
-            groups_made: 0,
             groups: vec![Group::new(WORK, None)],
             messages: Vec::new(),
             keys: Vec::new(),
@@ -471,7 +469,6 @@ impl Model {
         self.next_generation = old.next_generation;
         self.first_generation = old.first_generation;
         self.partitions_made = old.partitions_made;
-        self.groups_made = old.groups_made;
         self.founding = old.founding;
         self.out = old.out;
         Ok(Outcome::Done)

@@ -106,18 +106,7 @@ mod tests {
 
     #[test]
     fn nothing_is_left_of_a_queue_that_is_deleted_but_its_numbers() {
-        let limit = usize::MAX;
-        let mut queue = Queue::new(QueueConfig {
-            messages_max: limit,
-            bytes_max: limit,
-            parked_max: limit,
-            groups_max: limit,
-            partitions_max: limit,
-            schedules_max: limit,
-            open_is_idempotent: false,
-            encrypts: false,
-            first_generation: 1,
-        });
+        let mut queue = Queue::new(QueueConfig::unlimited());
         let from =
             ReplyTo { session: SessionId(1), request: RequestId(1), permit: Permit::InFlight };
         for round in 0..100 {
@@ -131,7 +120,8 @@ mod tests {
             assert_eq!(position, Some(Position { partition: round, offset: 0 }));
             assert_eq!(queue.partitions.len(), 1);
             let image = queue.image();
-            let blocks = queue.unsaved_blocks(limit, false);
+            assert_eq!((image.first_partition(), image.partitions.len()), (round, 1));
+            let blocks = queue.unsaved_blocks(usize::MAX, false);
             let again = Queue::restore(queue.config.clone(), image.clone(), blocks).unwrap();
             assert_eq!((again.image(), again.partitions.numbers()), (image, round..round + 1));
             queue.apply(now, from, Command::Delete, &mut effects);

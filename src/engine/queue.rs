@@ -53,6 +53,25 @@ pub struct QueueConfig {
     pub first_generation: u64,
 }
 
+impl QueueConfig {
+    /// No limits.
+    #[must_use]
+    pub const fn unlimited() -> Self {
+        let limit = usize::MAX;
+        Self {
+            messages_max: limit,
+            bytes_max: limit,
+            parked_max: limit,
+            groups_max: limit,
+            partitions_max: limit,
+            schedules_max: limit,
+            open_is_idempotent: true,
+            encrypts: false,
+            first_generation: 1,
+        }
+    }
+}
+
 /// A message that others wait for.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Parent {
@@ -91,7 +110,7 @@ pub struct Queue {
     pub(super) default_partition: Option<u32>,
     /// The settings of the queue while it is not there and somebody asks; none: the defaults.
     pub(super) founding: Option<Arc<QueueSettings>>,
-    /// By number; the work group is the first. Numbers are not reused.
+    /// By number; the work group is the first. The number of a group that is deleted is free for the next one.
     pub(super) groups: Vec<Option<Group>>,
     pub(super) by_name: BTreeMap<GroupName, u32>,
     pub(super) timers: Timers,

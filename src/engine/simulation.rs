@@ -455,6 +455,10 @@ impl Run {
                     if let Record::Configured { settings } = &record {
                         self.was_relaxed |= settings.durability == Durability::Relaxed;
                     }
+                    if let Record::GroupAdded { group: new, .. } = &record {
+                        // Another one had this number.
+                        self.trace.attempts.retain(|(group, _), _| group != new);
+                    }
                     self.trace.records.push(record);
                 }
                 Effect::Notify(event) => {

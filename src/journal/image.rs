@@ -17,13 +17,24 @@ const FORMAT: u8 = 1;
 /// An image with groups that did not begin with the oldest message: they come last.
 const WITH_STARTS: u8 = 2;
 
+/// An image whose first partition is not number 0: its number comes after those groups.
+const WITH_FIRST: u8 = 3;
+
 /// An image's bytes.
 #[must_use]
 pub fn encode_image(image: &Image) -> Vec<u8> {
-    let mut out = vec![if image.starts.is_empty() { FORMAT } else { WITH_STARTS }];
+    let format = match (image.first_partition(), image.starts.is_empty()) {
+        (0, true) => FORMAT,
+        (0, false) => WITH_STARTS,
+        _ => WITH_FIRST,
+    };
+    let mut out = vec![format];
     image.put(&mut out);
-    if !image.starts.is_empty() {
+    if format >= WITH_STARTS {
         image.starts.put(&mut out);
+    }
+    if format == WITH_FIRST {
+        image.first_partition().put(&mut out);
     }
     out
 }
@@ -33,25 +44,25 @@ pub fn encode_image(image: &Image) -> Vec<u8> {
 /// # Errors
 /// [`NotARecord`].
 pub fn decode_image(mut bytes: Bytes) -> Result<Image, NotARecord> {
-    if bytes.first() != Some(&WITH_STARTS) {
-        return whole(bytes);
-    }
     let mut reader = Reader { bytes: &mut bytes, number: RecordNumber(0) };
-    reader.byte()?;
-    let image = Image::get(&mut reader)?;
-    let starts: Vec<_> = Written::get(&mut reader)?;
-    // There is one way of writing it.
-    let is_one = bytes.is_empty() && !starts.is_empty();
-    if is_one { Ok(Image { starts, ..image }) } else { Err(NotARecord) }
-}
-
-fn whole<T: Written>(mut bytes: Bytes) -> Result<T, NotARecord> {
-    let mut reader = Reader { bytes: &mut bytes, number: RecordNumber(0) };
-    if reader.byte()? != FORMAT {
+    let format = reader.byte()?;
+    if !(FORMAT..=WITH_FIRST).contains(&format) {
         return Err(NotARecord);
     }
-    let value = T::get(&mut reader)?;
-    if bytes.is_empty() { Ok(value) } else { Err(NotARecord) }
+    let mut image = Image::get(&mut reader)?;
+    if format >= WITH_STARTS {
+        image.starts = Written::get(&mut reader)?;
+    }
+    if format == WITH_FIRST {
+        image.first_partition = Some(Written::get(&mut reader)?);
+    }
+    // There is one way of writing it.
+    let is_one = match format {
+        WITH_STARTS => !image.starts.is_empty(),
+        WITH_FIRST => image.first_partition() > 0,
+        _ => true,
+    };
+    if bytes.is_empty() && is_one { Ok(image) } else { Err(NotARecord) }
 }
 
 fields!(Image {
@@ -71,7 +82,7 @@ fields!(Image {
     schedules,
     settled,
     deliveries
-} without { starts });
+} without { starts, first_partition });
 
 fields!(PartitionImage { key, is_there, end, live, gathering });
 
@@ -244,6 +255,58 @@ mod tests {
         let restored = Queue::restore(CONFIG, read.unwrap(), blocks).unwrap();
         assert_eq!(restored.image(), image);
         assert!(Queue::restore(CONFIG, image, []).is_err(), "without its messages");
+    }
+
+    /// A queue that was deleted twice, and has a message.
+    fn deleted_twice() -> Queue {
+        let mut queue = Queue::new(CONFIG);
+        for now in 1..=2 {
+            send(&mut queue, now, Options::default());
+            ask(&mut queue, now, Command::Delete);
+        }
+        send(&mut queue, 3, Options::default());
+        queue
+    }
+
+    #[test]
+    fn the_number_of_the_first_partition_comes_back() {
+        let mut queue = deleted_twice();
+        let (image, blocks) = (queue.image(), queue.unsaved_blocks(usize::MAX, false));
+        let bytes = encode_image(&image);
+        assert_eq!((bytes.first(), bytes.last()), (Some(&WITH_FIRST), Some(&2)));
+        assert_eq!(decode_image(bytes.into()).as_ref(), Ok(&image));
+        assert_eq!(Queue::restore(CONFIG, image.clone(), blocks).unwrap().image(), image);
+        // There is one way of writing 0.
+        let with_none = Image { first_partition: None, ..image };
+        let mut bytes = encode_image(&with_none);
+        assert_eq!(bytes.first(), Some(&FORMAT));
+        bytes[0] = WITH_FIRST;
+        bytes.extend([0, 0]);
+        assert!(decode_image(bytes.into()).is_err());
+    }
+
+    #[test]
+    fn a_place_for_each_partition_that_is_gone_is_read_too() {
+        let mut queue = deleted_twice();
+        let (image, blocks) = (queue.image(), queue.unsaved_blocks(usize::MAX, false));
+        let gone = || PartitionImage {
+            key: crate::types::PartitionKey::default(),
+            is_there: false,
+            end: 0,
+            live: Vec::new(),
+            gathering: None,
+        };
+        let mut before = Image { first_partition: None, ..image.clone() };
+        before.partitions.splice(0..0, [gone(), gone()]);
+        for group in before.groups.iter_mut().flatten() {
+            group.lanes.splice(0..0, [LaneImage::default(), LaneImage::default()]);
+        }
+        let before = decode_image(encode_image(&before).into()).unwrap();
+        assert_eq!(before.needed_blocks(), image.needed_blocks());
+        assert_eq!(Queue::restore(CONFIG, before, blocks.clone()).unwrap().image(), image);
+        let too_far = Image { first_partition: Some(u32::MAX), ..image };
+        assert!(Queue::restore(CONFIG, too_far.clone(), blocks).is_err());
+        assert_eq!(too_far.needed_blocks(), [(u32::MAX, 0, 0)]);
     }
 
     #[test]

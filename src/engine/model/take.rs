@@ -523,8 +523,8 @@ impl Model {
         if self.groups.len() > self.config.groups_max {
             return Err(ErrorCode::TooManyGroups);
         }
-        self.groups_made += 1;
-        let number = self.groups_made;
+        let is_free = |number: &u32| self.groups.iter().all(|group| group.number != *number);
+        let number = (1..).find(is_free).unwrap();
         let from = self.first_of(start);
         self.groups.push(super::Group { from, ..super::Group::new(number, Some(name)) });
         for sequence in self.sequences() {

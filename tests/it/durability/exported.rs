@@ -35,6 +35,11 @@ fn filled() -> Home {
         assert_eq!(sent.status, 200, "{}", sent.text);
     }
     assert_eq!(receive(&home, "deep", 3).len(), 3);
+    for round in 0..3 {
+        home.request("DELETE", "/v1/rooms/demo/queues/again", "").unwrap();
+        send(&home, "again", ["one", "two"].map(|body| format!("{body} {round}")).into_iter());
+    }
+    home.ok("POST", "/queues/again/receive", &json!({"group": "g", "lease": "none"}));
     // A lease ends with the server.
     home.ok("POST", "/queues/odd/receive", &json!({"lease_ms": 600_000}));
     server.kill();
@@ -70,7 +75,7 @@ fn drained(home: &Home) -> Vec<String> {
         let path = format!("/v1/rooms/demo/queues/{queue}/receive");
         home.request("POST", &path, r#"{"max": 2000, "lease": "none"}"#).unwrap().text
     };
-    ["deep", "odd", "jobs", "log"].map(take).to_vec()
+    ["deep", "odd", "jobs", "log", "again"].map(take).to_vec()
 }
 
 #[test]
@@ -82,6 +87,10 @@ fn what_is_exported_and_imported_is_the_same_store() {
     let last: Value = serde_json::from_str(text.lines().last().unwrap()).unwrap();
     let expected = json!({"queues": last["end"]["queues"], "messages": last["end"]["messages"]});
     assert!(expected["messages"].as_u64() > Some(1500), "{last}");
+    let again = text.lines().find(|line| line.contains(r#""name":"again""#)).unwrap();
+    let is_brief =
+        again.contains(r#""first_partition":2"#) && !again.contains(r#""is_there":false"#);
+    assert!(is_brief, "{again}");
     assert_eq!(import(&copy, &text), expected);
     assert_eq!(export(&copy, "copy.jsonl", &[]), text);
     let checked = report(&["check", "--data", copy.data.to_str().unwrap()], &copy);
@@ -96,6 +105,7 @@ fn what_is_exported_and_imported_is_the_same_store() {
     for part in [r#"{"n":  1.50, "n2": [ ]}"#, "{\n \"lines\": 2}", "AAH/", "bGluZQoK"] {
         assert!(before[1].contains(part), "{part}: {}", before[1]);
     }
+    assert!(before[4].contains("one 2") && !before[4].contains("one 1"), "{}", before[4]);
     let again = json!({"body": "two", "key": "k"});
     assert_eq!(copy.ok("POST", "/queues/jobs/messages", &again)["duplicate"], true);
     send(&copy, "deep", ["more".to_owned()].into_iter());
@@ -209,7 +219,7 @@ fn what_is_not_whole_is_refused_with_its_line_and_leaves_nothing() {
         lines
     };
     assert!(refused(&target, &lacking.concat()).contains("there should be"));
-    assert_eq!(import(&target, &text)["queues"], json!(QUEUES.len() + 2));
+    assert_eq!(import(&target, &text)["queues"], json!(QUEUES.len() + 3));
 }
 
 #[test]
