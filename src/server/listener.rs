@@ -95,9 +95,11 @@ where
                 let mut moving = workers.enter();
                 let serve_moved = serve.clone();
                 rt::spawn(async move {
-                    while let Some(moved) = moving.recv().await {
-                        if let Ok(socket) = moved.arrive() {
-                            rt::spawn(serve_moved(socket));
+                    while let Some((moving, arrived)) = moving.recv().await {
+                        match (moving.arrive(), arrived) {
+                            (socket, Some(arrived)) => arrived(socket),
+                            (Ok(socket), None) => drop(rt::spawn(serve_moved(socket))),
+                            (Err(_), None) => {}
                         }
                     }
                 });

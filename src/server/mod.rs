@@ -4,6 +4,7 @@ mod api;
 mod connections;
 mod guard;
 mod handover;
+mod inbox;
 mod listener;
 mod origin;
 mod outbox;

@@ -6,85 +6,22 @@
 //!                            └──► the client resumes: a new connection takes all of it over
 //! ```
 //!
-//! What the room says goes into an inbox that both connections share: nothing is in the mailbox of a dying actor.
+//! What the room says goes into an inbox that both connections share (`inbox.rs`).
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use dashmap::{DashMap, mapref::entry::Entry};
-use parking_lot::Mutex;
 
+use super::inbox::Inbox;
 use crate::{
     actor::Session,
     auth::Identity,
     error::ErrorCode,
     facade::Dialect,
-    service::{Link, Outlet, ToSession},
+    service::Link,
     types::{Limits, Millis, ParticipantName, RoomName},
     wire::Kept,
 };
-
-/// What the room says to a session, whatever connection it has.
-#[derive(Default)]
-pub(super) struct Inbox {
-    items: Mutex<Vec<ToSession>>,
-    /// The connection's. It looks here when it is sent nothing, and finds `items` free: they are not held while it is woken.
-    outlet: Mutex<Option<Box<dyn Outlet>>>,
-    /// It was cut while it had no connection.
-    is_lost: AtomicBool,
-}
-
-impl Inbox {
-    /// Whoever attaches takes what is here afterwards.
-    pub(super) fn attach(&self, outlet: Box<dyn Outlet>) {
-        *self.outlet.lock() = Some(outlet);
-    }
-
-    fn detach(&self) {
-        *self.outlet.lock() = None;
-    }
-
-    pub(super) fn take(&self) -> Vec<ToSession> {
-        std::mem::take(&mut *self.items.lock())
-    }
-
-    /// Whether there was nothing before.
-    fn put(&self, more: Vec<ToSession>) -> bool {
-        let mut items = self.items.lock();
-        let was_empty = items.is_empty();
-        if was_empty {
-            *items = more;
-        } else {
-            items.extend(more);
-        }
-        was_empty
-    }
-}
-
-/// The room's end of an inbox.
-pub(super) struct ToInbox(pub(super) Arc<Inbox>);
-
-impl Outlet for ToInbox {
-    fn send(&self, items: Vec<ToSession>) {
-        if self.0.put(items)
-            && let Some(outlet) = self.0.outlet.lock().as_ref()
-        {
-            outlet.send(Vec::new());
-        }
-    }
-
-    fn cut(&self) {
-        match self.0.outlet.lock().as_ref() {
-            Some(outlet) => outlet.cut(),
-            None => self.0.is_lost.store(true, Ordering::Relaxed),
-        }
-    }
-}
 
 /// A session without a connection.
 pub(super) struct Detached {
@@ -153,9 +90,7 @@ impl Sessions {
     pub(super) fn sweep(&self, now: Millis) {
         self.known.retain(|_, known| match &known.connection {
             Connection::Attached(_) => true,
-            Connection::Detached(detached, until) => {
-                *until > now && !detached.inbox.is_lost.load(Ordering::Relaxed)
-            }
+            Connection::Detached(detached, until) => *until > now && !detached.inbox.is_lost(),
         });
     }
 
@@ -206,9 +141,8 @@ impl Sessions {
             return Ok(None);
         };
         // Its client hears that it is lost, and then it is: what it has goes back at once.
-        let can_go_on = until > now
-            && !detached.inbox.is_lost.load(Ordering::Relaxed)
-            && detached.kept.can_go_on_after(received);
+        let can_go_on =
+            until > now && !detached.inbox.is_lost() && detached.kept.can_go_on_after(received);
         if !can_go_on {
             return Err(ErrorCode::SessionLost);
         }

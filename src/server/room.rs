@@ -5,14 +5,16 @@ use std::{sync::Arc, time::Duration};
 use super::{
     Context,
     connections::Place,
-    resume::{Detached, Inbox, Sessions, ToInbox},
+    inbox::{Inbox, ToInbox},
+    resume::{Detached, Sessions},
+    switch::Switch,
     ws::{CHUNK_BYTES, Conversation, Ending},
 };
 use crate::{
     actor::{Session, SessionTimes, Verdict},
     clock::Clock,
     facade::{Dialect, Incoming},
-    service::{Link, Outlet, Seat, ToSession},
+    service::{Link, Seat},
     types::{Millis, Timestamp},
     wire::websocket::{Close, Frames, Message},
 };
@@ -46,8 +48,7 @@ pub(super) struct RoomConversation {
 struct Speaking {
     session: Session,
     dialect: Box<dyn Dialect>,
-    /// Of a session that can be resumed.
-    inbox: Option<Arc<Inbox>>,
+    inbox: Arc<Inbox>,
 }
 
 impl RoomConversation {
@@ -68,20 +69,17 @@ impl RoomConversation {
         &self,
         seat: Seat,
         mut dialect: Box<dyn Dialect>,
-        outlet: Box<dyn Outlet>,
+        switch: Arc<Switch>,
         frames: &mut Frames,
     ) -> Speaking {
         dialect.greet(self.clock.now(), frames);
         let bytes_max = seat.limits().outgoing_bytes;
-        let inbox = dialect.session().map(|_| Arc::new(Inbox::default()));
-        let outlet: Box<dyn Outlet> = match &inbox {
-            None => outlet,
-            Some(inbox) => {
-                inbox.attach(outlet);
-                frames.keep(self.sessions.bytes_max, 0);
-                Box::new(ToInbox(Arc::clone(inbox)))
-            }
-        };
+        if dialect.session().is_some() {
+            frames.keep(self.sessions.bytes_max, 0);
+        }
+        let inbox = Arc::new(Inbox::default());
+        inbox.attach(switch);
+        let outlet = Box::new(ToInbox(Arc::clone(&inbox)));
         let link = Arc::new(Link::new(seat.session(), outlet, bytes_max));
         let receipts = dialect.receipts_stand_for_settling();
         let session = Session::begin(seat, link, self.times, self.clock.elapsed(), receipts);
@@ -92,7 +90,7 @@ impl RoomConversation {
         &self,
         detached: Detached,
         received: u64,
-        outlet: Box<dyn Outlet>,
+        switch: Arc<Switch>,
         frames: &mut Frames,
     ) -> Speaking {
         let Detached { mut session, mut dialect, inbox, kept, .. } = detached;
@@ -100,9 +98,9 @@ impl RoomConversation {
         frames.keep(self.sessions.bytes_max, received);
         kept.after(received).into_iter().flatten().for_each(|frame| frames.text_frame(&frame));
         session.reattached(self.clock.elapsed());
-        inbox.attach(outlet);
+        inbox.attach(switch);
         session.arrived(inbox.take());
-        Speaking { session, dialect, inbox: Some(inbox) }
+        Speaking { session, dialect, inbox }
     }
 }
 
@@ -123,12 +121,13 @@ impl Speaking {
 }
 
 impl Conversation for RoomConversation {
-    fn opened(&mut self, outlet: Box<dyn Outlet>, frames: &mut Frames) {
+    fn opened(&mut self, switch: &Arc<Switch>, frames: &mut Frames) {
+        let switch = Arc::clone(switch);
         let speaking = match self.entry.take() {
             None => return,
-            Some(Entry::New(seat, dialect)) => self.begin(*seat, dialect, outlet, frames),
+            Some(Entry::New(seat, dialect)) => self.begin(*seat, dialect, switch, frames),
             Some(Entry::Back(detached, received)) => {
-                self.go_on(*detached, received, outlet, frames)
+                self.go_on(*detached, received, switch, frames)
             }
         };
         let link = speaking.session.link();
@@ -163,12 +162,9 @@ impl Conversation for RoomConversation {
         }
     }
 
-    fn arrived(&mut self, items: Vec<ToSession>) {
+    fn arrived(&mut self) {
         if let Some(Speaking { session, inbox, .. }) = &mut self.speaking {
-            session.arrived(items);
-            if let Some(inbox) = inbox {
-                session.arrived(inbox.take());
-            }
+            session.arrived(inbox.take());
         }
     }
 
@@ -188,12 +184,14 @@ impl Conversation for RoomConversation {
     }
 
     /// One ping covers all messages written before it, and stands before the answer to any later request.
-    fn fill(&mut self, frames: &mut Frames) {
-        let Some(speaking) = &mut self.speaking else { return };
+    fn fill(&mut self, frames: &mut Frames) -> usize {
+        let Some(speaking) = &mut self.speaking else { return 0 };
         let Speaking { session, dialect, .. } = speaking;
+        let mut messages = 0;
         while frames.len() < CHUNK_BYTES {
             let Some(outgoing) = session.next_outgoing() else { break };
             dialect.write(outgoing, frames);
+            messages += 1;
         }
         dialect.flush(frames);
         if let Some(ping) = session.ping_due(|| self.clock.elapsed()) {
@@ -202,6 +200,7 @@ impl Conversation for RoomConversation {
         if frames.unmarked() >= CONFIRM_BYTES {
             speaking.confirm(self.clock.elapsed(), frames);
         }
+        messages
     }
 
     fn tick_interval(&self) -> Duration {
@@ -232,8 +231,8 @@ impl Conversation for RoomConversation {
         let Some(name) = dialect.session().map(str::to_owned) else { return };
         // Given back before the session can be taken over: it goes under the session's number.
         let is_closing = self.place.take().is_none_or(|place| place.is_closing());
-        match (inbox, frames.into_kept()) {
-            (Some(inbox), Some(kept)) if !by_word && !is_closing => {
+        match frames.into_kept() {
+            Some(kept) if !by_word && !is_closing => {
                 // What was read counts as received.
                 session.submit();
                 let detached = Detached { session, dialect, inbox, kept };

@@ -72,6 +72,21 @@ impl Socket {
         self.place.member = Some(member);
     }
 
+    /// Whether there is another worker that it came from, and that may have it.
+    pub(super) fn can_go_back(&self) -> bool {
+        self.place.member.as_ref().is_some_and(Member::can_go_back)
+    }
+
+    /// Leaves its room's worker for the one that it came from, and goes on there with `arrived`.
+    pub(super) fn go_back(mut self, arrived: impl FnOnce(io::Result<Self>) + Send + 'static) {
+        let origin = self.place.member.take().and_then(Member::origin);
+        tracing::debug!("a connection goes back to the worker that it came from");
+        match (origin, self.leave()) {
+            (Some(origin), Ok(moving)) => origin.send(moving, arrived),
+            (_, moved) => arrived(moved.and_then(Moving::arrive)),
+        }
+    }
+
     /// Leaves this thread's runtime.
     pub(super) fn leave(self) -> io::Result<Moving> {
         let Self { stream, place } = self;

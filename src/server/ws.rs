@@ -6,6 +6,8 @@
 //!             └─ Outbox ◄── Frames ◄┘
 //! ```
 //!
+//! A connection goes on with another worker if it is better off there (`workers.rs`): all it has is its [`Line`].
+//!
 //! The one file that names `actix-web-actors`, which is deprecated upstream. Its WebSockets buffer a frame whatever its
 //! announced size, do not join fragments, say no close code, keep an unbounded outgoing queue, and live inside the HTTP layer. So only
 //! its handshake is used. Then the connection has its socket for itself (`handover.rs`): bytes come through [`FrameReader`], read
@@ -20,7 +22,7 @@ use std::{
     time::Duration,
 };
 
-use actix::{Actor, ActorContext, Addr, AsyncContext, Context, Handler};
+use actix::{Actor, ActorContext, AsyncContext, Context};
 use actix_web::{
     Error, HttpRequest, HttpResponse, HttpResponseBuilder,
     http::header,
@@ -31,12 +33,12 @@ use actix_web_actors::ws::handshake;
 
 use super::{
     handover::Handover, outbox::Outbox, parting::part, socket::Socket, switch::Switch, turn::Turn,
+    workers::Load,
 };
 use crate::{
     actor::{Pump, Pumped},
     clock::Clock,
     error::ErrorCode,
-    service::{Outlet, ToSession},
     types::{Limits, Millis},
     wire::websocket::{Close, FrameReader, Frames, Message, Received},
 };
@@ -51,9 +53,9 @@ pub enum Ending {
 }
 
 /// What speaks on a connection.
-pub trait Conversation: Unpin + 'static {
-    /// The connection is open.
-    fn opened(&mut self, outlet: Box<dyn Outlet>, frames: &mut Frames);
+pub trait Conversation: Send + Unpin + 'static {
+    /// The connection is open; `switch` wakes it.
+    fn opened(&mut self, switch: &Arc<Switch>, frames: &mut Frames);
 
     /// A whole message came.
     ///
@@ -64,8 +66,8 @@ pub trait Conversation: Unpin + 'static {
     /// A pong came.
     fn ponged(&mut self, payload: &[u8], frames: &mut Frames);
 
-    /// Something came through the outlet, or may have come elsewhere.
-    fn arrived(&mut self, items: Vec<ToSession>);
+    /// The connection was woken: something may have come.
+    fn arrived(&mut self);
 
     /// Whether more may be read from the peer.
     fn is_ready(&self) -> bool;
@@ -76,8 +78,8 @@ pub trait Conversation: Unpin + 'static {
     /// End of a turn: hands over what was read.
     fn submit(&mut self);
 
-    /// Writes what there is to write, about [`CHUNK_BYTES`] at a time.
-    fn fill(&mut self, frames: &mut Frames);
+    /// Writes what there is to write, about [`CHUNK_BYTES`] at a time; how many messages.
+    fn fill(&mut self, frames: &mut Frames) -> usize;
 
     /// How often [`Self::tick`] is to be called.
     fn tick_interval(&self) -> Duration;
@@ -159,18 +161,18 @@ fn open<C: Conversation>(
     let begin = move |socket: Socket, early: BytesMut| {
         socket.switch().upgrade();
         reader.keep(early);
-        let connection = Connection {
+        let mut line = Line {
             conversation,
-            socket: Some(socket),
             reader,
             frames: Frames::default(),
             outbox: Outbox::default(),
-            turn: Arc::new(Turn::new(TURN_BYTES)),
+            load: Load::default(),
             pings,
             clock,
             ended_by_word: false,
         };
-        connection.start();
+        line.conversation.opened(socket.switch(), &mut line.frames);
+        Connection::new(line, socket).start();
     };
     response.streaming(handover.agree(payload, begin))
 }
@@ -192,29 +194,49 @@ impl Pings {
     }
 }
 
-/// The session actor.
+/// The session actor, as long as this thread looks after it.
 struct Connection<C: Conversation> {
+    /// None: it has ended, or has moved.
+    line: Option<(Box<Line<C>>, Socket)>,
+    turn: Arc<Turn>,
+}
+
+/// What a connection has on any thread.
+struct Line<C: Conversation> {
     conversation: C,
-    /// None: it has ended.
-    socket: Option<Socket>,
     reader: FrameReader,
     frames: Frames,
     outbox: Outbox,
-    turn: Arc<Turn>,
+    load: Load,
     pings: Pings,
     clock: Arc<dyn Clock>,
     /// With a close frame, of whichever side.
     ended_by_word: bool,
 }
 
-impl<C: Conversation> Drop for Connection<C> {
+impl<C: Conversation> Drop for Line<C> {
     fn drop(&mut self) {
         self.conversation.gone(self.ended_by_word, std::mem::take(&mut self.frames));
     }
 }
 
 impl<C: Conversation> Connection<C> {
-    fn end(&mut self, socket: Socket, ending: Ending, ctx: &mut Context<Self>) {
+    fn new(line: impl Into<Box<Line<C>>>, socket: Socket) -> Self {
+        Self { line: Some((line.into(), socket)), turn: Arc::new(Turn::new(TURN_BYTES)) }
+    }
+
+    /// Goes on where the socket comes from.
+    fn go_back(line: Box<Line<C>>, socket: Socket) {
+        socket.go_back(|arrived| {
+            if let Ok(socket) = arrived {
+                Self::new(line, socket).start();
+            }
+        });
+    }
+}
+
+impl<C: Conversation> Line<C> {
+    fn end(mut self: Box<Self>, socket: Socket, ending: Ending) {
         if let Ending::Close(close) = ending {
             self.ended_by_word = true;
             self.conversation.fill(&mut self.frames);
@@ -222,26 +244,30 @@ impl<C: Conversation> Connection<C> {
             self.pass_on();
             rt::spawn(part(socket, std::mem::take(&mut self.outbox)));
         }
-        ctx.stop();
     }
 
     /// Writes what is left, reads what is there, hands it over, and writes what there is to say.
-    fn take_turn(&mut self, socket: &mut Socket, task: &mut TaskContext<'_>) -> Result<(), Ending> {
+    fn take_turn(
+        &mut self,
+        socket: &mut Socket,
+        turn: &Arc<Turn>,
+        task: &mut TaskContext<'_>,
+    ) -> Result<(), Ending> {
         // Before anything is looked at: what comes later wakes.
         socket.switch().check(task).map_err(|_| Ending::Cut)?;
-        self.conversation.arrived(Vec::new());
+        self.conversation.arrived();
         self.write(socket, task)?;
         if self.outbox.is_full() {
             return Ok(());
         }
-        let read = self.read(socket, task);
+        let read = self.read(socket, turn, task);
         let was_ready = self.conversation.is_ready();
         // Also of a peer that goes: what it said before counts.
         self.conversation.submit();
         if read? {
             return Err(Ending::Cut);
         }
-        self.conversation.fill(&mut self.frames);
+        self.load.said(self.conversation.fill(&mut self.frames));
         let filled = self.frames.len();
         self.write(socket, task)?;
         let is_written = self.outbox.is_empty();
@@ -265,7 +291,7 @@ impl<C: Conversation> Connection<C> {
         while !self.outbox.is_empty() {
             match self.outbox.write(|slices| socket.poll_write(task, slices)) {
                 Poll::Pending => break,
-                Poll::Ready(Ok(1..)) => {}
+                Poll::Ready(Ok(count @ 1..)) => self.load.wrote(count),
                 Poll::Ready(_) => return Err(Ending::Cut),
             }
         }
@@ -280,18 +306,26 @@ impl<C: Conversation> Connection<C> {
 
     /// Reads until nothing is there, the turn is over, or enough waits for a conversation that is not ready. Whether the peer
     /// says no more.
-    fn read(&mut self, socket: &mut Socket, task: &mut TaskContext<'_>) -> Result<bool, Ending> {
+    fn read(
+        &mut self,
+        socket: &mut Socket,
+        turn: &Arc<Turn>,
+        task: &mut TaskContext<'_>,
+    ) -> Result<bool, Ending> {
         let mut fresh = BytesMut::new();
         loop {
             let is_ready = self.understand(&mut fresh)?;
             self.reader.keep(std::mem::take(&mut fresh));
             let is_enough = !is_ready && self.reader.kept() >= AHEAD_BYTES;
-            if is_enough || self.turn.poll(task).is_pending() {
+            if is_enough || turn.poll(task).is_pending() {
                 return Ok(false);
             }
             match self.read_some(socket, task, &mut fresh) {
                 Poll::Ready(Ok(0)) => return Ok(true),
-                Poll::Ready(Ok(count)) => self.turn.take(count),
+                Poll::Ready(Ok(count)) => {
+                    turn.take(count);
+                    self.load.read(count);
+                }
                 // TCP has failed, and the peer has said nothing wrong.
                 Poll::Ready(Err(_)) => return Err(Ending::Cut),
                 Poll::Pending => return Ok(false),
@@ -332,7 +366,10 @@ impl<C: Conversation> Connection<C> {
 
     fn received(&mut self, received: Received) -> Result<(), Close> {
         match received {
-            Received::Message(message) => return self.conversation.received(message),
+            Received::Message(message) => {
+                self.load.understood(1);
+                return self.conversation.received(message);
+            }
             Received::Ping(payload) => {
                 if !self.pings.admit(self.clock.elapsed()) {
                     return Err(ErrorCode::TooManyPings.into());
@@ -352,18 +389,18 @@ impl<C: Conversation> Actor for Connection<C> {
     type Context = Context<Self>;
 
     fn started(&mut self, ctx: &mut Self::Context) {
-        let Some(socket) = &self.socket else { return };
-        let outlet = ActorOutlet { address: ctx.address(), switch: Arc::clone(socket.switch()) };
-        self.conversation.opened(Box::new(outlet), &mut self.frames);
-        ctx.run_interval(self.conversation.tick_interval(), |connection, ctx| {
+        let Some((line, _)) = &self.line else { return };
+        ctx.run_interval(line.conversation.tick_interval(), |connection, ctx| {
+            let Some((line, _)) = &mut connection.line else { return };
             // A peer that does not read would not answer either; its switch ends it.
-            if connection.outbox.is_full() {
+            if line.outbox.is_full() {
                 return;
             }
-            if let Some(ending) = connection.conversation.tick(&mut connection.frames)
-                && let Some(socket) = connection.socket.take()
+            if let Some(ending) = line.conversation.tick(&mut line.frames)
+                && let Some((line, socket)) = connection.line.take()
             {
-                connection.end(socket, ending, ctx);
+                line.end(socket, ending);
+                ctx.stop();
             }
         });
         ctx.spawn(Pump::default());
@@ -372,46 +409,17 @@ impl<C: Conversation> Actor for Connection<C> {
 
 impl<C: Conversation> Pumped for Connection<C> {
     fn turn_ends(&mut self, ctx: &mut Self::Context, task: &mut TaskContext<'_>) {
-        let Some(mut socket) = self.socket.take() else { return };
-        match self.take_turn(&mut socket, task) {
-            Ok(()) => self.socket = Some(socket),
-            Err(ending) => self.end(socket, ending, ctx),
+        let Some((line, socket)) = &mut self.line else { return };
+        let ended = line.take_turn(socket, &self.turn, task);
+        let goes_back = ended.is_ok() && line.load.turn_ends() && socket.can_go_back();
+        if (ended.is_err() || goes_back)
+            && let Some((line, socket)) = self.line.take()
+        {
+            match ended {
+                Ok(()) => Self::go_back(line, socket),
+                Err(ending) => line.end(socket, ending),
+            }
+            ctx.stop();
         }
-    }
-}
-
-/// From the outlet.
-#[derive(actix::Message)]
-#[rtype(result = "()")]
-struct Arrived(Vec<ToSession>);
-
-impl<C: Conversation> Handler<Arrived> for Connection<C> {
-    type Result = ();
-
-    fn handle(&mut self, Arrived(items): Arrived, _: &mut Self::Context) {
-        self.conversation.arrived(items);
-    }
-}
-
-struct ActorOutlet<C: Conversation> {
-    address: Addr<Connection<C>>,
-    switch: Arc<Switch>,
-}
-
-impl<C: Conversation> Outlet for ActorOutlet<C> {
-    fn send(&self, items: Vec<ToSession>) {
-        if items.is_empty() {
-            // Only to look elsewhere for them: that needs no mailbox.
-            return self.switch.wake();
-        }
-        #[expect(
-            clippy::disallowed_methods,
-            reason = "what waits is bounded by permits and by the link's gauge; messages stay leased"
-        )]
-        self.address.do_send(Arrived(items));
-    }
-
-    fn cut(&self) {
-        self.switch.throw();
     }
 }

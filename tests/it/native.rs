@@ -533,3 +533,55 @@ fn every_event_is_told() {
         assert_eq!(told, expected);
     });
 }
+
+#[test]
+fn who_sends_much_goes_on_with_another_worker_and_nothing_is_lost_or_out_of_order() {
+    const ROUNDS: usize = 40;
+    const AT_ONCE: usize = 3;
+    run(async {
+        let server = Server::start(&["--workers", "4", "--log", "debug"]);
+        let token = full("r");
+        let mut peers = Vec::new();
+        for _ in 0..6 {
+            peers.push(Native::join(&server, "r", &token).await);
+        }
+        let filling = "x".repeat(60_000);
+        for round in 0..ROUNDS {
+            let mut asked = Vec::new();
+            for (from, peer) in peers.iter_mut().enumerate() {
+                for at in 0..AT_ONCE {
+                    let body = json!({"from": from, "number": round * AT_ONCE + at, "x": filling});
+                    asked.push((
+                        from,
+                        peer.ask(json!({"op": "send", "queue": "q", "body": body})).await,
+                    ));
+                }
+            }
+            for (from, id) in asked {
+                let reply = peers[from].reply(id).await;
+                assert!(reply["ok"].is_object(), "{reply}");
+            }
+        }
+        server.log_with("goes back to the worker");
+        let mut next = vec![0; peers.len()];
+        let mut taken = 0;
+        while taken < peers.len() * ROUNDS * AT_ONCE {
+            // Whoever has moved, and whoever has not, receives them.
+            let peer = taken % peers.len();
+            let receive = json!({"op": "receive", "queue": "q", "max": 7, "lease": "none"});
+            let messages = peers[peer].ok(receive).await["messages"].clone();
+            for message in messages.as_array().unwrap() {
+                let body = &message["body"];
+                let from = usize::try_from(body["from"].as_u64().unwrap()).unwrap();
+                assert_eq!(body["number"], json!(next[from]));
+                assert_eq!(body["x"].as_str(), Some(filling.as_str()));
+                next[from] += 1;
+                taken += 1;
+            }
+        }
+        assert_eq!(next, vec![ROUNDS * AT_ONCE; peers.len()]);
+        for mut peer in peers {
+            peer.ok(json!({"op": "list"})).await;
+        }
+    });
+}
