@@ -236,7 +236,7 @@ impl<C: Conversation> Connection<C> {
 }
 
 impl<C: Conversation> Line<C> {
-    fn end(mut self: Box<Self>, socket: Socket, ending: Ending) {
+    fn end(&mut self, socket: Socket, ending: Ending) {
         if let Ending::Close(close) = ending {
             self.ended_by_word = true;
             self.conversation.fill(&mut self.frames);
@@ -397,7 +397,7 @@ impl<C: Conversation> Actor for Connection<C> {
                 return;
             }
             if let Some(ending) = line.conversation.tick(&mut line.frames)
-                && let Some((line, socket)) = connection.line.take()
+                && let Some((mut line, socket)) = connection.line.take()
             {
                 line.end(socket, ending);
                 ctx.stop();
@@ -413,7 +413,7 @@ impl<C: Conversation> Pumped for Connection<C> {
         let ended = line.take_turn(socket, &self.turn, task);
         let goes_back = ended.is_ok() && line.load.turn_ends() && socket.can_go_back();
         if (ended.is_err() || goes_back)
-            && let Some((line, socket)) = self.line.take()
+            && let Some((mut line, socket)) = self.line.take()
         {
             match ended {
                 Ok(()) => Self::go_back(line, socket),
