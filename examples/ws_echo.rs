@@ -15,10 +15,9 @@ use actix_web::{
 use anteroom::{
     clock::{Clock, SystemClock},
     server::{
-        Switchboard, Workers, bind, listen,
+        Switch, Switchboard, Workers, bind, listen,
         ws::{self, CHUNK_BYTES, Conversation, Ending},
     },
-    service::{Outlet, ToSession},
     types::Limits,
     wire::websocket::{Close, Frames, Message},
 };
@@ -32,7 +31,7 @@ struct Echo {
 }
 
 impl Conversation for Echo {
-    fn opened(&mut self, _: Box<dyn Outlet>, _: &mut Frames) {}
+    fn opened(&mut self, _: &Arc<Switch>, _: &mut Frames) {}
 
     fn received(&mut self, message: Message) -> Result<(), Close> {
         self.waiting.push_back(message);
@@ -41,7 +40,7 @@ impl Conversation for Echo {
 
     fn ponged(&mut self, _: &[u8], _: &mut Frames) {}
 
-    fn arrived(&mut self, _: Vec<ToSession>) {}
+    fn arrived(&mut self) {}
 
     fn is_ready(&self) -> bool {
         self.waiting.len() < WAITING_MAX
@@ -53,14 +52,17 @@ impl Conversation for Echo {
 
     fn submit(&mut self) {}
 
-    fn fill(&mut self, frames: &mut Frames) {
-        while frames.len() < CHUNK_BYTES {
-            match self.waiting.pop_front() {
-                Some(Message::Text(text)) => frames.text(text.as_bytes()),
-                Some(Message::Binary(data)) => frames.binary(&data),
-                None => return,
+    fn fill(&mut self, frames: &mut Frames) -> usize {
+        let before = self.waiting.len();
+        while frames.len() < CHUNK_BYTES
+            && let Some(message) = self.waiting.pop_front()
+        {
+            match message {
+                Message::Text(text) => frames.text(text.as_bytes()),
+                Message::Binary(data) => frames.binary(&data),
             }
         }
+        before - self.waiting.len()
     }
 
     fn tick_interval(&self) -> Duration {

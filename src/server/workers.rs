@@ -4,7 +4,7 @@
 //! goes between threads twice, which costs a lone message as much as all else together. So of those who hand each other messages in a
 //! room, the first ones move to its worker before anything of them is read. Most of the work for who sends or gets much at a time is
 //! reading and writing frames, in batches for which threads are nothing, and that should not all be one worker's: such a connection goes
-//! back to where it came from, unless it is one of the first two. So do all that come when there are many.
+//! back to where it came from, unless it is one of the first two. When there are many, those that come stay where they are.
 
 use std::{
     io,
@@ -23,7 +23,7 @@ use super::socket::{Moving, Socket};
 use crate::types::RoomName;
 
 /// So many WebSockets of a room move to its worker; more are left where they are.
-const TOGETHER: usize = 16;
+const TOGETHER: usize = 64;
 
 /// So many stay there, whatever they do. Requests over HTTP, which cannot go back, are no more than these.
 const STAYING: usize = 2;
@@ -32,7 +32,7 @@ const STAYING: usize = 2;
 const TURNS: usize = 64;
 
 /// if it reads or writes so many bytes in each,
-const LARGE_TURN: usize = 24 * 1024;
+const LARGE_TURN: usize = 16 * 1024;
 
 /// where each message counts for so many more: that is about what it costs without its body.
 const MESSAGE: usize = 256;
