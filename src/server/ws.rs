@@ -6,7 +6,7 @@
 //!             └─ Outbox ◄── Frames ◄┘
 //! ```
 //!
-//! A connection goes on with another worker if it is better off there (`workers.rs`): all it has is its [`Line`].
+//! A connection goes on with another worker if it is better off there (`workers.rs`): all it has is its `Line`.
 //!
 //! The one file that names `actix-web-actors`, which is deprecated upstream. Its WebSockets buffer a frame whatever its
 //! announced size, do not join fragments, say no close code, keep an unbounded outgoing queue, and live inside the HTTP layer. So only
