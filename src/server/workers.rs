@@ -32,10 +32,13 @@ const STAYING: usize = 2;
 const TURNS: usize = 64;
 
 /// if it reads or writes so many bytes in each,
-const LARGE_TURN: usize = 16 * 1024;
+const LARGE_TURN: usize = 24 * 1024;
 
-/// where each message counts for so many more: that is about what it costs without its body.
-const MESSAGE: usize = 256;
+/// where each request counts for so many more,
+const ASKED: usize = 256;
+
+/// and each answer or message that is written for so many: who receives goes no later than who sends to it, and does not fall behind.
+const SAID: usize = 512;
 
 /// A peer has this long to say what it wants.
 const FIRST_BYTES_TIMEOUT: Duration = Duration::from_secs(5);
@@ -101,8 +104,8 @@ impl Load {
         self.read.in_this_turn += bytes;
     }
 
-    pub(super) const fn understood(&mut self, messages: usize) {
-        self.read.in_this_turn += MESSAGE * messages;
+    pub(super) const fn asked(&mut self, requests: usize) {
+        self.read.in_this_turn += ASKED * requests;
     }
 
     pub(super) const fn wrote(&mut self, bytes: usize) {
@@ -110,7 +113,7 @@ impl Load {
     }
 
     pub(super) const fn said(&mut self, messages: usize) {
-        self.written.in_this_turn += MESSAGE * messages;
+        self.written.in_this_turn += SAID * messages;
     }
 
     /// Whether it is much, now and then.
@@ -312,8 +315,8 @@ mod tests {
         assert!(seen(&|load| load.read(LARGE_TURN), TURNS));
         assert!(!seen(&|load| load.read(LARGE_TURN), TURNS - 1));
         assert!(!seen(&|load| load.read(LARGE_TURN - 1), TURNS));
-        assert!(seen(&|load| load.understood(LARGE_TURN / MESSAGE), TURNS));
-        assert!(!seen(&|load| load.said(LARGE_TURN / MESSAGE), TURNS), "half of the turns");
-        assert!(seen(&|load| load.said(2 * LARGE_TURN / MESSAGE), TURNS));
+        assert!(seen(&|load| load.asked(LARGE_TURN / ASKED), TURNS));
+        assert!(!seen(&|load| load.said(LARGE_TURN / SAID), TURNS), "half of the turns");
+        assert!(seen(&|load| load.said(2 * LARGE_TURN / SAID), TURNS));
     }
 }

@@ -263,7 +263,7 @@ impl<C: Conversation> Line<C> {
         let read = self.read(socket, turn, task);
         let was_ready = self.conversation.is_ready();
         // Also of a peer that goes: what it said before counts.
-        self.conversation.submit();
+        self.submit();
         if read? {
             return Err(Ending::Cut);
         }
@@ -358,18 +358,20 @@ impl<C: Conversation> Line<C> {
                 None => return Ok(true),
             }
             if self.conversation.staged() >= BATCH_MAX {
-                self.conversation.submit();
+                self.submit();
             }
         }
         Ok(false)
     }
 
+    fn submit(&mut self) {
+        self.load.asked(self.conversation.staged());
+        self.conversation.submit();
+    }
+
     fn received(&mut self, received: Received) -> Result<(), Close> {
         match received {
-            Received::Message(message) => {
-                self.load.understood(1);
-                return self.conversation.received(message);
-            }
+            Received::Message(message) => return self.conversation.received(message),
             Received::Ping(payload) => {
                 if !self.pings.admit(self.clock.elapsed()) {
                     return Err(ErrorCode::TooManyPings.into());
