@@ -15,11 +15,12 @@ use parking_lot::{Mutex, MutexGuard};
 
 use super::{
     Keys, OpenError, StoreError,
-    disk::{self, Disk, DiskFile, Lock},
+    disk::{Disk, Lock},
     frame::{self, HEADER, Kin},
     recovery::{self, Found, InSlot, Recovered},
     segment::Named,
     slot::{BySlot, Epoch, Journal, LARGE, MAIN, Piece, Slot},
+    tail::Tail,
 };
 use crate::clock::stopwatch;
 
@@ -33,9 +34,6 @@ const SPARES_MAX: usize = 16;
 /// So long after a file was begun the next ones are not filled. Where one is full sooner, commits are large and gain little
 /// by it, and would wait for the zeros.
 pub(super) const UNHURRIED: Duration = Duration::from_millis(200);
-
-/// So much of what is large is given to the disk at a time: whatever else is synced meanwhile does not have to wait for all of it.
-const IN_PASSING: usize = 1 << 20;
 
 pub(super) struct Files {
     disk: Arc<dyn Disk>,
@@ -90,35 +88,11 @@ struct Spare {
 /// The file that is written to.
 struct Writing {
     kin: Kin,
-    file: Box<dyn DiskFile>,
+    tail: Tail,
     bytes: u64,
     is_filled: bool,
     /// There was no room for a free file after it.
     is_last: bool,
-    /// Where the next frame goes.
-    at: u64,
-}
-
-impl Writing {
-    /// Writes a frame and syncs it, so many bytes at a time.
-    fn write(&mut self, frame: &[u8], at_a_time: usize) -> io::Result<()> {
-        for mut some in frame.chunks(at_a_time) {
-            while !some.is_empty() {
-                let (piece, rest) = some.split_at(self.at_once(some.len()));
-                self.file.write_at(piece, self.at)?;
-                self.at += piece.len() as u64;
-                some = rest;
-            }
-            self.file.sync()?;
-        }
-        Ok(())
-    }
-
-    /// So many of these bytes are written at once: in a file that is not filled, as many as a unit of the page cache has left.
-    fn at_once(&self, length: usize) -> usize {
-        let left = disk::PIECE - self.at as usize % disk::PIECE;
-        if self.is_filled { length } else { length.min(left) }
-    }
 }
 
 /// What an error of a file means for the store.
@@ -145,6 +119,7 @@ impl Files {
         found: Recovered,
     ) -> Result<(Self, Epoch), OpenError> {
         let Recovered { slots: BySlot { main, large }, spares, generation, .. } = found;
+        let segment_bytes = segment_bytes.next_multiple_of(disk.block() as u64);
         let epoch = Epoch(lock.raise((generation >> 32) as u32)?);
         let mut state = FilesState {
             slots: BySlot { main: main.into(), large: large.into() },
@@ -206,7 +181,7 @@ impl Files {
             found.map(|at| state.spares.remove(at))
         };
         let Some(mut spare) = spare else { return Ok(false) };
-        let filled = self.disk.open(&spare.name).and_then(|file| file.fill());
+        let filled = self.disk.open_blocks(&spare.name).and_then(|file| file.fill());
         spare.is_filled = filled.is_ok();
         self.state().spares.push(spare);
         filled.map(|()| true).map_err(failed)
@@ -248,7 +223,10 @@ impl Files {
         };
         let spare = match spare {
             Some(spare) => spare,
-            None => self.create_spare(bytes.max(self.segment_bytes))?,
+            None => {
+                let whole = bytes.next_multiple_of(self.disk.block() as u64);
+                self.create_spare(whole.max(self.segment_bytes))?
+            }
         };
         // With the last one what gives room back must still be possible: the keeper may look too late.
         let mut is_last = false;
@@ -269,7 +247,8 @@ impl Files {
         let name = Named::Segment { slot, generation, first }.name();
         self.disk.rename(&from, &name).map_err(failed)?;
         self.disk.sync_names().map_err(failed)?;
-        let file = self.disk.open(&name).map_err(failed)?;
+        let file = self.disk.open_blocks(&name).map_err(failed)?;
+        let tail = Tail::new(file, self.disk.block());
         let kin = Kin { store: self.store, generation };
         let (last, frames) = (first - 1, Vec::new());
         let mut state = self.state();
@@ -281,7 +260,7 @@ impl Files {
             bytes,
             frames,
         });
-        Ok(Writing { kin, file, bytes, is_filled, is_last, at: 0 })
+        Ok(Writing { kin, tail, bytes, is_filled, is_last })
     }
 
     /// Makes the oldest segment of a slot a free file.
@@ -328,7 +307,7 @@ impl Journal for Files {
         let writing = self.writing.of(slot);
         let mut writing = writing.lock();
         let is_good = |writing: &Writing| {
-            writing.at + length <= writing.bytes && !self.is_to_be_left(writing, length)
+            writing.tail.at() + length <= writing.bytes && !self.is_to_be_left(writing, length)
         };
         let mut to = match writing.take().filter(is_good) {
             Some(to) => to,
@@ -336,8 +315,7 @@ impl Journal for Files {
         };
         let sealing = self.keys.seal(frame, HEADER, &frame::place(to.kin, position))?;
         frame::seal(frame, to.kin, position, last, sealing);
-        let at_a_time = if slot == LARGE { IN_PASSING } else { frame.len() };
-        to.write(frame, at_a_time).map_err(broken)?;
+        to.tail.append(frame).map_err(broken)?;
         let (number, bytes, is_last) = (to.kin.generation, to.bytes, to.is_last);
         *writing = Some(to);
         let mut state = self.state();

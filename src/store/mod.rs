@@ -27,6 +27,7 @@ mod reserve;
 mod segment;
 mod slot;
 mod state;
+mod tail;
 
 use std::io;
 

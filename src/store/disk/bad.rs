@@ -7,7 +7,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard},
 };
 
-use super::{Disk, DiskFile};
+use super::{BlockFile, Disk, DiskFile};
 
 /// A write is kept or lost by the sector.
 const SECTOR: usize = 512;
@@ -187,6 +187,15 @@ impl Disk for BadDisk {
         Ok(Box::new(BadFile { disk: self.clone(), at }))
     }
 
+    fn block(&self) -> usize {
+        SECTOR
+    }
+
+    fn open_blocks(&self, name: &str) -> io::Result<Box<dyn BlockFile>> {
+        let at = self.inner().find(name)?;
+        Ok(Box::new(BadFile { disk: self.clone(), at }))
+    }
+
     fn rename(&self, from: &str, to: &str) -> io::Result<()> {
         let mut inner = self.inner();
         inner.begin(false)?;
@@ -248,6 +257,15 @@ impl DiskFile for BadFile {
         content.durable.clone_from(&content.now);
         content.unsynced.clear();
         Ok(())
+    }
+}
+
+impl BlockFile for BadFile {
+    fn write(&self, blocks: &[u8], offset: u64) -> io::Result<()> {
+        assert!(blocks.as_ptr().addr().is_multiple_of(SECTOR));
+        assert!(blocks.len().is_multiple_of(SECTOR) && offset.is_multiple_of(SECTOR as u64));
+        self.write_at(blocks, offset)?;
+        self.sync()
     }
 
     fn fill(&self) -> io::Result<()> {

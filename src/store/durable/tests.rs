@@ -192,7 +192,6 @@ fn what_was_acknowledged_survives_a_power_cut_at_any_operation() {
     assert!(at_once > 0, "who is alone commits at once");
 }
 
-/// It goes into a file that nobody has written zeros to, some of it at a time.
 #[test]
 fn a_large_frame_is_there_as_a_whole_or_not_at_all() {
     let names: Vec<String> = (0..1000).map(|number| format!("q{number}")).collect();
@@ -223,7 +222,7 @@ fn a_large_frame_is_there_as_a_whole_or_not_at_all() {
             break;
         }
     }
-    assert!(seen[0] > 5 && seen[1] > 0, "{seen:?}");
+    assert!(seen[0] > 3 && seen[1] > 0, "{seen:?}");
 }
 
 #[test]
