@@ -12,7 +12,7 @@ use std::{
 };
 
 use rustix::{
-    fs::{FallocateFlags, OFlags, fallocate, fcntl_setfl},
+    fs::{Advice, FallocateFlags, OFlags, fadvise, fallocate, fcntl_setfl},
     io::{Errno, retry_on_intr},
 };
 
@@ -40,8 +40,10 @@ pub(super) trait Disk: Send + Sync + 'static {
 pub(super) trait DiskFile: Send + Sync {
     /// Its length.
     fn length(&self) -> io::Result<u64>;
-    /// So many bytes; fewer are an error.
-    fn read_at(&self, offset: u64, length: usize) -> io::Result<Vec<u8>>;
+    /// Fills `bytes`; fewer are an error.
+    fn read_at(&self, offset: u64, bytes: &mut [u8]) -> io::Result<()>;
+    /// All of it is read soon: the disk may begin.
+    fn read_ahead(&self) {}
     /// All of these bytes.
     fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()>;
     /// What was written so far survives a power cut from now on.
@@ -184,10 +186,13 @@ impl DiskFile for File {
         Ok(self.metadata()?.len())
     }
 
-    fn read_at(&self, offset: u64, length: usize) -> io::Result<Vec<u8>> {
-        let mut bytes = vec![0; length];
-        self.read_exact_at(&mut bytes, offset)?;
-        Ok(bytes)
+    fn read_at(&self, offset: u64, bytes: &mut [u8]) -> io::Result<()> {
+        self.read_exact_at(bytes, offset)
+    }
+
+    fn read_ahead(&self) {
+        // If it is not, that costs only time.
+        let _ = fadvise(self, 0, None, Advice::WillNeed);
     }
 
     fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {

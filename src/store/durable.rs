@@ -318,7 +318,8 @@ pub(super) fn check_clean_mark(disk: &dyn Disk, found: &Recovered) -> Result<boo
         return Ok(false);
     }
     let file = disk.open(CLEAN)?;
-    let bytes = file.read_at(0, usize::try_from(file.length()?).unwrap_or_default())?;
+    let mut bytes = vec![0; usize::try_from(file.length()?).unwrap_or_default()];
+    file.read_at(0, &mut bytes)?;
     let (said, _) = bytes.split_at(bytes.len().saturating_sub(4));
     let number = |at: usize| {
         let eight = said.get(at..at + 8).and_then(|bytes| bytes.try_into().ok());

@@ -3,7 +3,7 @@
 //! Frames are read in order and checked; records are not read yet. What was acknowledged and cannot be read stops the start:
 //! a server with a hole would lie about what it has. The beginning of a frame that was never acknowledged is passed over.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, io};
 
 use bytes::Bytes;
 
@@ -92,10 +92,11 @@ pub(super) fn recover(
         found.generation = found.generation.max(*generation);
         total += bytes;
     }
+    let mut reader = Reader { disk, store, keys, memory: Vec::new() };
     // What the other one names must be there.
     for slot in [LARGE, MAIN] {
         found.begin(slot, *retired.of(slot));
-        found.read_slot(disk, store, slot, segments.of(slot), keys, &mut |bytes| {
+        found.read_slot(&mut reader, slot, segments.of(slot), &mut |bytes| {
             read += bytes;
             told(read, total);
         })?;
@@ -125,6 +126,28 @@ fn names(disk: &dyn Disk) -> Result<Names, OpenError> {
     Ok((segments, spares))
 }
 
+/// What reads one file after the other.
+struct Reader<'a> {
+    disk: &'a dyn Disk,
+    store: u64,
+    keys: &'a Keys,
+    /// Holds a file, and then the next one: new memory takes longer to come by than what is read into it.
+    memory: Vec<u8>,
+}
+
+impl Reader<'_> {
+    /// Reads a file; the disk begins with the next one.
+    fn read(&mut self, name: &str, length: u64, next: Option<&str>) -> io::Result<Bytes> {
+        let mut bytes = std::mem::take(&mut self.memory);
+        bytes.resize(length as usize, 0);
+        self.disk.open(name)?.read_at(0, &mut bytes)?;
+        if let Some(next) = next {
+            self.disk.open(next)?.read_ahead();
+        }
+        Ok(bytes.into())
+    }
+}
+
 impl Recovered {
     fn begin(&mut self, slot: Slot, retired: u64) {
         *self.slots.of_mut(slot) = InSlot { last: retired, retired, ..InSlot::default() };
@@ -132,17 +155,19 @@ impl Recovered {
 
     fn read_slot(
         &mut self,
-        disk: &dyn Disk,
-        store: u64,
+        reader: &mut Reader<'_>,
         slot: Slot,
         segments: &[NameOf],
-        keys: &Keys,
         told: &mut dyn FnMut(u64),
     ) -> Result<(), OpenError> {
         let retired = self.slots.of(slot).retired;
-        for (at, (generation, first, bytes)) in segments.iter().enumerate() {
-            let name = Named::Segment { slot, generation: *generation, first: *first }.name();
-            let next = segments.get(at + 1).map(|(_, first, _)| *first);
+        let name_of = |(generation, first, _): &NameOf| {
+            Named::Segment { slot, generation: *generation, first: *first }.name()
+        };
+        for (at, segment) in segments.iter().enumerate() {
+            let (generation, first, length) = *segment;
+            let (name, after) = (name_of(segment), segments.get(at + 1));
+            let next = after.map(|(_, first, _)| *first);
             if next.is_some_and(|next| next <= retired + 1) {
                 // The server stopped between writing down that it is no longer needed and giving it back.
                 self.spares.push((0, name));
@@ -150,15 +175,18 @@ impl Recovered {
             }
             let found = self.slots.of(slot);
             let is_behind = match found.segments.is_empty() {
-                true => *first <= found.last + 1,
-                false => *first == found.last + 1,
+                true => first <= found.last + 1,
+                false => first == found.last + 1,
             };
             if !is_behind {
-                return Err(OpenError::Missing { name, first: *first, last: found.last });
+                return Err(OpenError::Missing { name, first, last: found.last });
             }
-            let kin = Kin { store, generation: *generation };
-            self.read(disk, slot, name, kin, (*first, next), *bytes, keys)?;
-            told(*bytes);
+            let bytes = reader.read(&name, length, after.map(name_of).as_deref())?;
+            let kin = Kin { store: reader.store, generation };
+            self.check(&bytes, slot, name, kin, (first, next), reader.keys)?;
+            // Nobody else has kept any of it.
+            reader.memory = bytes.into();
+            told(length);
         }
         let last = self.slots.of(slot).last;
         if last < retired {
@@ -168,30 +196,26 @@ impl Recovered {
         Ok(())
     }
 
-    #[expect(clippy::too_many_arguments, reason = "all of it is about one file")]
-    fn read(
+    fn check(
         &mut self,
-        disk: &dyn Disk,
+        bytes: &Bytes,
         slot: Slot,
         name: String,
         kin: Kin,
         (first, next): (u64, Option<u64>),
-        length: u64,
         keys: &Keys,
     ) -> Result<(), OpenError> {
-        let bytes = Bytes::from(disk.open(&name)?.read_at(0, length as usize)?);
-        let scan =
-            segment::scan(&bytes, kin, first, next).map_err(|damage| OpenError::Damaged {
-                name: name.clone(),
-                offset: damage.offset as u64,
-                number: damage.number,
-            })?;
+        let scan = segment::scan(bytes, kin, first, next).map_err(|damage| OpenError::Damaged {
+            name: name.clone(),
+            offset: damage.offset as u64,
+            number: damage.number,
+        })?;
         let mut queues = HashMap::new();
         for frame in &scan.frames {
             let offset = (frame.body.start - HEADER) as u64;
             let unreadable =
                 || OpenError::Unreadable { name: name.clone(), offset, key: frame.sealing.key };
-            let body = opened(&bytes, frame, kin, keys).ok_or_else(unreadable)?;
+            let body = opened(bytes, frame, kin, keys).ok_or_else(unreadable)?;
             // Of what is large it only counts what is named.
             if slot == LARGE {
                 continue;
@@ -209,7 +233,7 @@ impl Recovered {
         let last = scan.frames.last().map_or(first - 1, |frame| frame.number);
         let found = self.slots.of_mut(slot);
         (found.last, found.end) = (last, (name.clone(), scan.end as u64));
-        found.segments.push(Found { name, kin, first, last, bytes: length, frames });
+        found.segments.push(Found { name, kin, first, last, bytes: bytes.len() as u64, frames });
         found.queues.push(queues);
         Ok(())
     }
@@ -313,9 +337,9 @@ pub(super) fn read(
     place: Option<FramePlace>,
 ) -> Result<Bytes, StoreError> {
     let (name, kin, offset, length) = place.ok_or_else(|| damaged(position))?;
-    let bytes = disk
-        .open(&name)
-        .and_then(|file| file.read_at(offset, HEADER + length))
+    let mut bytes = vec![0; HEADER + length];
+    disk.open(&name)
+        .and_then(|file| file.read_at(offset, &mut bytes))
         .map_err(|error| StoreError::Failed(format!("journal: {error}")))?;
     let bytes = Bytes::from(bytes);
     let frame = frame::read(&bytes, 0, kin).filter(|frame| frame.number == position);

@@ -231,10 +231,11 @@ impl DiskFile for BadFile {
         Ok(self.disk.inner().contents[self.at].now.len() as u64)
     }
 
-    fn read_at(&self, offset: u64, length: usize) -> io::Result<Vec<u8>> {
+    fn read_at(&self, offset: u64, bytes: &mut [u8]) -> io::Result<()> {
         let inner = self.disk.inner();
-        let bytes = inner.contents[self.at].now.get(offset as usize..offset as usize + length);
-        bytes.map(<[u8]>::to_vec).ok_or_else(|| io::ErrorKind::UnexpectedEof.into())
+        let found = inner.contents[self.at].now.get(offset as usize..offset as usize + bytes.len());
+        bytes.copy_from_slice(found.ok_or(io::ErrorKind::UnexpectedEof)?);
+        Ok(())
     }
 
     fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
