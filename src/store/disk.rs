@@ -281,3 +281,47 @@ impl Lock {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn new_file(blocks: u64) -> (tempfile::TempDir, Directory) {
+        let path = tempfile::tempdir().unwrap();
+        let directory = Directory::new(path.path()).unwrap();
+        directory.create("file", blocks * ALIGNED as u64).unwrap();
+        (path, directory)
+    }
+
+    #[test]
+    fn whole_blocks_are_written_past_the_page_cache_and_read_through_it() {
+        let (path, directory) = new_file(4);
+        let file = directory.open_blocks("file").unwrap();
+        file.fill().unwrap();
+        let mut memory = Memory::new(2 * ALIGNED);
+        memory.bytes_mut().fill(7);
+        assert!(memory.bytes().as_ptr().addr().is_multiple_of(ALIGNED));
+        file.write(memory.bytes(), ALIGNED as u64).unwrap();
+        let whole = |byte: u8, blocks: usize| vec![byte; blocks * ALIGNED];
+        let expected = [whole(0, 1), whole(7, 2), whole(0, 1)].concat();
+        assert!(fs::read(path.path().join("file")).unwrap() == expected);
+        memory.bytes_mut().fill(8);
+        file.write(memory.bytes(), 2 * ALIGNED as u64).unwrap();
+        let expected = [whole(0, 1), whole(7, 1), whole(8, 2)].concat();
+        assert!(fs::read(path.path().join("file")).unwrap() == expected, "nothing old is cached");
+    }
+
+    #[test]
+    fn what_a_file_system_does_not_take_directly_goes_through_the_page_cache() {
+        let (path, directory) = new_file(1);
+        let file = directory.open_blocks("file").unwrap();
+        // No disk reads from an odd address.
+        let memory = [vec![1; 1000], vec![2; ALIGNED - 1000]].concat();
+        let mut odd = Memory::new(2 * ALIGNED);
+        let odd = odd.bytes_mut().get_mut(1..=ALIGNED).unwrap();
+        odd.copy_from_slice(&memory);
+        file.write(odd, 0).unwrap();
+        assert!(fs::read(path.path().join("file")).unwrap() == memory);
+        file.write(odd, 0).unwrap();
+    }
+}
