@@ -237,7 +237,7 @@ fn a_call_that_was_under_way_when_the_server_died_says_that_it_may_have_happened
         let client = through(&proxy).await;
         client.queue("jobs").send(&1).await.unwrap();
         // A server that reads and does not answer.
-        server.signal("STOP");
+        server.pause();
         let call = tokio::spawn({
             let queue = client.queue("jobs");
             async move { queue.send(&2).await }
