@@ -204,8 +204,8 @@ impl DiskFile for File {
     }
 }
 
-/// A file that is written past the page cache, if its file system can do that: a commit takes less time so, and half the processor
-/// time, and what is written only to be read after a crash takes no memory. The descriptor is an ordinary one but while it writes:
+/// A file that is written past the page cache, if its file system can do that: a commit takes less time so, a quarter to
+/// a third less processor time, and what is written only to be read after a crash takes no memory. The descriptor is an ordinary one but while it writes:
 /// what stands between a process and its disk can still read by it as it likes.
 struct Direct {
     file: File,
