@@ -63,11 +63,13 @@ impl Tail {
         let place = if self.free + whole > AT_A_TIME { 0 } else { self.free };
         let memory = self.memory.bytes_mut();
         memory.copy_within(self.last..self.last + begun, place);
-        let blocks = memory.get_mut(place..place + whole).unwrap_or_default();
-        if let Some(to) = blocks.get_mut(begun..end) {
-            to.copy_from_slice(bytes);
-        }
-        blocks.get_mut(end..).unwrap_or_default().fill(0);
+        // Memory has room for it; if it had not, nothing must pass for written.
+        let blocks = memory.get_mut(place..place + whole);
+        let blocks = blocks.ok_or_else(|| io::Error::other("a frame is too long"))?;
+        let (_, to) = blocks.split_at_mut(begun);
+        let (to, padding) = to.split_at_mut(bytes.len());
+        to.copy_from_slice(bytes);
+        padding.fill(0);
         self.file.write(blocks, self.at - begun as u64)?;
         self.at += bytes.len() as u64;
         self.last = place + end - end % self.block;
