@@ -185,7 +185,8 @@ fn a_deleted_queue_makes_room_for_another_and_stays_deleted() {
     server.kill();
     let server = home.start();
     assert_eq!(home.ok("GET", "/queues", &Value::Null)["queues"], json!([]));
-    send(&home, "q0", ["again".to_owned()].into_iter());
+    let message = json!({"body": "again"});
+    until("there is a place", || home.call("POST", "/queues/q0/messages", &message).status != 429);
     assert_eq!(receive(&home, "q0", 5), [json!("again")]);
     server.kill();
     let server = home.start();
