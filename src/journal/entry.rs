@@ -22,16 +22,35 @@ use crate::{
 /// Records of one queue, in order, not yet read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
-    /// Whose queue.
-    pub room: RoomName,
-    /// Which queue.
-    pub queue: QueueName,
+    /// Which queue, of which room.
+    pub names: Names,
     /// Number of the first record.
     pub first: RecordNumber,
     /// How many there are.
     pub count: u64,
     /// They themselves.
     pub records: Records,
+}
+
+/// Names of a room and a queue, as they are written: they are the same if their bytes are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Names(Bytes);
+
+impl Names {
+    /// Their bytes.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// Reads them.
+    ///
+    /// # Errors
+    /// [`NotARecord`].
+    pub fn read(&self) -> Result<(RoomName, QueueName), NotARecord> {
+        let mut reader = Reader { bytes: &mut self.0.clone(), number: RecordNumber(0) };
+        Ok((RoomName::get(&mut reader)?, QueueName::get(&mut reader)?))
+    }
 }
 
 /// The records of an entry.
@@ -97,8 +116,12 @@ impl Entry {
     /// # Errors
     /// [`NotARecord`], with `bytes` in an unspecified state.
     pub fn get(bytes: &mut Bytes) -> Result<Self, NotARecord> {
+        let mut names = bytes.clone();
         let mut reader = Reader { bytes, number: RecordNumber(0) };
-        let (room, queue) = (RoomName::get(&mut reader)?, QueueName::get(&mut reader)?);
+        for _ in ["room", "queue"] {
+            reader.piece()?;
+        }
+        names.truncate(names.len() - reader.bytes.len());
         let first = RecordNumber(u64::get(&mut reader)?);
         let count = u64::get(&mut reader)?;
         let records = match bytes.try_get_u32_le().map_err(|_| NotARecord)? {
@@ -109,7 +132,16 @@ impl Entry {
             length if length as usize > bytes.len() => return Err(NotARecord),
             length => Records::Here(bytes.split_to(length as usize)),
         };
-        Ok(Self { room, queue, first, count, records })
+        Ok(Self { names: Names(names), first, count, records })
+    }
+
+    /// The number of the last record.
+    ///
+    /// # Errors
+    /// [`NotARecord`] when there is none.
+    pub fn last(&self) -> Result<RecordNumber, NotARecord> {
+        let last = self.count.checked_sub(1).and_then(|more| self.first.0.checked_add(more));
+        last.map(RecordNumber).ok_or(NotARecord)
     }
 
     /// Its records, each with its number.
@@ -147,7 +179,9 @@ mod tests {
         bytes.extend(entry(&[Record::Closed]));
         let mut bytes = Bytes::from(bytes);
         let first = Entry::get(&mut bytes).unwrap();
-        assert_eq!((first.room.as_str(), first.queue.as_str(), first.count), ("r", "jobs", 2));
+        let (room, queue) = first.names.read().unwrap();
+        assert_eq!((room.as_str(), queue.as_str(), first.count), ("r", "jobs", 2));
+        assert_eq!(first.last(), Ok(RecordNumber(301)));
         let [opened, paused] = records;
         let expected = vec![(RecordNumber(300), opened), (RecordNumber(301), paused)];
         assert_eq!(first.records(), Ok(expected));

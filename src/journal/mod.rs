@@ -43,7 +43,7 @@ use bytes::Bytes;
 
 pub use crate::engine::{BLOCK, BlockImage, Image, Record, RecordNumber};
 pub use block::{decode_block, decode_bodies, encode_block, encode_bodies};
-pub use entry::{Entry, Records, put_apart, put_entry};
+pub use entry::{Entry, Names, Records, put_apart, put_entry};
 pub use image::{decode_image, encode_image};
 pub use json::WrongJson;
 pub use line::{LINES_FORMAT, Line, Part};

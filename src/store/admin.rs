@@ -13,7 +13,7 @@ use super::{
     disk::Directory,
     durable::{CLEAN, check_clean_mark},
     offline::Place,
-    recovery::QueueKey,
+    places::QueueKey,
     segment::Named,
     slot::{LARGE, MAIN},
     state::State,

@@ -26,7 +26,7 @@ use super::{
     frame::HEADER,
     ledger::Ledger,
     life::{Life, wait_for_room},
-    recovery::QueueKey,
+    places::QueueKey,
     slot::{Epoch, Journal, LARGE},
 };
 use crate::{

@@ -19,7 +19,7 @@ use super::{
     ledger::Ledger,
     life::{Life, wait_for_room},
     pace::Pace,
-    recovery::QueueKey,
+    places::QueueKey,
     slot::{Epoch, Journal, MAIN},
 };
 use crate::{clock::stopwatch, journal::RecordNumber};

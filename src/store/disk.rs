@@ -12,7 +12,7 @@ use std::{
 };
 
 use rustix::{
-    fs::{Advice, FallocateFlags, OFlags, fadvise, fallocate, fcntl_setfl},
+    fs::{FallocateFlags, OFlags, fallocate, fcntl_setfl},
     io::{Errno, retry_on_intr},
 };
 
@@ -42,8 +42,6 @@ pub(super) trait DiskFile: Send + Sync {
     fn length(&self) -> io::Result<u64>;
     /// Fills `bytes`; fewer are an error.
     fn read_at(&self, offset: u64, bytes: &mut [u8]) -> io::Result<()>;
-    /// All of it is read soon: the disk may begin.
-    fn read_ahead(&self) {}
     /// All of these bytes.
     fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()>;
     /// What was written so far survives a power cut from now on.
@@ -188,11 +186,6 @@ impl DiskFile for File {
 
     fn read_at(&self, offset: u64, bytes: &mut [u8]) -> io::Result<()> {
         self.read_exact_at(bytes, offset)
-    }
-
-    fn read_ahead(&self) {
-        // If it is not, that costs only time.
-        let _ = fadvise(self, 0, None, Advice::WillNeed);
     }
 
     fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {

@@ -12,8 +12,6 @@
 //! All numbers are little-endian. Frames are numbered from 1 without gaps over all segments. A frame counts only if
 //! all of it is right: what a segment was used for before has another generation.
 
-use std::ops::Range;
-
 use super::cipher::Sealing;
 
 /// Length of what stands before a body; frames begin at multiples of it.
@@ -28,16 +26,15 @@ pub(super) struct Kin {
     pub(super) generation: u64,
 }
 
-/// A frame that is right.
+/// What a header says of its frame.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Frame {
     pub(super) number: u64,
     pub(super) durable: u64,
     pub(super) sealing: Sealing,
-    /// Where its body is, in the bytes that were read.
-    pub(super) body: Range<usize>,
-    /// Where the next one begins.
-    pub(super) end: usize,
+    /// Length of its body.
+    pub(super) length: usize,
+    body_crc: u32,
 }
 
 /// What an encrypted body is bound to.
@@ -76,34 +73,40 @@ pub(super) fn seal(buffer: &mut Vec<u8>, kin: Kin, number: u64, durable: u64, se
     buffer.resize(buffer.len().next_multiple_of(HEADER), 0);
 }
 
-/// The frame at `at`, if there is one and it is of this kin.
-pub(super) fn read(bytes: &[u8], at: usize, kin: Kin) -> Option<Frame> {
-    let header = bytes.get(at..at.checked_add(HEADER)?)?;
-    let u32_at = |at: usize| {
-        let four = header.get(at..at + 4).and_then(|bytes| bytes.try_into().ok());
-        four.map_or(0, u32::from_le_bytes)
-    };
-    let u64_at = |at: usize| {
-        let eight = header.get(at..at + 8).and_then(|bytes| bytes.try_into().ok());
-        eight.map_or(0, u64::from_le_bytes)
-    };
-    if u32_at(0) != MAGIC
-        || (Kin { store: u64_at(40), generation: u64_at(32) }) != kin
-        || u32_at(4) != crc32c::crc32c(header.get(8..)?)
-    {
-        return None;
+impl Frame {
+    /// What a header says, if it is right and of this kin.
+    pub(super) fn of(header: &[u8], kin: Kin) -> Option<Self> {
+        let header = header.get(..HEADER)?;
+        let u32_at = |at: usize| {
+            let four = header.get(at..at + 4).and_then(|bytes| bytes.try_into().ok());
+            four.map_or(0, u32::from_le_bytes)
+        };
+        let u64_at = |at: usize| {
+            let eight = header.get(at..at + 8).and_then(|bytes| bytes.try_into().ok());
+            eight.map_or(0, u64::from_le_bytes)
+        };
+        if u32_at(0) != MAGIC
+            || (Kin { store: u64_at(40), generation: u64_at(32) }) != kin
+            || u32_at(4) != crc32c::crc32c(header.get(8..)?)
+        {
+            return None;
+        }
+        Some(Self {
+            number: u64_at(16),
+            durable: u64_at(24),
+            sealing: Sealing { key: u32_at(48), nonce: header.get(52..64)?.try_into().ok()? },
+            length: u32_at(12) as usize,
+            body_crc: u32_at(8),
+        })
     }
-    let start = at + HEADER;
-    let stop = start.checked_add(u32_at(12) as usize)?;
-    let body = bytes.get(start..stop)?;
-    if crc32c::crc32c(body) != u32_at(8) {
-        return None;
+
+    /// Whether this is its body.
+    pub(super) fn is_body(&self, bytes: &[u8]) -> bool {
+        bytes.len() == self.length && crc32c::crc32c(bytes) == self.body_crc
     }
-    Some(Frame {
-        number: u64_at(16),
-        durable: u64_at(24),
-        sealing: Sealing { key: u32_at(48), nonce: header.get(52..64)?.try_into().ok()? },
-        body: start..stop,
-        end: stop.next_multiple_of(HEADER),
-    })
+
+    /// How far behind its first byte the next one begins.
+    pub(super) fn stride(&self) -> u64 {
+        (HEADER + self.length).next_multiple_of(HEADER) as u64
+    }
 }

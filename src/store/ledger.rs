@@ -9,7 +9,7 @@ use parking_lot::{Mutex, MutexGuard};
 
 use super::{
     Health, StoreError, Urgency,
-    recovery::QueueKey,
+    places::QueueKey,
     slot::{BySlot, Piece, Slot},
 };
 use crate::journal::RecordNumber;

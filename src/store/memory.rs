@@ -8,7 +8,7 @@ use parking_lot::{Mutex, MutexGuard};
 
 use super::{
     Appended, Batch, Bodies, Done, Health, Requests, Save, Saved, Store, StoreError, Stored,
-    Urgency, recovery::QueueKey,
+    Urgency, places::QueueKey,
 };
 use crate::{
     journal::{self, BlockImage, Record, RecordNumber},

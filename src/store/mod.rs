@@ -22,8 +22,10 @@ mod life;
 mod memory;
 mod offline;
 mod pace;
+mod places;
 mod recovery;
 mod reserve;
+mod scan;
 mod segment;
 mod slot;
 mod state;
@@ -35,7 +37,7 @@ pub use cipher::Keys;
 pub use durable::{DurableStore, OpenOptions};
 pub use memory::MemoryStore;
 pub use offline::{Filling, Offline};
-pub use recovery::QueueKey;
+pub use places::QueueKey;
 pub use state::{Save, Saved};
 
 use crate::{

@@ -12,7 +12,8 @@ use super::{
     admin::Report,
     disk::{Directory, Disk, Lock},
     durable::{check_clean_mark, has_segments},
-    recovery::{self, QueueKey, Recovered, recover},
+    places::QueueKey,
+    recovery::{self, Recovered, recover},
     state::State,
 };
 use crate::{journal::BlockImage, types::RoomName};

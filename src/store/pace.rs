@@ -8,7 +8,7 @@
 
 use std::time::Duration;
 
-use super::{Requests, recovery::QueueKey};
+use super::{Requests, places::QueueKey};
 
 /// So many in a row must have been alone.
 const ALONE: u32 = 8;

@@ -3,7 +3,7 @@
 //! Frames are read in order and checked; records are not read yet. What was acknowledged and cannot be read stops the start:
 //! a server with a hole would lie about what it has. The beginning of a frame that was never acknowledged is passed over.
 
-use std::{collections::HashMap, io};
+use std::collections::HashMap;
 
 use bytes::Bytes;
 
@@ -12,30 +12,12 @@ use super::{
     cipher::Keys,
     disk::Disk,
     frame::{self, Frame, HEADER, Kin},
-    segment::{self, Named},
+    places::{Place, Places, QueueKey, Queues},
+    scan::{Scanned, Window, scan},
+    segment::Named,
     slot::{BySlot, LARGE, MAIN, Slot},
 };
-use crate::{
-    journal::{Entry, Record, RecordNumber, Records},
-    types::{QueueName, RoomName},
-};
-
-/// A queue, by its names.
-pub type QueueKey = (RoomName, QueueName);
-
-/// Where the entries of each queue are, by room.
-pub(super) type Places = HashMap<RoomName, HashMap<QueueName, Vec<Place>>>;
-
-/// Where an entry is.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Place {
-    /// Its frame.
-    pub(super) slot: Slot,
-    pub(super) position: u64,
-    /// Where it begins in the body.
-    pub(super) start: usize,
-    pub(super) last: RecordNumber,
-}
+use crate::journal::{Entry, NotARecord, Record, RecordNumber, Records};
 
 /// A segment as it was found, or is written to.
 #[derive(Debug, Clone)]
@@ -49,6 +31,12 @@ pub(super) struct Found {
     pub(super) bytes: u64,
     /// Where the frames are that were found: in units of [`HEADER`], and the lengths of their bodies.
     pub(super) frames: Vec<(u32, u32)>,
+}
+
+impl Found {
+    fn holds(&self, position: u64) -> bool {
+        self.first <= position && position <= self.last
+    }
 }
 
 /// What the journal's files hold.
@@ -88,24 +76,29 @@ pub(super) fn recover(
     let of_slots = segments.each().into_iter().flat_map(|(_, of_slot)| of_slot);
     let (mut read, mut total) = (0, 0);
     let mut found = Recovered { spares, ..Recovered::default() };
-    for (generation, _, bytes) in of_slots {
-        found.generation = found.generation.max(*generation);
-        total += bytes;
+    for segment in of_slots {
+        found.generation = found.generation.max(segment.generation);
+        total += segment.bytes;
     }
-    let mut reader = Reader { disk, store, keys, memory: Vec::new() };
+    let queues = Queues::default();
+    let mut reading = Reading { disk, store, keys, memory: Bytes::new(), found, queues };
     // What the other one names must be there.
     for slot in [LARGE, MAIN] {
-        found.begin(slot, *retired.of(slot));
-        found.read_slot(&mut reader, slot, segments.of(slot), &mut |bytes| {
+        reading.slot(slot, *retired.of(slot), segments.of(slot), &mut |bytes| {
             read += bytes;
             told(read, total);
         })?;
     }
-    Ok(found)
+    Ok(reading.end())
 }
 
-/// Generation, first frame and bytes of a segment.
-type NameOf = (u64, u64, u64);
+/// A segment, by its name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct NameOf {
+    generation: u64,
+    first: u64,
+    bytes: u64,
+}
 
 /// Segments in order, and the spare files.
 type Names = (BySlot<Vec<NameOf>>, Vec<(u64, String)>);
@@ -115,7 +108,7 @@ fn names(disk: &dyn Disk) -> Result<Names, OpenError> {
     for (name, bytes) in disk.list()? {
         match Named::of(&name) {
             Some(Named::Segment { slot, generation, first }) => {
-                segments.of_mut(slot).push((generation, first, bytes));
+                segments.of_mut(slot).push(NameOf { generation, first, bytes });
             }
             Some(Named::Spare { .. }) => spares.push((bytes, name)),
             None => {}
@@ -126,54 +119,36 @@ fn names(disk: &dyn Disk) -> Result<Names, OpenError> {
     Ok((segments, spares))
 }
 
-/// What reads one file after the other.
-struct Reader<'a> {
+/// The journal while it is read.
+struct Reading<'a> {
     disk: &'a dyn Disk,
     store: u64,
     keys: &'a Keys,
-    /// Holds a file, and then the next one: new memory takes longer to come by than what is read into it.
-    memory: Vec<u8>,
+    /// For one file after the other.
+    memory: Bytes,
+    found: Recovered,
+    queues: Queues,
 }
 
-impl Reader<'_> {
-    /// Reads a file; the disk begins with the next one.
-    fn read(&mut self, name: &str, length: u64, next: Option<&str>) -> io::Result<Bytes> {
-        let mut bytes = std::mem::take(&mut self.memory);
-        bytes.resize(length as usize, 0);
-        self.disk.open(name)?.read_at(0, &mut bytes)?;
-        if let Some(next) = next {
-            self.disk.open(next)?.read_ahead();
-        }
-        Ok(bytes.into())
-    }
-}
-
-impl Recovered {
-    fn begin(&mut self, slot: Slot, retired: u64) {
-        *self.slots.of_mut(slot) = InSlot { last: retired, retired, ..InSlot::default() };
-    }
-
-    fn read_slot(
+impl Reading<'_> {
+    fn slot(
         &mut self,
-        reader: &mut Reader<'_>,
         slot: Slot,
+        retired: u64,
         segments: &[NameOf],
         told: &mut dyn FnMut(u64),
     ) -> Result<(), OpenError> {
-        let retired = self.slots.of(slot).retired;
-        let name_of = |(generation, first, _): &NameOf| {
-            Named::Segment { slot, generation: *generation, first: *first }.name()
-        };
+        *self.found.slots.of_mut(slot) = InSlot { last: retired, retired, ..InSlot::default() };
         for (at, segment) in segments.iter().enumerate() {
-            let (generation, first, length) = *segment;
-            let (name, after) = (name_of(segment), segments.get(at + 1));
-            let next = after.map(|(_, first, _)| *first);
+            let NameOf { generation, first, bytes } = *segment;
+            let name = Named::Segment { slot, generation, first }.name();
+            let next = segments.get(at + 1).map(|next| next.first);
             if next.is_some_and(|next| next <= retired + 1) {
                 // The server stopped between writing down that it is no longer needed and giving it back.
-                self.spares.push((0, name));
+                self.found.spares.push((0, name));
                 continue;
             }
-            let found = self.slots.of(slot);
+            let found = self.found.slots.of(slot);
             let is_behind = match found.segments.is_empty() {
                 true => first <= found.last + 1,
                 false => first == found.last + 1,
@@ -181,14 +156,12 @@ impl Recovered {
             if !is_behind {
                 return Err(OpenError::Missing { name, first, last: found.last });
             }
-            let bytes = reader.read(&name, length, after.map(name_of).as_deref())?;
-            let kin = Kin { store: reader.store, generation };
-            self.check(&bytes, slot, name, kin, (first, next), reader.keys)?;
-            // Nobody else has kept any of it.
-            reader.memory = bytes.into();
-            told(length);
+            let (kin, last) = (Kin { store: self.store, generation }, first.saturating_sub(1));
+            let frames = Vec::new();
+            self.segment(slot, Found { name, kin, first, last, bytes, frames }, next)?;
+            told(bytes);
         }
-        let last = self.slots.of(slot).last;
+        let last = self.found.slots.of(slot).last;
         if last < retired {
             let name = "journal".to_owned();
             return Err(OpenError::Missing { name, first: last, last: retired });
@@ -196,88 +169,67 @@ impl Recovered {
         Ok(())
     }
 
-    fn check(
+    /// Reads a segment; `next` is the first frame of the one after it.
+    fn segment(
         &mut self,
-        bytes: &Bytes,
         slot: Slot,
-        name: String,
-        kin: Kin,
-        (first, next): (u64, Option<u64>),
-        keys: &Keys,
+        mut segment: Found,
+        next: Option<u64>,
     ) -> Result<(), OpenError> {
-        let scan = segment::scan(bytes, kin, first, next).map_err(|damage| OpenError::Damaged {
-            name: name.clone(),
-            offset: damage.offset as u64,
-            number: damage.number,
-        })?;
-        let mut queues = HashMap::new();
-        for frame in &scan.frames {
-            let offset = (frame.body.start - HEADER) as u64;
-            let unreadable =
-                || OpenError::Unreadable { name: name.clone(), offset, key: frame.sealing.key };
-            let body = opened(bytes, frame, kin, keys).ok_or_else(unreadable)?;
+        let memory = std::mem::take(&mut self.memory);
+        let mut window = Window::new(self.disk.open(&segment.name)?, memory)?;
+        let (name, kin, frames) = (segment.name.clone(), segment.kin, (segment.first, next));
+        let end = scan(&mut window, &name, kin, frames, &mut |Scanned { frame, at, body }| {
+            let unit = u32::try_from(at / HEADER as u64).unwrap_or(u32::MAX);
+            segment.frames.push((unit, frame.length as u32));
+            segment.last = frame.number;
+            let key = frame.sealing.key;
+            let unreadable = || OpenError::Unreadable { name: name.clone(), offset: at, key };
+            let body = opened(body, &frame, kin, self.keys).ok_or_else(unreadable)?;
             // Of what is large it only counts what is named.
-            if slot == LARGE {
-                continue;
+            if slot == LARGE || self.note(body, frame.number).map_err(|_| unreadable())? {
+                return Ok(());
             }
-            let is_whole = self.note(body, frame.number, &mut queues).ok_or_else(unreadable)?;
-            if !is_whole {
-                return Err(OpenError::Damaged { name, offset, number: frame.number });
-            }
-        }
-        let place = |frame: &Frame| {
-            let units = (frame.body.start - HEADER) / HEADER;
-            (u32::try_from(units).unwrap_or(u32::MAX), frame.body.len() as u32)
-        };
-        let frames = scan.frames.iter().map(place).collect();
-        let last = scan.frames.last().map_or(first - 1, |frame| frame.number);
-        let found = self.slots.of_mut(slot);
-        (found.last, found.end) = (last, (name.clone(), scan.end as u64));
-        found.segments.push(Found { name, kin, first, last, bytes: bytes.len() as u64, frames });
-        found.queues.push(queues);
+            Err(OpenError::Damaged { name: name.clone(), offset: at, number: frame.number })
+        })?;
+        self.memory = window.into_memory();
+        let found = self.found.slots.of_mut(slot);
+        (found.last, found.end) = (segment.last, (name, end));
+        found.segments.push(segment);
         Ok(())
     }
 
-    /// Writes down which entries a frame has; whether all that it names is there. `None`: it cannot be read.
-    fn note(
-        &mut self,
-        body: Bytes,
-        position: u64,
-        queues: &mut HashMap<QueueKey, RecordNumber>,
-    ) -> Option<bool> {
-        let mut rest = body.clone();
-        while !rest.is_empty() {
-            let start = body.len() - rest.len();
-            let Entry { room, queue, first, count, records } = Entry::get(&mut rest).ok()?;
-            let last = RecordNumber(first.0.checked_add(count.checked_sub(1)?)?);
-            let key = (room.clone(), queue.clone());
-            let place = match records {
+    /// Writes down which entries a frame has; whether all that it names is there.
+    fn note(&mut self, mut body: Bytes, position: u64) -> Result<bool, NotARecord> {
+        let (length, segment) = (body.len(), self.found.slots.main.segments.len());
+        while !body.is_empty() {
+            let start = length - body.len();
+            let entry = Entry::get(&mut body)?;
+            let (queue, last) = (self.queues.number(&entry.names)?, entry.last()?);
+            self.queues.hold(MAIN, segment, queue, last);
+            let place = match entry.records {
                 Records::Here(_) => Place { slot: MAIN, position, start, last },
                 Records::Apart(position) => {
-                    if !self.slots.large.is_there(position, &key, last) {
-                        return Some(false);
+                    let large = &self.found.slots.large;
+                    match large.segments.iter().position(|it| it.holds(position)) {
+                        Some(segment) => self.queues.hold(LARGE, segment, queue, last),
+                        None if position > large.retired => return Ok(false),
+                        None => {}
                     }
                     Place { slot: LARGE, position, start: 0, last }
                 }
             };
-            queues.insert(key, last);
-            self.places.entry(room).or_default().entry(queue).or_default().push(place);
+            self.queues.add(queue, place);
         }
-        Some(true)
+        Ok(true)
     }
-}
 
-impl InSlot {
-    /// Whether a frame is there that has records of a queue, or is no longer needed.
-    fn is_there(&mut self, position: u64, queue: &QueueKey, last: RecordNumber) -> bool {
-        let holds = |segment: &Found| segment.first <= position && position <= segment.last;
-        if let Some(at) = self.segments.iter().position(holds)
-            && let Some(queues) = self.queues.get_mut(at)
-        {
-            queues.insert(queue.clone(), last);
-            return true;
+    fn end(mut self) -> Recovered {
+        for slot in [LARGE, MAIN] {
+            let found = self.found.slots.of_mut(slot);
+            found.queues = self.queues.held(slot, found.segments.len());
         }
-        position <= self.retired
+        Recovered { places: self.queues.into_places(), ..self.found }
     }
 }
 
@@ -322,7 +274,7 @@ pub(super) fn place<'a>(
     segments: impl IntoIterator<Item = &'a Found>,
     position: u64,
 ) -> Option<FramePlace> {
-    let segment = segments.into_iter().find(|it| it.first <= position && position <= it.last)?;
+    let segment = segments.into_iter().find(|it| it.holds(position))?;
     let (units, length) = segment.frames.get((position - segment.first) as usize)?;
     let offset = u64::from(*units) * HEADER as u64;
     Some((segment.name.clone(), segment.kin, offset, *length as usize))
@@ -341,15 +293,15 @@ pub(super) fn read(
     disk.open(&name)
         .and_then(|file| file.read_at(offset, &mut bytes))
         .map_err(|error| StoreError::Failed(format!("journal: {error}")))?;
-    let bytes = Bytes::from(bytes);
-    let frame = frame::read(&bytes, 0, kin).filter(|frame| frame.number == position);
+    let frame = Frame::of(&bytes, kin).filter(|frame| frame.number == position);
     let frame = frame.ok_or_else(|| damaged(position))?;
-    opened(&bytes, &frame, kin, keys).ok_or_else(|| damaged(position))
+    let body = Bytes::from(bytes).split_off(HEADER);
+    let body = frame.is_body(&body).then(|| opened(body, &frame, kin, keys)).flatten();
+    body.ok_or_else(|| damaged(position))
 }
 
 /// The body of a frame as it was before it was encrypted.
-fn opened(bytes: &Bytes, frame: &Frame, kin: Kin, keys: &Keys) -> Option<Bytes> {
-    let body = bytes.slice(frame.body.clone());
+fn opened(body: Bytes, frame: &Frame, kin: Kin, keys: &Keys) -> Option<Bytes> {
     match frame.sealing.key {
         0 => Some(body),
         _ => {

@@ -21,7 +21,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 use super::{
     OpenError, StoreError,
     cipher::{Keys, Sealing},
-    recovery::QueueKey,
+    places::QueueKey,
     slot::{BySlot, LARGE, MAIN, Slot},
 };
 use crate::{

@@ -345,8 +345,8 @@ fn after_a_crash_only_the_end_can_be_missing() {
         let state = State::open(&directory.path().join("state.db")).unwrap();
         frame::Kin { store: state.store().unwrap(), generation: (1 << 32) + 1 }
     };
-    while let Some(frame) = frame::read(&bytes, *starts.last().unwrap(), kin) {
-        starts.push(frame.end);
+    while let Some(frame) = frame::Frame::of(&bytes[*starts.last().unwrap()..], kin) {
+        starts.push(starts.last().unwrap() + frame.stride() as usize);
     }
     let last = starts[starts.len() - 2];
     let without_last = {

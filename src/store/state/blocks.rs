@@ -11,7 +11,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 use super::{BLOCKS, BODIES, State, failed, place, senseless, unwrap, wrap};
 use crate::{
     journal::{self, BLOCK, BlockImage},
-    store::{Bodies, Keys, StoreError, recovery::QueueKey},
+    store::{Bodies, Keys, StoreError, places::QueueKey},
 };
 
 /// Bytes of bodies from which on a piece gets no more.

@@ -1,0 +1,98 @@
+//! Where the records of each queue are in the journal.
+
+use std::collections::HashMap;
+
+use bytes::Bytes;
+
+use super::slot::{BySlot, Slot};
+use crate::{
+    journal::{Names, NotARecord, RecordNumber},
+    types::{QueueName, RoomName},
+};
+
+/// A queue, by its names.
+pub type QueueKey = (RoomName, QueueName);
+
+/// Where the entries of each queue are, by room.
+pub(super) type Places = HashMap<RoomName, HashMap<QueueName, Vec<Place>>>;
+
+/// Where an entry is.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Place {
+    /// Its frame.
+    pub(super) slot: Slot,
+    pub(super) position: u64,
+    /// Where it begins in the body.
+    pub(super) start: usize,
+    pub(super) last: RecordNumber,
+}
+
+/// The queues of a journal that is read, numbered as they are found: there may be as many entries as messages, and what is done
+/// for each of them decides how long a start takes.
+#[derive(Default)]
+pub(super) struct Queues {
+    numbers: foldhash::HashMap<Bytes, usize>,
+    found: Vec<(QueueKey, Vec<Place>)>,
+    /// The last record of each queue in each segment; 0 if there is none.
+    last: BySlot<Vec<Vec<RecordNumber>>>,
+}
+
+impl Queues {
+    /// The number of the queue of this name.
+    pub(super) fn number(&mut self, names: &Names) -> Result<usize, NotARecord> {
+        if let Some(number) = self.numbers.get(names.as_bytes()) {
+            return Ok(*number);
+        }
+        let number = self.found.len();
+        self.found.push((names.read()?, Vec::new()));
+        // Not with the frame around it.
+        self.numbers.insert(Bytes::copy_from_slice(names.as_bytes()), number);
+        Ok(number)
+    }
+
+    /// Writes down where a queue has an entry.
+    pub(super) fn add(&mut self, queue: usize, place: Place) {
+        if let Some((_, places)) = self.found.get_mut(queue) {
+            places.push(place);
+        }
+    }
+
+    /// Writes down up to where a segment has records of a queue.
+    pub(super) fn hold(&mut self, slot: Slot, segment: usize, queue: usize, last: RecordNumber) {
+        let segments = self.last.of_mut(slot);
+        if segments.len() <= segment {
+            segments.resize_with(segment + 1, Vec::new);
+        }
+        let Some(of_queues) = segments.get_mut(segment) else { return };
+        if of_queues.len() <= queue {
+            of_queues.resize(queue + 1, RecordNumber(0));
+        }
+        if let Some(place) = of_queues.get_mut(queue) {
+            *place = last;
+        }
+    }
+
+    /// The last record of each queue in each of so many segments.
+    pub(super) fn held(
+        &mut self,
+        slot: Slot,
+        segments: usize,
+    ) -> Vec<HashMap<QueueKey, RecordNumber>> {
+        let mut last = std::mem::take(self.last.of_mut(slot));
+        last.resize_with(segments, Vec::new);
+        let keys = || self.found.iter().map(|(key, _)| key);
+        let held = |of_queues: Vec<RecordNumber>| {
+            let there = keys().zip(of_queues).filter(|(_, last)| last.0 > 0);
+            there.map(|(key, last)| (key.clone(), last)).collect()
+        };
+        last.into_iter().map(held).collect()
+    }
+
+    pub(super) fn into_places(self) -> Places {
+        let mut places = Places::new();
+        for ((room, queue), of_queue) in self.found {
+            places.entry(room).or_default().entry(queue).or_default().extend(of_queue);
+        }
+        places
+    }
+}
