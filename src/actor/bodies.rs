@@ -246,8 +246,11 @@ impl QueueActor {
                 return self
                     .fail(StoreError::Failed("a body is not the one that was saved".into()));
             }
-            let places = bodies.into_iter().map(|(offset, body)| ((partition, offset), body));
-            by_place.extend(places);
+            // What is next for somebody may be what another one is waiting for.
+            if self.held.iter().any(|held| held.lacks) {
+                let places = bodies.into_iter().map(|(offset, body)| ((partition, offset), body));
+                by_place.extend(places);
+            }
         }
         let still_wanted = self.complete(&by_place);
         // What came to be wanted meanwhile is fetched next; everything else must be here now.

@@ -4,6 +4,7 @@ use aes_gcm::{
     Aes256Gcm, KeyInit,
     aead::{Aead, Payload},
 };
+use bytes::Bytes;
 
 use super::StoreError;
 
@@ -58,13 +59,14 @@ impl Keys {
         Ok(Sealing { key: key.id, nonce })
     }
 
-    /// `None`: there is no such key, or these are not its bytes.
-    pub(super) fn open(&self, sealing: Sealing, place: &[u8], bytes: Vec<u8>) -> Option<Vec<u8>> {
+    /// What was encrypted, or these bytes themselves. `None`: there is no such key, or it did not encrypt them.
+    pub(super) fn open(&self, sealing: Sealing, place: &[u8], bytes: Bytes) -> Option<Bytes> {
         if sealing.key == 0 {
             return Some(bytes);
         }
         let key = self.0.iter().find(|key| key.id == sealing.key)?;
-        key.cipher.decrypt(&sealing.nonce.into(), Payload { msg: &bytes, aad: place }).ok()
+        let plain = key.cipher.decrypt(&sealing.nonce.into(), Payload { msg: &bytes, aad: place });
+        plain.ok().map(Bytes::from)
     }
 }
 
@@ -78,14 +80,14 @@ mod tests {
         let mut bytes = b"headsecret".to_vec();
         let sealing = old.seal(&mut bytes, 4, b"here").unwrap();
         assert!(bytes.starts_with(b"head") && !bytes.windows(6).any(|six| six == b"secret"));
-        let sealed = bytes.split_off(4);
-        assert_eq!(new.open(sealing, b"here", sealed.clone()).unwrap(), b"secret");
+        let sealed = Bytes::from(bytes).split_off(4);
+        assert_eq!(new.open(sealing, b"here", sealed.clone()).unwrap(), &b"secret"[..]);
         assert_eq!(new.open(sealing, b"there", sealed.clone()), None);
         assert_eq!(Keys::new([[2; 32]]).open(sealing, b"here", sealed.clone()), None);
         assert_eq!(Keys::default().open(sealing, b"here", sealed.clone()), None);
-        let mut changed = sealed;
+        let mut changed = sealed.to_vec();
         changed[0] ^= 1;
-        assert_eq!(new.open(sealing, b"here", changed), None);
+        assert_eq!(new.open(sealing, b"here", changed.into()), None);
     }
 
     #[test]
@@ -93,6 +95,6 @@ mod tests {
         let mut bytes = b"plain".to_vec();
         let sealing = Keys::default().seal(&mut bytes, 0, b"").unwrap();
         assert_eq!((sealing, &bytes[..]), (Sealing::default(), &b"plain"[..]));
-        assert_eq!(Keys::default().open(sealing, b"", bytes).unwrap(), b"plain");
+        assert_eq!(Keys::default().open(sealing, b"", bytes.into()).unwrap(), &b"plain"[..]);
     }
 }

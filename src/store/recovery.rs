@@ -302,13 +302,7 @@ pub(super) fn read(
 
 /// The body of a frame as it was before it was encrypted.
 fn opened(body: Bytes, frame: &Frame, kin: Kin, keys: &Keys) -> Option<Bytes> {
-    match frame.sealing.key {
-        0 => Some(body),
-        _ => {
-            let place = frame::place(kin, frame.number);
-            keys.open(frame.sealing, &place, body.to_vec()).map(Bytes::from)
-        }
-    }
+    keys.open(frame.sealing, &frame::place(kin, frame.number), body)
 }
 
 fn damaged(position: u64) -> StoreError {

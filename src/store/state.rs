@@ -16,6 +16,7 @@ mod blocks;
 
 use std::path::Path;
 
+use bytes::Bytes;
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::{
@@ -270,7 +271,7 @@ impl State {
             return Ok(Saved::default()); // Some blocks were saved ahead.
         }
         let image = unwrap(image, &place(room, queue, IMAGES, 0, applied), keys)?;
-        let image = journal::decode_image(image.into()).map_err(|_| senseless())?;
+        let image = journal::decode_image(image).map_err(|_| senseless())?;
         let applied = RecordNumber(applied.cast_unsigned());
         Ok(Saved { applied, image: Some(image) })
     }
@@ -465,20 +466,18 @@ fn wrap(content: &[u8], place: &[u8], keys: &Keys) -> Result<Vec<u8>, StoreError
     Ok(row)
 }
 
-fn unwrap(mut row: Vec<u8>, place: &[u8], keys: &Keys) -> Result<Vec<u8>, StoreError> {
+fn unwrap(row: Vec<u8>, place: &[u8], keys: &Keys) -> Result<Bytes, StoreError> {
     let damaged = || StoreError::Failed("state store: a saved queue is damaged".into());
     if row.len() < WRAPPING {
         return Err(damaged());
     }
-    let content = row.split_off(WRAPPING);
     let crc = crc32c::crc32c_append(crc32c::crc32c(place), &row[4..]);
-    let crc = crc32c::crc32c_append(crc, &content);
     if row[..4] != crc.to_le_bytes() {
         return Err(damaged());
     }
     let mut sealing = Sealing { key: 0, nonce: [0; 12] };
     sealing.key = row[4..8].try_into().map_or(0, u32::from_le_bytes);
-    sealing.nonce.copy_from_slice(&row[8..]);
-    keys.open(sealing, place, content)
+    sealing.nonce.copy_from_slice(&row[8..WRAPPING]);
+    keys.open(sealing, place, Bytes::from(row).split_off(WRAPPING))
         .ok_or_else(|| StoreError::Failed("state store: there is no key for a saved queue".into()))
 }

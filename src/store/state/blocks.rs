@@ -48,7 +48,7 @@ impl State {
             let block: i64 = row.get(1).map_err(failed)?;
             let content = row.get(2).map_err(failed)?;
             let content = unwrap(content, &place(&key.0, &key.1, BLOCKS, part, block), keys)?;
-            let block = journal::decode_block(part, block.cast_unsigned(), content.into());
+            let block = journal::decode_block(part, block.cast_unsigned(), content);
             blocks.push(block.map_err(|_| senseless())?);
         }
         Ok(blocks)
@@ -91,7 +91,7 @@ fn read(
         let content: Vec<u8> = row.get(1).map_err(failed)?;
         bytes += content.len();
         let content = unwrap(content, &place(room, queue, BODIES, part, at), keys)?;
-        found.extend(journal::decode_bodies(content.into()).map_err(|_| senseless())?);
+        found.extend(journal::decode_bodies(content).map_err(|_| senseless())?);
     }
     Ok(found)
 }
