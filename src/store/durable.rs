@@ -45,9 +45,6 @@ pub struct OpenOptions {
 /// Queues are saved so many at a time.
 const SAVES: usize = 32;
 
-/// The niceness of who saves: of a processor that others want it gets a tenth.
-const STANDS_BACK: i32 = 10;
-
 /// How often the keeper looks around when nobody wakes it.
 const LOOK_AROUND: Duration = Duration::from_millis(200);
 
@@ -365,8 +362,6 @@ fn write_clean_mark(disk: &dyn Disk, last: &BySlot<u64>) -> std::io::Result<()> 
 impl Core {
     /// The keeper: saves queues, gives files back, makes new ones.
     fn keep(&self, mut state: State) {
-        // What it does can wait, and others wait for a processor. Refused, it takes its part of them.
-        let _ = rustix::process::setpriority_process(None, STANDS_BACK);
         let mut rounds_to_wait = 0;
         loop {
             let (saves, is_closing) = self.next_work();
