@@ -16,10 +16,11 @@ use super::{
     apart::Apart,
     committer::Committer,
     disk::{Directory, Disk, Lock},
+    entries,
     files::{self, Files},
     ledger::{Held, Ledger, Pieces},
     places::{Places, QueueKey},
-    recovery::{self, InSlot, Recovered, recover},
+    recovery::{InSlot, Recovered, recover},
     reserve::Reserve,
     segment::Named,
     slot::{BySlot, Journal, MAIN},
@@ -474,8 +475,8 @@ impl Store for DurableStore {
             }
             found
         };
-        let read = |slot, position| self.core.journal.read(slot, position);
-        let records = recovery::records(&places, saved.applied, read)?;
+        let mut reader = self.core.journal.reader();
+        let records = entries::records(&places, saved.applied, |place| reader.read(place))?;
         self.core.due.lock().set(key, None);
         Ok(Stored { saved, records })
     }

@@ -16,10 +16,12 @@ use parking_lot::{Mutex, MutexGuard};
 use super::{
     Keys, OpenError, StoreError,
     disk::{Disk, Lock},
+    entries::EntryReader,
     frame::{self, HEADER, Kin},
+    places::Place,
     recovery::{self, Found, InSlot, Recovered},
     segment::Named,
-    slot::{BySlot, Epoch, Journal, LARGE, MAIN, Piece, Slot},
+    slot::{BySlot, Epoch, Journal, LARGE, MAIN, Piece, Reader, Slot},
     tail::Tail,
 };
 use crate::clock::stopwatch;
@@ -290,6 +292,21 @@ impl Files {
     }
 }
 
+struct FilesReader<'a> {
+    files: &'a Files,
+    entries: EntryReader<'a>,
+}
+
+impl Reader for FilesReader<'_> {
+    fn read(&mut self, place: &Place) -> Result<Bytes, StoreError> {
+        let frame = {
+            let state = self.files.state();
+            recovery::place(&state.slots.of(place.slot).segments, place.position)
+        };
+        self.entries.read(place, frame)
+    }
+}
+
 impl Journal for Files {
     fn append(
         &self,
@@ -327,12 +344,9 @@ impl Journal for Files {
         Ok(Piece { number, bytes, is_last })
     }
 
-    fn read(&self, slot: Slot, position: u64) -> Result<Bytes, StoreError> {
-        let place = {
-            let state = self.state();
-            recovery::place(&state.slots.of(slot).segments, position)
-        };
-        recovery::read(self.disk.as_ref(), &self.keys, position, place)
+    fn reader(&self) -> Box<dyn Reader + '_> {
+        let entries = EntryReader::new(self.disk.as_ref(), &self.keys);
+        Box::new(FilesReader { files: self, entries })
     }
 
     fn truncate(&self, slot: Slot, through: u64) -> Result<(), StoreError> {

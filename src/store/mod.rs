@@ -15,6 +15,7 @@ mod cipher;
 mod committer;
 mod disk;
 mod durable;
+mod entries;
 mod files;
 mod frame;
 mod ledger;

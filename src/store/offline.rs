@@ -12,6 +12,7 @@ use super::{
     admin::Report,
     disk::{Directory, Disk, Lock},
     durable::{check_clean_mark, has_segments},
+    entries::{self, EntryReader},
     places::QueueKey,
     recovery::{self, Recovered, recover},
     state::State,
@@ -111,9 +112,10 @@ impl<'a> Offline<'a> {
         let saved = self.state.load(key, self.keys)?;
         let places = self.found.places.get(&key.0).and_then(|of_room| of_room.get(&key.1));
         let places = places.map_or(&[][..], Vec::as_slice);
-        let records = recovery::records(places, saved.applied, |slot, position| {
-            let place = recovery::place(&self.found.slots.of(slot).segments, position);
-            recovery::read(self.place.journal.as_ref(), self.keys, position, place)
+        let mut entries = EntryReader::new(self.place.journal.as_ref(), self.keys);
+        let records = entries::records(places, saved.applied, |place| {
+            let segments = &self.found.slots.of(place.slot).segments;
+            entries.read(place, recovery::place(segments, place.position))
         })?;
         Ok(Stored { saved, records })
     }

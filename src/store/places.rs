@@ -4,7 +4,10 @@ use std::collections::HashMap;
 
 use bytes::Bytes;
 
-use super::slot::{BySlot, Slot};
+use super::{
+    frame::Kin,
+    slot::{BySlot, Slot},
+};
 use crate::{
     journal::{Names, NotARecord, RecordNumber},
     types::{QueueName, RoomName},
@@ -23,8 +26,28 @@ pub(super) struct Place {
     pub(super) slot: Slot,
     pub(super) position: u64,
     /// Where it begins in the body.
-    pub(super) start: usize,
+    pub(super) start: u32,
+    /// It can be read by itself.
+    pub(super) part: Option<Part>,
     pub(super) last: RecordNumber,
+}
+
+/// An entry that is read without the others of its frame.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Part {
+    pub(super) length: u32,
+    /// CRC32C of its bytes.
+    pub(super) crc: u32,
+}
+
+/// Where a frame is.
+pub(super) struct FramePlace {
+    /// In which file.
+    pub(super) name: String,
+    pub(super) kin: Kin,
+    pub(super) at: u64,
+    /// Length of its body.
+    pub(super) length: usize,
 }
 
 /// The queues of a journal that is read, numbered as they are found: there may be as many entries as messages, and what is done

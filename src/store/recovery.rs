@@ -8,16 +8,16 @@ use std::collections::HashMap;
 use bytes::Bytes;
 
 use super::{
-    OpenError, StoreError,
+    OpenError,
     cipher::Keys,
     disk::Disk,
     frame::{self, Frame, HEADER, Kin},
-    places::{Place, Places, QueueKey, Queues},
+    places::{FramePlace, Part, Place, Places, QueueKey, Queues},
     scan::{Scanned, Window, scan},
     segment::Named,
     slot::{BySlot, LARGE, MAIN, Slot},
 };
-use crate::journal::{Entry, NotARecord, Record, RecordNumber, Records};
+use crate::journal::{Entry, NotARecord, RecordNumber, Records};
 
 /// A segment as it was found, or is written to.
 #[derive(Debug, Clone)]
@@ -81,7 +81,8 @@ pub(super) fn recover(
         total += segment.bytes;
     }
     let queues = Queues::default();
-    let mut reading = Reading { disk, store, keys, memory: Bytes::new(), found, queues };
+    let (memory, entries) = (Bytes::new(), Vec::new());
+    let mut reading = Reading { disk, store, keys, memory, found, queues, entries };
     // What the other one names must be there.
     for slot in [LARGE, MAIN] {
         reading.slot(slot, *retired.of(slot), segments.of(slot), &mut |bytes| {
@@ -128,6 +129,8 @@ struct Reading<'a> {
     memory: Bytes,
     found: Recovered,
     queues: Queues,
+    /// Those of a frame: number of the queue, place, length.
+    entries: Vec<(usize, Place, u32)>,
 }
 
 impl Reading<'_> {
@@ -187,7 +190,10 @@ impl Reading<'_> {
             let unreadable = || OpenError::Unreadable { name: name.clone(), offset: at, key };
             let body = opened(body, &frame, kin, self.keys).ok_or_else(unreadable)?;
             // Of what is large it only counts what is named.
-            if slot == LARGE || self.note(body, frame.number).map_err(|_| unreadable())? {
+            if slot == LARGE {
+                return Ok(());
+            }
+            if self.note(&body, frame.number, key == 0).map_err(|_| unreadable())? {
                 return Ok(());
             }
             Err(OpenError::Damaged { name: name.clone(), offset: at, number: frame.number })
@@ -199,16 +205,18 @@ impl Reading<'_> {
         Ok(())
     }
 
-    /// Writes down which entries a frame has; whether all that it names is there.
-    fn note(&mut self, mut body: Bytes, position: u64) -> Result<bool, NotARecord> {
-        let (length, segment) = (body.len(), self.found.slots.main.segments.len());
-        while !body.is_empty() {
-            let start = length - body.len();
-            let entry = Entry::get(&mut body)?;
+    /// Writes down which entries a frame has; whether all that it names is there. They can be read by themselves if the body stands
+    /// there `as_it_is`.
+    fn note(&mut self, body: &Bytes, position: u64, as_it_is: bool) -> Result<bool, NotARecord> {
+        let (mut rest, segment) = (body.clone(), self.found.slots.main.segments.len());
+        let mut entries = std::mem::take(&mut self.entries);
+        while !rest.is_empty() {
+            let start = body.len() - rest.len();
+            let entry = Entry::get(&mut rest)?;
             let (queue, last) = (self.queues.number(&entry.names)?, entry.last()?);
             self.queues.hold(MAIN, segment, queue, last);
-            let place = match entry.records {
-                Records::Here(_) => Place { slot: MAIN, position, start, last },
+            let (slot, position, start) = match entry.records {
+                Records::Here(_) => (MAIN, position, start as u32),
                 Records::Apart(position) => {
                     let large = &self.found.slots.large;
                     match large.segments.iter().position(|it| it.holds(position)) {
@@ -216,11 +224,24 @@ impl Reading<'_> {
                         None if position > large.retired => return Ok(false),
                         None => {}
                     }
-                    Place { slot: LARGE, position, start: 0, last }
+                    (LARGE, position, 0)
                 }
             };
+            let length = (body.len() - rest.len()) as u32 - start;
+            entries.push((queue, Place { slot, position, start, part: None, last }, length));
+        }
+        // Who has all of it reads it as a whole; many queues would each read the entries of all others.
+        let is_shared =
+            entries.iter().any(|(queue, ..)| Some(*queue) != entries.first().map(|it| it.0));
+        for (queue, mut place, length) in entries.drain(..) {
+            if is_shared && as_it_is && place.slot == MAIN {
+                let entry =
+                    body.get(place.start as usize..).and_then(|it| it.get(..length as usize));
+                place.part = entry.map(|entry| Part { length, crc: crc32c::crc32c(entry) });
+            }
             self.queues.add(queue, place);
         }
+        self.entries = entries;
         Ok(true)
     }
 
@@ -233,42 +254,6 @@ impl Reading<'_> {
     }
 }
 
-/// The records of a queue after `applied`, in order and without a gap.
-pub(super) fn records(
-    places: &[Place],
-    applied: RecordNumber,
-    read: impl Fn(Slot, u64) -> Result<Bytes, StoreError>,
-) -> Result<Vec<Record>, StoreError> {
-    let mut records = Vec::new();
-    let mut expected = applied.0 + 1;
-    let mut last_frame: Option<((Slot, u64), Bytes)> = None;
-    for place in places.iter().filter(|place| place.last > applied) {
-        let frame = (place.slot, place.position);
-        let body = match last_frame.take().filter(|(known, _)| *known == frame) {
-            Some((_, body)) => body,
-            None => read(place.slot, place.position)?,
-        };
-        let mut rest = body.slice(place.start.min(body.len())..);
-        last_frame = Some((frame, body));
-        let entry = Entry::get(&mut rest).and_then(Entry::records);
-        for (number, record) in entry.map_err(|_| damaged(place.position))? {
-            if number <= applied {
-                continue;
-            }
-            if number.0 != expected {
-                let text = format!("journal: record {expected} of a queue is missing");
-                return Err(StoreError::Failed(text));
-            }
-            expected += 1;
-            records.push(record);
-        }
-    }
-    Ok(records)
-}
-
-/// File, kin, place and length of the body of a frame.
-type FramePlace = (String, Kin, u64, usize);
-
 /// Where a frame is that was found.
 pub(super) fn place<'a>(
     segments: impl IntoIterator<Item = &'a Found>,
@@ -276,35 +261,11 @@ pub(super) fn place<'a>(
 ) -> Option<FramePlace> {
     let segment = segments.into_iter().find(|it| it.holds(position))?;
     let (units, length) = segment.frames.get((position - segment.first) as usize)?;
-    let offset = u64::from(*units) * HEADER as u64;
-    Some((segment.name.clone(), segment.kin, offset, *length as usize))
-}
-
-/// Reads the body of a frame again. Its file is opened for that: one that is held open gives no room back when it is
-/// removed. A file that a record is still to be read from keeps its name.
-pub(super) fn read(
-    disk: &dyn Disk,
-    keys: &Keys,
-    position: u64,
-    place: Option<FramePlace>,
-) -> Result<Bytes, StoreError> {
-    let (name, kin, offset, length) = place.ok_or_else(|| damaged(position))?;
-    let mut bytes = vec![0; HEADER + length];
-    disk.open(&name)
-        .and_then(|file| file.read_at(offset, &mut bytes))
-        .map_err(|error| StoreError::Failed(format!("journal: {error}")))?;
-    let frame = Frame::of(&bytes, kin).filter(|frame| frame.number == position);
-    let frame = frame.ok_or_else(|| damaged(position))?;
-    let body = Bytes::from(bytes).split_off(HEADER);
-    let body = frame.is_body(&body).then(|| opened(body, &frame, kin, keys)).flatten();
-    body.ok_or_else(|| damaged(position))
+    let at = u64::from(*units) * HEADER as u64;
+    Some(FramePlace { name: segment.name.clone(), kin: segment.kin, at, length: *length as usize })
 }
 
 /// The body of a frame as it was before it was encrypted.
-fn opened(body: Bytes, frame: &Frame, kin: Kin, keys: &Keys) -> Option<Bytes> {
+pub(super) fn opened(body: Bytes, frame: &Frame, kin: Kin, keys: &Keys) -> Option<Bytes> {
     keys.open(frame.sealing, &frame::place(kin, frame.number), body)
-}
-
-fn damaged(position: u64) -> StoreError {
-    StoreError::Failed(format!("journal: frame {position} cannot be read any more"))
 }

@@ -8,7 +8,7 @@
 
 use bytes::Bytes;
 
-use super::StoreError;
+use super::{StoreError, places::Place};
 
 /// A part of a journal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -71,11 +71,8 @@ pub(super) trait Journal: Send + Sync + 'static {
         frame: &mut Vec<u8>,
     ) -> Result<Piece, StoreError>;
 
-    /// The body of a frame that was there when the slot was taken over, and is not truncated.
-    ///
-    /// # Errors
-    /// [`StoreError`] when it cannot be read.
-    fn read(&self, slot: Slot, position: u64) -> Result<Bytes, StoreError>;
+    /// Reads what was there when a slot was taken over, and is not truncated.
+    fn reader(&self) -> Box<dyn Reader + '_>;
 
     /// Frames up to this one, which is the last of its piece, are no longer needed. That they are not is written down.
     ///
@@ -91,4 +88,13 @@ pub(super) trait Journal: Send + Sync + 'static {
 
     /// There is no room: gives back what it can do without.
     fn make_room(&self);
+}
+
+/// Reads one entry of a journal after the other.
+pub(super) trait Reader {
+    /// What there is from the beginning of an entry on.
+    ///
+    /// # Errors
+    /// [`StoreError`] when it cannot be read.
+    fn read(&mut self, place: &Place) -> Result<Bytes, StoreError>;
 }

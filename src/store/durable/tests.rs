@@ -7,7 +7,8 @@ use crate::{
     journal::{Record, RecordNumber},
     store::{
         disk::bad::{BadDisk, Fault},
-        frame,
+        entries::EntryReader,
+        frame, recovery,
         slot::{BySlot, Epoch, LARGE, MAIN, Slot},
     },
 };
@@ -280,16 +281,30 @@ fn reopen(
     directory: &Path,
     keys: Keys,
 ) -> Result<BTreeMap<QueueKey, Vec<Record>>, OpenError> {
-    let disk: Arc<dyn Disk> = Arc::new(BadDisk::with_files(files));
+    let disk = BadDisk::with_files(files);
+    let found = found(&disk, directory, &keys)?;
+    Ok(all_records(&disk, &found, &keys)?)
+}
+
+fn found(disk: &BadDisk, directory: &Path, keys: &Keys) -> Result<Recovered, OpenError> {
     let state = State::open(&directory.join("state.db"))?;
-    let found = recover(disk.as_ref(), state.store()?, &state.retired()?, &keys, &|_, _| {})?;
-    check_clean_mark(disk.as_ref(), &found)?;
+    let found = recover(disk, state.store()?, &state.retired()?, keys, &|_, _| {})?;
+    check_clean_mark(disk, &found)?;
+    Ok(found)
+}
+
+fn all_records(
+    disk: &BadDisk,
+    found: &Recovered,
+    keys: &Keys,
+) -> Result<BTreeMap<QueueKey, Vec<Record>>, StoreError> {
     let mut all = BTreeMap::new();
     for (room, queues) in &found.places {
         for (queue, places) in queues {
-            let records = recovery::records(places, RecordNumber(0), |slot, position| {
-                let place = recovery::place(&found.slots.of(slot).segments, position);
-                recovery::read(disk.as_ref(), &keys, position, place)
+            let mut entries = EntryReader::new(disk, keys);
+            let records = entries::records(places, RecordNumber(0), |place| {
+                let segments = &found.slots.of(place.slot).segments;
+                entries.read(place, recovery::place(segments, place.position))
             })?;
             all.insert((room.clone(), queue.clone()), records);
         }
@@ -329,6 +344,27 @@ fn no_flipped_bit_goes_unnoticed_after_a_stop_in_order() {
                     "{name}, cut to {length} bytes"
                 );
             }
+        }
+    }
+}
+
+#[test]
+fn what_goes_bad_between_a_start_and_its_reading_is_noticed() {
+    for keys in [Keys::default, || Keys::new([[7; 32]])] {
+        let (directory, witness, files) = small_store(keys);
+        let found = found(&BadDisk::with_files(&files), directory.path(), &keys()).unwrap();
+        for kind in [".segment", ".large"] {
+            let (name, used) = only(&files, kind);
+            let mut refused = 0;
+            for byte in 0..used {
+                let mut files = files.clone();
+                files.get_mut(&name).unwrap()[byte] ^= 1 << (byte % 8);
+                match all_records(&BadDisk::with_files(&files), &found, &keys()) {
+                    Ok(all) => assert_eq!(all, witness.appended, "{name}, byte {byte}"),
+                    Err(_) => refused += 1,
+                }
+            }
+            assert!(refused > used / 4, "{name}: {refused} of {used}");
         }
     }
 }
