@@ -3,7 +3,7 @@
 //! Frames are read in order and checked; records are not read yet. What was acknowledged and cannot be read stops the start:
 //! a server with a hole would lie about what it has. The beginning of a frame that was never acknowledged is passed over.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, ops::Range};
 
 use bytes::Bytes;
 
@@ -129,8 +129,8 @@ struct Reading<'a> {
     memory: Bytes,
     found: Recovered,
     queues: Queues,
-    /// Those of a frame: number of the queue, place, length.
-    entries: Vec<(usize, Place, u32)>,
+    /// Those of a frame: number of the queue, place, and where in the body the entry is that says so.
+    entries: Vec<(usize, Place, Range<usize>)>,
 }
 
 impl Reading<'_> {
@@ -211,12 +211,12 @@ impl Reading<'_> {
         let (mut rest, segment) = (body.clone(), self.found.slots.main.segments.len());
         let mut entries = std::mem::take(&mut self.entries);
         while !rest.is_empty() {
-            let start = body.len() - rest.len();
+            let from = body.len() - rest.len();
             let entry = Entry::get(&mut rest)?;
             let (queue, last) = (self.queues.number(&entry.names)?, entry.last()?);
             self.queues.hold(MAIN, segment, queue, last);
             let (slot, position, start) = match entry.records {
-                Records::Here(_) => (MAIN, position, start as u32),
+                Records::Here(_) => (MAIN, position, from as u32),
                 Records::Apart(position) => {
                     let large = &self.found.slots.large;
                     match large.segments.iter().position(|it| it.holds(position)) {
@@ -227,17 +227,16 @@ impl Reading<'_> {
                     (LARGE, position, 0)
                 }
             };
-            let length = (body.len() - rest.len()) as u32 - start;
-            entries.push((queue, Place { slot, position, start, part: None, last }, length));
+            let place = Place { slot, position, start, part: None, last };
+            entries.push((queue, place, from..body.len() - rest.len()));
         }
-        // Who has all of it reads it as a whole; many queues would each read the entries of all others.
-        let is_shared =
-            entries.iter().any(|(queue, ..)| Some(*queue) != entries.first().map(|it| it.0));
-        for (queue, mut place, length) in entries.drain(..) {
-            if is_shared && as_it_is && place.slot == MAIN {
-                let entry =
-                    body.get(place.start as usize..).and_then(|it| it.get(..length as usize));
-                place.part = entry.map(|entry| Part { length, crc: crc32c::crc32c(entry) });
+        // One queue reads all of it at once; many would each read what all others have, too.
+        let of_many = entries.windows(2).any(|two| matches!(two, [one, next] if one.0 != next.0));
+        for (queue, mut place, bytes) in entries.drain(..) {
+            if of_many && as_it_is && place.slot == MAIN {
+                let entry = body.get(bytes).unwrap_or_default();
+                let (length, crc) = (entry.len() as u32, crc32c::crc32c(entry));
+                place.part = Some(Part { length, crc });
             }
             self.queues.add(queue, place);
         }
