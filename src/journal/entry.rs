@@ -118,9 +118,8 @@ impl Entry {
     pub fn get(bytes: &mut Bytes) -> Result<Self, NotARecord> {
         let mut names = bytes.clone();
         let mut reader = Reader { bytes, number: RecordNumber(0) };
-        for _ in ["room", "queue"] {
-            reader.piece()?;
-        }
+        reader.piece()?; // the room
+        reader.piece()?; // the queue
         names.truncate(names.len() - reader.bytes.len());
         let first = RecordNumber(u64::get(&mut reader)?);
         let count = u64::get(&mut reader)?;

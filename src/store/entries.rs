@@ -29,11 +29,11 @@ impl<'a> EntryReader<'a> {
         Self { disk, keys, file: None, frame: None }
     }
 
-    /// What there is from the beginning of an entry on; `frame` is where its frame is.
+    /// What there is from the beginning of an entry on. `find` says where its frame is.
     pub(super) fn read(
         &mut self,
         place: &Place,
-        frame: Option<FramePlace>,
+        find: impl FnOnce() -> Option<FramePlace>,
     ) -> Result<Bytes, StoreError> {
         let (position, start) = (place.position, place.start as usize);
         if let Some((known, body)) = &self.frame
@@ -41,7 +41,7 @@ impl<'a> EntryReader<'a> {
         {
             return Ok(body.slice(start.min(body.len())..));
         }
-        let FramePlace { name, kin, at, length } = frame.ok_or_else(|| damaged(position))?;
+        let FramePlace { name, kin, at, length } = find().ok_or_else(|| damaged(position))?;
         if let Some(part) = place.part {
             let entry = self.bytes(name, at + (HEADER + start) as u64, part.length as usize)?;
             return match crc32c::crc32c(&entry) == part.crc {

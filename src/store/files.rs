@@ -299,11 +299,10 @@ struct FilesReader<'a> {
 
 impl Reader for FilesReader<'_> {
     fn read(&mut self, place: &Place) -> Result<Bytes, StoreError> {
-        let frame = {
+        self.entries.read(place, || {
             let state = self.files.state();
             recovery::place(&state.slots.of(place.slot).segments, place.position)
-        };
-        self.entries.read(place, frame)
+        })
     }
 }
 

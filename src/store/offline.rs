@@ -115,7 +115,7 @@ impl<'a> Offline<'a> {
         let mut entries = EntryReader::new(self.place.journal.as_ref(), self.keys);
         let records = entries::records(places, saved.applied, |place| {
             let segments = &self.found.slots.of(place.slot).segments;
-            entries.read(place, recovery::place(segments, place.position))
+            entries.read(place, || recovery::place(segments, place.position))
         })?;
         Ok(Stored { saved, records })
     }

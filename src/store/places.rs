@@ -56,8 +56,8 @@ pub(super) struct FramePlace {
 pub(super) struct Queues {
     numbers: foldhash::HashMap<Bytes, usize>,
     found: Vec<(QueueKey, Vec<Place>)>,
-    /// The last record of each queue in each segment; 0 if there is none.
-    last: BySlot<Vec<Vec<RecordNumber>>>,
+    /// The last record in a segment of a queue that has some there.
+    last: BySlot<foldhash::HashMap<(usize, usize), RecordNumber>>,
 }
 
 impl Queues {
@@ -82,17 +82,7 @@ impl Queues {
 
     /// Writes down up to where a segment has records of a queue.
     pub(super) fn hold(&mut self, slot: Slot, segment: usize, queue: usize, last: RecordNumber) {
-        let segments = self.last.of_mut(slot);
-        if segments.len() <= segment {
-            segments.resize_with(segment + 1, Vec::new);
-        }
-        let Some(of_queues) = segments.get_mut(segment) else { return };
-        if of_queues.len() <= queue {
-            of_queues.resize(queue + 1, RecordNumber(0));
-        }
-        if let Some(place) = of_queues.get_mut(queue) {
-            *place = last;
-        }
+        self.last.of_mut(slot).insert((segment, queue), last);
     }
 
     /// The last record of each queue in each of so many segments.
@@ -101,14 +91,13 @@ impl Queues {
         slot: Slot,
         segments: usize,
     ) -> Vec<HashMap<QueueKey, RecordNumber>> {
-        let mut last = std::mem::take(self.last.of_mut(slot));
-        last.resize_with(segments, Vec::new);
-        let keys = || self.found.iter().map(|(key, _)| key);
-        let held = |of_queues: Vec<RecordNumber>| {
-            let there = keys().zip(of_queues).filter(|(_, last)| last.0 > 0);
-            there.map(|(key, last)| (key.clone(), last)).collect()
-        };
-        last.into_iter().map(held).collect()
+        let mut held = vec![HashMap::new(); segments];
+        for ((segment, queue), last) in std::mem::take(self.last.of_mut(slot)) {
+            if let (Some(held), Some((key, _))) = (held.get_mut(segment), self.found.get(queue)) {
+                held.insert(key.clone(), last);
+            }
+        }
+        held
     }
 
     pub(super) fn into_places(self) -> Places {

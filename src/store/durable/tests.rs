@@ -304,7 +304,7 @@ fn all_records(
             let mut entries = EntryReader::new(disk, keys);
             let records = entries::records(places, RecordNumber(0), |place| {
                 let segments = &found.slots.of(place.slot).segments;
-                entries.read(place, recovery::place(segments, place.position))
+                entries.read(place, || recovery::place(segments, place.position))
             })?;
             all.insert((room.clone(), queue.clone()), records);
         }
