@@ -198,6 +198,7 @@ fn show(report: &Report, json: bool) {
         journal_bytes,
         last_frame,
         state_bytes,
+        blob_bytes,
         queues,
         rooms,
         saved_messages,
@@ -208,7 +209,7 @@ fn show(report: &Report, json: bool) {
         return print(
             &json!({
                 "segments": segments, "journal_bytes": journal_bytes, "last_frame": last_frame,
-                "state_bytes": state_bytes, "queues": queues, "rooms": rooms, "saved_messages": saved_messages,
+                "state_bytes": state_bytes, "blob_bytes": blob_bytes, "queues": queues, "rooms": rooms, "saved_messages": saved_messages,
                 "journal_records": journal_records, "is_clean": is_clean,
             })
             .to_string(),
@@ -220,7 +221,7 @@ fn show(report: &Report, json: bool) {
 saved messages    {saved_messages}
 journal           {segments} files, {journal_bytes} bytes, up to frame {last_frame}
 records to replay {journal_records}
-state store       {state_bytes} bytes
+state store       {state_bytes} bytes, and {blob_bytes} of bodies beside it
 stopped           {stopped}
 everything stored can be read"
     ));

@@ -41,7 +41,9 @@ mod tests;
 
 use bytes::Bytes;
 
-pub use crate::engine::{BLOCK, BlockImage, Image, Record, RecordNumber};
+pub use crate::engine::{
+    BLOCK, BlockImage, Image, Message, Position, Record, RecordNumber, Sequence,
+};
 pub use block::{decode_block, decode_bodies, encode_block, encode_bodies};
 pub use entry::{Entry, Names, Records, put_apart, put_entry};
 pub use image::{decode_image, encode_image};

@@ -9,14 +9,14 @@ use std::{
 };
 
 use super::{
-    Keys, Offline, OpenError, StoreError, Stored,
+    Keys, Offline, OpenError, StoreError, Stored, blobs,
     disk::Directory,
     durable::{CLEAN, check_clean_mark},
     offline::Place,
     places::QueueKey,
     segment::Named,
     slot::{LARGE, MAIN},
-    state::State,
+    state,
 };
 use crate::journal::{BLOCK, BlockImage, Image};
 
@@ -29,8 +29,10 @@ pub struct Report {
     pub journal_bytes: u64,
     /// The last frame.
     pub last_frame: u64,
-    /// Bytes of the state store.
+    /// Bytes of the state store,
     pub state_bytes: u64,
+    /// and of bodies in files beside it.
+    pub blob_bytes: u64,
     /// Queues that are stored.
     pub queues: u64,
     /// Rooms with such queues.
@@ -138,7 +140,7 @@ fn ensure_bodies(
 pub fn repair(directory: &Path, keys: &Keys) -> Result<Vec<Loss>, OpenError> {
     let place = Place::of(directory)?;
     let _lock = place.lock()?;
-    let state = State::open(&place.state_path())?;
+    let state = place.state()?;
     let mut losses = Vec::new();
     // What is cut may be named by a frame elsewhere: that is found next.
     loop {
@@ -221,9 +223,19 @@ pub fn backup(directory: &Path, target: &Path, keys: &Keys) -> Result<Report, Op
 
 /// State first: the journal must not be older than it.
 fn copy(place: &Place, target: &Path) -> Result<(), OpenError> {
-    let state = target.join("state.db");
-    State::open(&place.state_path())?.copy_to(&state)?;
-    fs::File::open(&state)?.sync_all()?;
+    // A server of an earlier version must not find it changed.
+    let is_old = state::is_of_earlier_format(&place.state_path())?;
+    let _lock = is_old.then(|| place.lock()).transpose()?;
+    let path = target.join("state.db");
+    let of = |directory: &Path| Directory::new(&directory.join("blobs"));
+    let (blobs, copied) = (of(&place.directory)?, of(target)?);
+    {
+        let _copying = blobs.copying()?;
+        let state = place.state()?;
+        state.copy_to(&path)?;
+        blobs::copy(state::extents(&path)?, &blobs, &copied)?;
+    }
+    fs::File::open(&path)?.sync_all()?;
     let journal = target.join("journal");
     Directory::new(&journal)?;
     // What a frame names is there when the frame is: it is copied after it.
@@ -258,7 +270,7 @@ fn copy_file(from: &Path, to: &Path, name: &str) -> Result<(), OpenError> {
 /// [`OpenError`]; there must be no store in the target.
 pub fn restore(backup: &Path, directory: &Path, keys: &Keys) -> Result<Report, OpenError> {
     let place = Place::of(backup)?;
-    for name in ["state.db", "journal"] {
+    for name in ["state.db", "journal", "blobs"] {
         if directory.join(name).exists() {
             let text = format!("{} is there already", directory.join(name).display());
             return Err(io::Error::new(io::ErrorKind::AlreadyExists, text).into());

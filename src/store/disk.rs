@@ -34,6 +34,8 @@ pub(super) trait Disk: Send + Sync + 'static {
     fn remove(&self, name: &str) -> io::Result<()>;
     /// What was made, renamed and removed so far survives a power cut from now on.
     fn sync_names(&self) -> io::Result<()>;
+    /// Keeps away whoever would copy the files; none: somebody does.
+    fn uncopied(&self) -> io::Result<Option<Uncopied>>;
 }
 
 /// A file, open for reading and writing.
@@ -46,6 +48,8 @@ pub(super) trait DiskFile: Send + Sync {
     fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()>;
     /// What was written so far survives a power cut from now on.
     fn sync(&self) -> io::Result<()>;
+    /// Nobody needs these bytes any more. They read as zeros, or as they are where the file system cannot give them back.
+    fn give_back(&self, offset: u64, bytes: u64) -> io::Result<()>;
 }
 
 /// A file of which whole blocks are written, from [`Memory`].
@@ -89,8 +93,17 @@ pub(super) struct Directory(PathBuf);
 /// So much of a new file is written and synced at a time: whoever syncs another file meanwhile waits for no more.
 const FILLED: usize = 1 << 20;
 
+/// Nobody copies the files of a directory while this is held.
+pub(super) struct Uncopied(#[expect(dead_code, reason = "held, not used")] Option<File>);
+
+/// No file of a directory is removed or given back while this is held.
+pub(super) struct Copying(#[expect(dead_code, reason = "held, not used")] File);
+
 /// Makes room for a new file. It reads as zeros.
 pub(super) fn make_room(file: &File, bytes: u64) -> io::Result<()> {
+    if bytes == 0 {
+        return file.sync_all();
+    }
     match retry_on_intr(|| fallocate(file, FallocateFlags::empty(), 0, bytes)) {
         Ok(()) => file.sync_all(),
         // Only what is written has its room for certain.
@@ -116,6 +129,13 @@ impl Directory {
     pub(super) fn new(path: &Path) -> io::Result<Self> {
         DirBuilder::new().recursive(true).mode(0o700).create(path)?;
         Ok(Self(path.to_owned()))
+    }
+
+    /// Waits until no file is just being given back.
+    pub(super) fn copying(&self) -> io::Result<Copying> {
+        let directory = File::open(&self.0)?;
+        directory.lock_shared()?;
+        Ok(Copying(directory))
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -177,6 +197,15 @@ impl Disk for Directory {
     fn sync_names(&self) -> io::Result<()> {
         File::open(&self.0)?.sync_all()
     }
+
+    fn uncopied(&self) -> io::Result<Option<Uncopied>> {
+        let directory = File::open(&self.0)?;
+        match directory.try_lock() {
+            Ok(()) => Ok(Some(Uncopied(Some(directory)))),
+            Err(fs::TryLockError::WouldBlock) => Ok(None),
+            Err(fs::TryLockError::Error(error)) => Err(error),
+        }
+    }
 }
 
 impl DiskFile for File {
@@ -194,6 +223,14 @@ impl DiskFile for File {
 
     fn sync(&self) -> io::Result<()> {
         self.sync_data()
+    }
+
+    fn give_back(&self, offset: u64, bytes: u64) -> io::Result<()> {
+        let flags = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
+        match retry_on_intr(|| fallocate(self, flags, offset, bytes)) {
+            Ok(()) | Err(Errno::OPNOTSUPP) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
     }
 }
 

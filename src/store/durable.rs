@@ -136,8 +136,9 @@ impl DurableStore {
         let home = Directory::new(&directory)?;
         let lock = Lock::take(&directory.join("lock"))?.ok_or(OpenError::Locked)?;
         let disk = Arc::new(Directory::new(&directory.join("journal"))?);
+        let blobs = Arc::new(Directory::new(&directory.join("blobs"))?);
         let state = directory.join("state.db");
-        let store = Self::open_on(disk, &state, lock, options, told)?;
+        let store = Self::open_on(disk, blobs, &state, lock, options, told)?;
         // The names of all these survive a power cut, too; nothing is acknowledged yet.
         home.sync_names()?;
         if let Some(parent) = directory.canonicalize()?.parent() {
@@ -146,9 +147,10 @@ impl DurableStore {
         Ok(store)
     }
 
-    /// On another disk than the real one; the state store stays on the real one.
+    /// On other disks than the real one; the state store stays on the real one.
     pub(super) fn open_on(
         disk: Arc<dyn Disk>,
+        blobs: Arc<dyn Disk>,
         state_path: &Path,
         lock: Lock,
         options: OpenOptions,
@@ -156,8 +158,8 @@ impl DurableStore {
     ) -> Result<Self, OpenError> {
         // Without the state store that they belong to, segments say nothing.
         let mut state = match has_segments(disk.as_ref())? {
-            true => State::open(state_path)?,
-            false => State::open_or_make(state_path)?,
+            true => State::open(state_path, &blobs)?,
+            false => State::open_or_make(state_path, &blobs)?,
         };
         let (store, retired) = (state.store()?, state.retired()?);
         let mut found = recover(disk.as_ref(), store, &retired, &options.keys, told)?;
@@ -229,8 +231,8 @@ impl DurableStore {
             reserve: Reserve::beside(state_path, options.segment_bytes),
             journal_bytes: options.journal_bytes,
             places: Mutex::new(places),
-            reader: Mutex::new(State::open(state_path)?),
-            bodies: Mutex::new(State::open(state_path)?),
+            reader: Mutex::new(state.another()?),
+            bodies: Mutex::new(state.another()?),
             work: Mutex::default(),
             wake: Condvar::new(),
             due: Mutex::new(due),
@@ -411,6 +413,10 @@ impl Core {
     }
 
     fn look_after_files(&self, state: &State) -> Result<(), StoreError> {
+        // It needs no room, and costs only room if it cannot be done.
+        if let Err(error) = state.give_back() {
+            tracing::debug!(%error, "blobs do not get less");
+        }
         let mut freed = false;
         while let Some((slot, last)) = self.ledger.free() {
             state.set_retired(slot, last)?;

@@ -11,6 +11,7 @@
 
 pub mod admin;
 mod apart;
+mod blobs;
 mod cipher;
 mod committer;
 mod disk;

@@ -23,6 +23,8 @@ use crate::{journal::BlockImage, types::RoomName};
 pub(super) struct Place {
     pub(super) directory: PathBuf,
     pub(super) journal: Arc<dyn Disk>,
+    /// Of bodies.
+    pub(super) blobs: Arc<dyn Disk>,
 }
 
 impl Place {
@@ -31,11 +33,16 @@ impl Place {
             return Err(io::Error::new(io::ErrorKind::NotFound, "there is no store here").into());
         }
         let journal: Arc<dyn Disk> = Arc::new(Directory::new(&directory.join("journal"))?);
-        Ok(Self { directory: directory.to_owned(), journal })
+        let blobs: Arc<dyn Disk> = Arc::new(Directory::new(&directory.join("blobs"))?);
+        Ok(Self { directory: directory.to_owned(), journal, blobs })
     }
 
     pub(super) fn state_path(&self) -> PathBuf {
         self.directory.join("state.db")
+    }
+
+    pub(super) fn state(&self) -> Result<State, OpenError> {
+        State::open(&self.state_path(), &self.blobs)
     }
 
     pub(super) fn lock(&self) -> Result<Lock, OpenError> {
@@ -70,7 +77,7 @@ impl<'a> Offline<'a> {
     }
 
     pub(super) fn unlocked(place: Place, keys: &'a Keys) -> Result<Self, OpenError> {
-        let state = State::open(&place.state_path())?;
+        let state = place.state()?;
         let found = place.recover(&state, keys)?;
         let is_clean = check_clean_mark(place.journal.as_ref(), &found)?;
         Ok(Self { keys, place, state, found, is_clean, lock: None })
@@ -85,6 +92,7 @@ impl<'a> Offline<'a> {
             journal_bytes: segments.map(|segment| segment.bytes).sum(),
             last_frame: self.found.slots.main.last,
             state_bytes: fs::metadata(self.place.state_path())?.len(),
+            blob_bytes: self.state.blob_bytes(),
             is_clean: self.is_clean,
             ..Report::default()
         })
@@ -178,10 +186,11 @@ impl<'a> Filling<'a> {
             if has_segments(&journal)? {
                 return Err(OpenError::State("it is missing".to_owned()));
             }
-            State::open_or_make(&path)?
+            let blobs: Arc<dyn Disk> = Arc::new(Directory::new(&directory.join("blobs"))?);
+            State::open_or_make(&path, &blobs)?
         } else {
             let place = Place::of(directory)?;
-            let state = State::open(&path)?;
+            let state = place.state()?;
             let found = place.recover(&state, keys)?;
             check_clean_mark(place.journal.as_ref(), &found)?;
             rooms.extend(state.queues()?.into_iter().map(|((room, _), ..)| room));
@@ -248,6 +257,7 @@ impl Drop for Filling<'_> {
                 let _ = fs::remove_file(self.directory.join(name));
             }
             let _ = fs::remove_dir(self.directory.join("journal"));
+            let _ = fs::remove_dir_all(self.directory.join("blobs"));
         }
     }
 }

@@ -6,7 +6,7 @@
 //!                                  empty as long as only blocks are saved
 //! part   queue, partition, block   messages of one block without their bodies; may be newer or older than the image, which
 //!                                  says what counts
-//! body   queue, partition, offset  bodies of some messages, the first of which has this offset
+//! body   queue, partition, offset  bodies of some messages, the first of which has this offset; or where in a file they are
 //! ```
 //!
 //! Every row that matters carries a checksum over its content and its place. SQLite forgets the end of a damaged log in silence:
@@ -14,14 +14,19 @@
 
 mod blocks;
 
-use std::path::Path;
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use bytes::Bytes;
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::{
     OpenError, StoreError,
+    blobs::{Blobs, Extent},
     cipher::{Keys, Sealing},
+    disk::Disk,
     places::QueueKey,
     slot::{BySlot, LARGE, MAIN, Slot},
 };
@@ -31,7 +36,10 @@ use crate::{
 };
 
 /// The version of what is in the directory.
-const FORMAT: i64 = 2;
+const FORMAT: i64 = 3;
+
+/// The one before: all bodies are in rows.
+const WITHOUT_BLOBS: i64 = 2;
 
 /// Large rows are not keys of their own: whoever looks for one would read all those that he passes by.
 const SCHEMA: &str = "
@@ -46,6 +54,13 @@ const SCHEMA: &str = "
         queue INTEGER NOT NULL, part INTEGER NOT NULL, first INTEGER NOT NULL, bodies BLOB NOT NULL,
         UNIQUE (queue, part, first));";
 
+/// What came with [`FORMAT`]. A start reads all of the index.
+const WITH_BLOBS: &str = "
+    ALTER TABLE body ADD COLUMN file INTEGER;
+    ALTER TABLE body ADD COLUMN at INTEGER;
+    ALTER TABLE body ADD COLUMN length INTEGER;
+    CREATE INDEX body_in_file ON body (file, at, length) WHERE file IS NOT NULL;";
+
 /// Bytes of a page: a piece of bodies fills some.
 const PAGE: u32 = 16 << 10;
 
@@ -58,7 +73,9 @@ const BLOCKS: u8 = 1;
 const BODIES: u8 = 2;
 
 pub(super) struct State {
+    path: PathBuf,
     connection: Connection,
+    blobs: Arc<Blobs>,
 }
 
 /// A queue as it was saved.
@@ -107,26 +124,70 @@ fn failed(error: rusqlite::Error) -> StoreError {
     }
 }
 
+fn connect(path: &Path) -> Result<Connection, rusqlite::Error> {
+    let connection = Connection::open(path)?;
+    // Saying it once more would write, for which there may be no room.
+    if connection.pragma_query_value(None, "auto_vacuum", |row| row.get::<_, i64>(0))? == 0 {
+        connection.pragma_update(None, "page_size", PAGE)?;
+        connection.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
+    }
+    connection.pragma_update(None, "journal_mode", "WAL")?;
+    connection.pragma_update(None, "wal_autocheckpoint", AHEAD / PAGE)?;
+    connection.pragma_update(None, "synchronous", "FULL")?;
+    connection.pragma_update(None, "cell_size_check", true)?;
+    connection.execute_batch(SCHEMA)?;
+    Ok(connection)
+}
+
+fn number(connection: &Connection, name: &str) -> Result<Option<i64>, rusqlite::Error> {
+    let text = "SELECT value FROM meta WHERE name = ?";
+    connection.query_row(text, [name], |row| row.get(0)).optional()
+}
+
+/// Whether [`State::open`] changes it. Only who has the lock of the directory may open it then.
+pub(super) fn is_of_earlier_format(path: &Path) -> Result<bool, OpenError> {
+    Ok(must(&connect(path)?, "format")?.cast_signed() == WITHOUT_BLOBS)
+}
+
+/// Where the bodies of a state store are that are in files beside it.
+pub(super) fn extents(path: &Path) -> Result<Vec<Extent>, OpenError> {
+    blocks::extents(&connect(path)?)
+}
+
+fn must(connection: &Connection, name: &str) -> Result<u64, OpenError> {
+    let number = number(connection, name)?;
+    number.map(i64::cast_unsigned).ok_or_else(|| OpenError::State(format!("{name} is missing")))
+}
+
 impl State {
-    /// Opens one that is there.
-    pub(super) fn open(path: &Path) -> Result<Self, OpenError> {
+    /// Opens one that is there, and the files of bodies beside it.
+    pub(super) fn open(path: &Path, blobs: &Arc<dyn Disk>) -> Result<Self, OpenError> {
         if !path.is_file() {
             return Err(OpenError::State("it is missing".to_owned()));
         }
-        let state = Self::connect(path)?;
-        match state.must("format")?.cast_signed() {
-            FORMAT => Ok(state),
-            other => Err(OpenError::Format(other)),
+        let mut connection = connect(path)?;
+        match must(&connection, "format")?.cast_signed() {
+            FORMAT => {}
+            WITHOUT_BLOBS => {
+                let transaction = connection.transaction()?;
+                transaction.execute_batch(WITH_BLOBS)?;
+                transaction.execute("UPDATE meta SET value = ? WHERE name = 'format'", [FORMAT])?;
+                transaction.commit()?;
+            }
+            other => return Err(OpenError::Format(other)),
         }
+        let blobs = Arc::new(Blobs::open(Arc::clone(blobs), &blocks::extents(&connection)?)?);
+        Ok(Self { path: path.to_owned(), connection, blobs })
     }
 
     /// Opens it, or makes it with all that a new one needs: half of it could never be opened again.
-    pub(super) fn open_or_make(path: &Path) -> Result<Self, OpenError> {
+    pub(super) fn open_or_make(path: &Path, blobs: &Arc<dyn Disk>) -> Result<Self, OpenError> {
         let mut id = [0; 8];
         getrandom::fill(&mut id).map_err(|error| OpenError::State(error.to_string()))?;
-        let mut state = Self::connect(path)?;
-        if state.number("format")?.is_none() {
-            let transaction = state.connection.transaction()?;
+        let mut connection = connect(path)?;
+        if number(&connection, "format")?.is_none() {
+            let transaction = connection.transaction()?;
+            transaction.execute_batch(WITH_BLOBS)?;
             let store = i64::from_le_bytes(id);
             for (name, value) in [("format", FORMAT), ("store", store), ("retired", 0), ("sum", 0)]
             {
@@ -134,45 +195,36 @@ impl State {
             }
             transaction.commit()?;
         }
-        drop(state);
-        Self::open(path)
+        drop(connection);
+        Self::open(path, blobs)
     }
 
-    fn connect(path: &Path) -> Result<Self, rusqlite::Error> {
-        let connection = Connection::open(path)?;
-        // Saying it once more would write, for which there may be no room.
-        if connection.pragma_query_value(None, "auto_vacuum", |row| row.get::<_, i64>(0))? == 0 {
-            connection.pragma_update(None, "page_size", PAGE)?;
-            connection.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
-        }
-        connection.pragma_update(None, "journal_mode", "WAL")?;
-        connection.pragma_update(None, "wal_autocheckpoint", AHEAD / PAGE)?;
-        connection.pragma_update(None, "synchronous", "FULL")?;
-        connection.pragma_update(None, "cell_size_check", true)?;
-        connection.execute_batch(SCHEMA)?;
-        Ok(Self { connection })
+    /// The same once more, for another thread.
+    pub(super) fn another(&self) -> Result<Self, OpenError> {
+        let connection = connect(&self.path)?;
+        Ok(Self { path: self.path.clone(), connection, blobs: Arc::clone(&self.blobs) })
     }
 
-    fn number(&self, name: &str) -> Result<Option<i64>, rusqlite::Error> {
-        let text = "SELECT value FROM meta WHERE name = ?";
-        self.connection.query_row(text, [name], |row| row.get(0)).optional()
+    /// Bytes of bodies in files beside it.
+    pub(super) fn blob_bytes(&self) -> u64 {
+        self.blobs.bytes()
     }
 
-    fn must(&self, name: &str) -> Result<u64, OpenError> {
-        let number = self.number(name)?;
-        number.map(i64::cast_unsigned).ok_or_else(|| OpenError::State(format!("{name} is missing")))
+    /// Gives back what is free in those files.
+    pub(super) fn give_back(&self) -> Result<(), StoreError> {
+        self.blobs.give_back()
     }
 
     /// The id of the store.
     pub(super) fn store(&self) -> Result<u64, OpenError> {
-        self.must("store")
+        must(&self.connection, "store")
     }
 
     /// All frames of each slot up to these are no longer needed.
     pub(super) fn retired(&self) -> Result<BySlot<u64>, OpenError> {
         // There is none before the first one is.
-        let large = self.number(retired(LARGE))?.map_or(0, i64::cast_unsigned);
-        Ok(BySlot { main: self.must(retired(MAIN))?, large })
+        let large = number(&self.connection, retired(LARGE))?.map_or(0, i64::cast_unsigned);
+        Ok(BySlot { main: must(&self.connection, retired(MAIN))?, large })
     }
 
     pub(super) fn set_retired(&self, slot: Slot, frame: u64) -> Result<(), StoreError> {
@@ -200,7 +252,7 @@ impl State {
             let due: Option<i64> = row.get(4)?;
             queues.push((key, row.get(3)?, due.map(|at| Timestamp(at.cast_unsigned()))));
         }
-        if sum != self.must("sum")?.cast_signed() {
+        if sum != must(&self.connection, "sum")?.cast_signed() {
             return Err(OpenError::State("queues are missing or damaged".to_owned()));
         }
         Ok(queues)
@@ -214,7 +266,8 @@ impl State {
         is_in_journal: impl Fn(&str, &str) -> bool,
     ) -> Result<(), StoreError> {
         let transaction = self.connection.transaction().map_err(failed)?;
-        let forget = || -> Result<(), rusqlite::Error> {
+        let mut free = Vec::new();
+        let mut forget = || -> Result<(), rusqlite::Error> {
             let text = "SELECT id, room, queue, applied, exists_, due FROM queue WHERE exists_ = 0 AND frame <= ?";
             let mut statement = transaction.prepare(text)?;
             let mut rows = statement.query([retired.cast_signed()])?;
@@ -224,15 +277,18 @@ impl State {
                     (row.get(0)?, row.get(1)?, row.get(2)?);
                 if !is_in_journal(&room, &queue) {
                     sum = i64::wrapping_sub(sum, Row::read(row, 3)?.fingerprint(&room, &queue));
-                    for table in ["part WHERE queue", "body WHERE queue", "queue WHERE id"] {
+                    for table in ["part WHERE queue", "queue WHERE id"] {
                         transaction.execute(&format!("DELETE FROM {table} = ?"), [id])?;
                     }
+                    blocks::remove_bodies(&transaction, "queue = ?", [id], &mut free)?;
                 }
             }
             add_to_sum(&transaction, sum)
         };
         forget().map_err(failed)?;
-        transaction.commit().map_err(failed)
+        transaction.commit().map_err(failed)?;
+        self.blobs.free(free);
+        Ok(())
     }
 
     /// Whether a queue is saved.
@@ -279,8 +335,11 @@ impl State {
     /// Saves a queue, all of it or nothing. `frame`: the last one that may know it.
     pub(super) fn save(&mut self, save: &Save, frame: u64, keys: &Keys) -> Result<(), StoreError> {
         let transaction = self.connection.transaction().map_err(failed)?;
-        write(&transaction, save, frame, keys)?;
-        transaction.commit().map_err(failed)
+        let free = write(&transaction, &self.blobs, save, frame, keys)?;
+        self.blobs.flush()?;
+        transaction.commit().map_err(failed)?;
+        self.blobs.free(free);
+        Ok(())
     }
 
     /// What is saved from here on is there with [`Self::end_filling`], all of it or nothing. Nobody else may use it meanwhile:
@@ -297,10 +356,13 @@ impl State {
 
     /// Saves a queue, or some blocks of it, with all else.
     pub(super) fn fill(&self, save: &Save, frame: u64, keys: &Keys) -> Result<(), StoreError> {
-        write(&self.connection, save, frame, keys)
+        let free = write(&self.connection, &self.blobs, save, frame, keys)?;
+        self.blobs.free(free);
+        Ok(())
     }
 
     pub(super) fn end_filling(&self) -> Result<(), OpenError> {
+        self.blobs.flush()?;
         Ok(self.connection.execute_batch("COMMIT")?)
     }
 
@@ -335,24 +397,30 @@ impl State {
     }
 }
 
-fn write(transaction: &Connection, save: &Save, frame: u64, keys: &Keys) -> Result<(), StoreError> {
+/// Writes it; what is free when all of it is committed.
+fn write(
+    transaction: &Connection,
+    blobs: &Blobs,
+    save: &Save,
+    frame: u64,
+    keys: &Keys,
+) -> Result<Vec<Extent>, StoreError> {
     let key = (save.room.clone(), save.queue.clone());
     let id = match &save.image {
         Some(image) => write_image(transaction, save, image, frame, keys)?,
         None => id_for_blocks(transaction, &key, frame)?,
     };
+    let mut free = Vec::new();
     for one in &save.blocks {
-        blocks::write(transaction, (id, &key), one, keys)?;
+        blocks::write(transaction, blobs, (id, &key), one, keys, &mut free)?;
     }
-    match &save.image {
-        Some(image) => {
-            let mut needed = image.needed_blocks();
-            needed.extend(&save.wanted);
-            needed.sort_unstable();
-            blocks::remove_unneeded(transaction, id, &needed).map_err(failed)
-        }
-        None => Ok(()),
+    if let Some(image) = &save.image {
+        let mut needed = image.needed_blocks();
+        needed.extend(&save.wanted);
+        needed.sort_unstable();
+        blocks::remove_unneeded(transaction, id, &needed, &mut free).map_err(failed)?;
     }
+    Ok(free)
 }
 
 fn write_image(
@@ -481,3 +549,6 @@ fn unwrap(row: Vec<u8>, place: &[u8], keys: &Keys) -> Result<Bytes, StoreError> 
     keys.open(sealing, place, Bytes::from(row).split_off(WRAPPING))
         .ok_or_else(|| StoreError::Failed("state store: there is no key for a saved queue".into()))
 }
+
+#[cfg(test)]
+mod tests;

@@ -7,7 +7,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard},
 };
 
-use super::{BlockFile, Disk, DiskFile};
+use super::{BlockFile, Disk, DiskFile, Uncopied};
 
 /// A write is kept or lost by the sector.
 const SECTOR: usize = 512;
@@ -219,6 +219,10 @@ impl Disk for BadDisk {
         inner.durable_names = inner.names.clone();
         Ok(())
     }
+
+    fn uncopied(&self) -> io::Result<Option<Uncopied>> {
+        Ok(Some(Uncopied(None)))
+    }
 }
 
 struct BadFile {
@@ -257,6 +261,20 @@ impl DiskFile for BadFile {
         let content = &mut inner.contents[self.at];
         content.durable.clone_from(&content.now);
         content.unsynced.clear();
+        Ok(())
+    }
+
+    /// At once and for ever: what was still needed is missed.
+    fn give_back(&self, offset: u64, bytes: u64) -> io::Result<()> {
+        let mut inner = self.disk.inner();
+        inner.begin(false)?;
+        let Content { now, durable, unsynced } = &mut inner.contents[self.at];
+        let range = offset as usize..(offset + bytes) as usize;
+        for bytes in [now, durable] {
+            let end = range.end.min(bytes.len());
+            bytes[range.start.min(end)..end].fill(0);
+        }
+        unsynced.retain(|(at, bytes)| at + bytes.len() <= range.start || *at >= range.end);
         Ok(())
     }
 }

@@ -39,8 +39,8 @@ fn open_with(disk: &BadDisk, directory: &Path, keys: Keys) -> Result<DurableStor
         journal_bytes: 4 * SEGMENT,
         keys,
     };
-    let disk = Arc::new(disk.clone());
-    DurableStore::open_on(disk, &directory.join("state.db"), lock, options, &|_, _| {})
+    let (disk, blobs) = (Arc::new(disk.clone()), Arc::new(disk.clone()));
+    DurableStore::open_on(disk, blobs, &directory.join("state.db"), lock, options, &|_, _| {})
 }
 
 fn open(disk: &BadDisk, directory: &Path) -> Result<DurableStore, OpenError> {
@@ -286,8 +286,13 @@ fn reopen(
     Ok(all_records(&disk, &found, &keys)?)
 }
 
+fn state(directory: &Path) -> Result<State, OpenError> {
+    let blobs: Arc<dyn Disk> = Arc::new(BadDisk::default());
+    State::open(&directory.join("state.db"), &blobs)
+}
+
 fn found(disk: &BadDisk, directory: &Path, keys: &Keys) -> Result<Recovered, OpenError> {
-    let state = State::open(&directory.join("state.db"))?;
+    let state = state(directory)?;
     let found = recover(disk, state.store()?, &state.retired()?, keys, &|_, _| {})?;
     check_clean_mark(disk, &found)?;
     Ok(found)
@@ -378,7 +383,7 @@ fn after_a_crash_only_the_end_can_be_missing() {
     let bytes = files[&segment].clone();
     let mut starts = vec![0];
     let kin = {
-        let state = State::open(&directory.path().join("state.db")).unwrap();
+        let state = state(directory.path()).unwrap();
         frame::Kin { store: state.store().unwrap(), generation: (1 << 32) + 1 }
     };
     while let Some(frame) = frame::Frame::of(&bytes[*starts.last().unwrap()..], kin) {

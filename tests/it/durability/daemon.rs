@@ -155,22 +155,26 @@ impl Home {
 
     /// The segments of the journal that are or were used, the last one last.
     pub fn segments(&self) -> Vec<PathBuf> {
-        files(&self.data, "segment")
+        files(&self.data.join("journal"), "segment")
     }
 
     /// The same for what is written apart.
     pub fn large(&self) -> Vec<PathBuf> {
-        files(&self.data, "large")
+        files(&self.data.join("journal"), "large")
+    }
+
+    /// The files of saved bodies.
+    pub fn blobs(&self) -> Vec<PathBuf> {
+        files(&self.data.join("blobs"), "blob")
     }
 }
 
-pub fn files(data: &Path, kind: &str) -> Vec<PathBuf> {
-    let entries =
-        std::fs::read_dir(data.join("journal")).unwrap().map(|entry| entry.unwrap().path());
-    let mut segments: Vec<_> =
+fn files(directory: &Path, kind: &str) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path());
+    let mut files: Vec<_> =
         entries.filter(|path| path.extension().is_some_and(|end| end == kind)).collect();
-    segments.sort();
-    segments
+    files.sort();
+    files
 }
 
 impl Daemon {

@@ -16,7 +16,7 @@ use super::{
 };
 
 /// The format that this version writes.
-const FORMAT: u32 = 2;
+const FORMAT: u32 = 3;
 
 const KEY: &str = "0707070707070707070707070707070707070707070707070707070707070707";
 
@@ -52,24 +52,33 @@ fn make(is_encrypted: bool, target: &Path) {
         {"lease": lease(0), "outcome": "done"}, {"lease": lease(1), "outcome": "dead", "reason": "no"},
     ]});
     home.ok("POST", "/queues/jobs/settle", &items);
-    send(&home, "deep", (0..1500).map(|at| format!("body {at}")));
+    send(&home, "deep", (0..1500).map(|at| format!("body {at} {}", ".".repeat(60))));
     until("the room rests", || server.log().contains("the room rests"));
     assert_eq!(receive(&home, "deep", 3).len(), 3);
     send(&home, "jobs", ["in the journal".to_owned()].into_iter());
     server.stop_well();
-    fs::create_dir_all(target.join("journal")).unwrap();
-    fs::copy(home.data.join("state.db"), target.join("state.db")).unwrap();
-    for entry in fs::read_dir(home.data.join("journal")).unwrap() {
-        let name = entry.unwrap().file_name().into_string().unwrap();
-        if !name.ends_with(".spare") {
-            let of = |directory: &Path| directory.join("journal").join(&name);
-            fs::copy(of(&home.data), of(target)).unwrap();
-        }
-    }
+    copy(&home.data, target);
     let server = home.start();
     let text = seen(&home).to_string();
     fs::write(target.join("seen.json"), text + "\n").unwrap();
     server.stop_well();
+}
+
+/// Copies what counts of a data directory.
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    fs::copy(from.join("state.db"), to.join("state.db")).unwrap();
+    for directory in ["journal", "blobs"] {
+        // There are no blobs before format 3.
+        let Ok(files) = fs::read_dir(from.join(directory)) else { continue };
+        fs::create_dir_all(to.join(directory)).unwrap();
+        for file in files.map(Result::unwrap) {
+            let path = Path::new(directory).join(file.file_name());
+            if path.extension().is_none_or(|kind| kind != "spare") {
+                fs::copy(from.join(&path), to.join(&path)).unwrap();
+            }
+        }
+    }
 }
 
 fn seen(home: &Home) -> Value {
@@ -115,12 +124,7 @@ fn what_was_written_by_every_version_is_read() {
     for entry in fs::read_dir(stores()).unwrap() {
         let directory = entry.unwrap().path();
         let home = home(directory.to_string_lossy().ends_with("-encrypted"));
-        fs::create_dir_all(home.data.join("journal")).unwrap();
-        fs::copy(directory.join("state.db"), home.data.join("state.db")).unwrap();
-        for file in fs::read_dir(directory.join("journal")).unwrap() {
-            let file = file.unwrap();
-            fs::copy(file.path(), home.data.join("journal").join(file.file_name())).unwrap();
-        }
+        copy(&directory, &home.data);
         let checked = report(&["check", "--data", home.data.to_str().unwrap()], &home);
         assert_eq!((&checked["queues"], &checked["is_clean"]), (&json!(2), &json!(true)));
         let server = home.start();

@@ -93,7 +93,7 @@ fn forget_unsynced(data: &Path, shadow: &Path) {
             );
         }
     }
-    for directory in [data.to_owned(), data.join("journal")] {
+    for directory in directories(data) {
         let Some(kept) = names.get(&directory) else {
             assert_ne!(directory, data.join("journal"), "the journal's names were never synced");
             continue;
@@ -115,10 +115,14 @@ fn forget_unsynced(data: &Path, shadow: &Path) {
     fs::create_dir(shadow).unwrap();
 }
 
+fn directories(data: &Path) -> [PathBuf; 3] {
+    [data.to_owned(), data.join("journal"), data.join("blobs")]
+}
+
 /// Everything is as good as synced: what a fresh shadow begins with.
 fn begin_shadow(data: &Path, shadow: &Path) {
     use std::os::unix::fs::MetadataExt;
-    for directory in [data.to_owned(), data.join("journal")] {
+    for directory in directories(data) {
         let mut text = format!("{}\n", directory.display());
         for entry in fs::read_dir(&directory).unwrap().map(Result::unwrap) {
             let inode = entry.metadata().unwrap().ino();

@@ -4,7 +4,7 @@ use std::{
     fs,
     path::Path,
     process::{Command, Output},
-    sync::atomic::{AtomicU64, Ordering},
+    sync::atomic::{AtomicU64, AtomicUsize, Ordering},
     time::{Duration, Instant},
 };
 
@@ -333,43 +333,54 @@ fn a_changed_byte_of_the_state_store_is_never_taken_for_the_truth() {
     send(&home, "deep", (0..1000).map(|at| format!("{at} {}", "y".repeat(300))));
     until("the queue is saved", || journal_bytes(&home) <= 256 * 1024);
     server.stop_well();
-    let path = home.data.join("state.db");
-    let good = fs::read(&path).unwrap();
+    // What is said of messages stands in the one, their bodies in the other.
+    let blobs = home.blobs();
+    let [blob] = &blobs[..] else { panic!("{blobs:?}") };
+    let files = [home.data.join("state.db"), blob.clone()];
     let data = home.data.to_str().unwrap().to_owned();
     assert!(report(&["check", "--data", &data], &home)["saved_messages"].as_u64().unwrap() > 0);
     let mut seed = super::seed();
-    let mut refused = 0;
-    for _ in 0..super::rounds("ANTEROOM_FLIPS", 40) {
-        let mut bad = good.clone();
-        let at = super::next(&mut seed) as usize % bad.len();
-        bad[at] ^= 1 << (at % 8);
-        fs::write(&path, &bad).unwrap();
-        // Unused space does not count.
-        refused += usize::from(!store(&["check", "--data", &data], &home).status.success());
-        let _ = fs::remove_file(home.data.join("state.db-wal"));
-        let _ = fs::remove_file(home.data.join("state.db-shm"));
+    for path in &files {
+        let good = fs::read(path).unwrap();
+        let mut refused = 0;
+        for _ in 0..super::rounds("ANTEROOM_FLIPS", 20) {
+            let mut bad = good.clone();
+            let at = super::next(&mut seed) as usize % bad.len();
+            bad[at] ^= 1 << (at % 8);
+            fs::write(path, &bad).unwrap();
+            // Unused space does not count.
+            refused += usize::from(!store(&["check", "--data", &data], &home).status.success());
+            let _ = fs::remove_file(home.data.join("state.db-wal"));
+            let _ = fs::remove_file(home.data.join("state.db-shm"));
+        }
+        fs::write(path, &good).unwrap();
+        assert!(refused > 0, "most of {} is content", path.display());
     }
-    assert!(refused > 0, "most of the file is content");
-    let damaged = |what: &[u8]| {
+    let damaged = |path: &Path, what: &[u8]| {
+        let good = fs::read(path).unwrap();
         let mut bad = good.clone();
         // Wherever it stands: some of it may be in unused space.
         for (at, _) in good.windows(what.len()).enumerate().filter(|(_, some)| *some == what) {
             bad[at] ^= 1;
         }
         assert_ne!(bad, good);
-        fs::write(&path, &bad).unwrap();
+        fs::write(path, &bad).unwrap();
         assert!(!store(&["check", "--data", &data], &home).status.success());
+        good
     };
     // In what is kept beside the messages, where the name of the partition stands. A list without the queue would say that
     // it is not there.
-    damaged(b"Default");
+    let good = damaged(&files[0], b"Default");
     let server = home.start();
     for path in ["/queues", "/queues/deep"] {
         assert_eq!(home.call("GET", path, &Value::Null).code(), "store_failed");
     }
     server.kill();
+    fs::write(&files[0], good).unwrap();
     // In a body: it is read when somebody is to see it.
-    damaged(b" yyyy");
+    let good = damaged(blob, b" yyyy");
+    let refused = refusal(&["check", "--data", &data], &home);
+    assert!(refused.contains("damaged: blobs/0000000000000001.blob, from byte "), "{refused}");
     let server = home.start();
     for path in ["/queues/deep/receive", "/queues/deep/messages"] {
         let asked =
@@ -377,10 +388,71 @@ fn a_changed_byte_of_the_state_store_is_never_taken_for_the_truth() {
         assert_eq!(home.call("POST", path, &asked).code(), "store_failed");
     }
     server.kill();
-    fs::write(&path, &good).unwrap();
+    // What is not there at all is noticed by the start.
+    fs::write(blob, &good[..good.len() / 2]).unwrap();
+    let refused = home.try_start(&[]).err().unwrap();
+    assert!(refused.log.contains("blobs/0000000000000001.blob: its end is missing"));
+    fs::remove_file(blob).unwrap();
+    let refused = home.try_start(&[]).err().unwrap();
+    assert!(refused.log.contains("blobs/0000000000000001.blob: it is missing"));
+    fs::write(blob, &good).unwrap();
     let server = home.start();
     assert_eq!(receive(&home, "deep", 2000).len(), 1000);
     server.stop_well();
+}
+
+#[test]
+fn a_deep_queue_is_copied_while_it_is_used_and_its_files_get_less_with_it() {
+    let home = small();
+    let server = home.start();
+    let body = |at: usize| format!("{at} {}", "z".repeat(2000));
+    send(&home, "deep", (0..3000).map(body));
+    until("it is saved", || !home.blobs().is_empty() && journal_bytes(&home) <= 256 * 1024);
+    let data = home.data.to_str().unwrap().to_owned();
+    let copies: Vec<_> = (0..3).map(|number| home.beside(&format!("copy-{number}"))).collect();
+    let (copied, taken) = (AtomicUsize::new(0), AtomicUsize::new(0));
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let mut next = 3000;
+            while copied.load(Ordering::Relaxed) < copies.len() {
+                let from = taken.fetch_add(50, Ordering::Relaxed);
+                let expected: Vec<_> = (from..from + 50).map(|at| json!(body(at))).collect();
+                assert!(receive(&home, "deep", 50) == expected, "from {from}");
+                send(&home, "deep", (next..next + 50).map(body));
+                next += 50;
+            }
+        });
+        for copy in &copies {
+            let before = taken.load(Ordering::Relaxed);
+            until("it is used", || taken.load(Ordering::Relaxed) > before + 200);
+            let copy = copy.to_str().unwrap();
+            report(&["backup", "--data", &data, "--to", copy], &home);
+            copied.fetch_add(1, Ordering::Relaxed);
+        }
+    });
+    let taken = taken.into_inner();
+    let rest: Vec<_> = (taken..taken + 3000).map(|at| json!(body(at))).collect();
+    assert!(receive(&home, "deep", 4000) == rest);
+    until("all is given back", || {
+        home.blobs().iter().map(|path| allocated(path)).sum::<u64>() == 0
+    });
+    server.stop_well();
+    fs::rename(&home.data, home.beside("old")).unwrap();
+    for copy in &copies {
+        report(&["restore", copy.to_str().unwrap(), "--data", &data], &home);
+        let server = home.start();
+        let bodies = receive(&home, "deep", 4000);
+        let first = bodies[0].as_str().unwrap().split(' ').next().unwrap().parse().unwrap();
+        let expected: Vec<_> = (first..first + bodies.len()).map(|at| json!(body(at))).collect();
+        assert!(bodies == expected && (2950..=3000).contains(&bodies.len()), "{}", bodies.len());
+        server.stop_well();
+        fs::remove_dir_all(&home.data).unwrap();
+    }
+}
+
+/// Bytes that a file has on its disk.
+fn allocated(path: &Path) -> u64 {
+    std::os::unix::fs::MetadataExt::blocks(&fs::metadata(path).unwrap()) * 512
 }
 
 #[test]
