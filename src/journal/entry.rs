@@ -8,10 +8,13 @@
 //! `first` is the number of the first of `count` records; the length lets a reader pass over what it does not need. Records that
 //! are large may stand elsewhere, where `position` says: the same entry, with them in it.
 
-use bytes::{Buf, Bytes};
+use std::ops::Range;
+
+use bytes::Bytes;
 
 use super::{
     NotARecord, decode, encode,
+    number::number,
     table::{Reader, Written},
 };
 use crate::{
@@ -21,9 +24,9 @@ use crate::{
 
 /// Records of one queue, in order, not yet read.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Entry {
+pub struct Entry<'a> {
     /// Which queue, of which room.
-    pub names: Names,
+    pub names: Names<'a>,
     /// Number of the first record.
     pub first: RecordNumber,
     /// How many there are.
@@ -33,22 +36,23 @@ pub struct Entry {
 }
 
 /// Names of a room and a queue, as they are written: they are the same if their bytes are.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Names(Bytes);
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Names<'a>(&'a [u8]);
 
-impl Names {
+impl<'a> Names<'a> {
     /// Their bytes.
     #[must_use]
-    pub fn as_bytes(&self) -> &[u8] {
-        &self.0
+    pub const fn as_bytes(self) -> &'a [u8] {
+        self.0
     }
 
     /// Reads them.
     ///
     /// # Errors
     /// [`NotARecord`].
-    pub fn read(&self) -> Result<(RoomName, QueueName), NotARecord> {
-        let mut reader = Reader { bytes: &mut self.0.clone(), number: RecordNumber(0) };
+    pub fn read(self) -> Result<(RoomName, QueueName), NotARecord> {
+        let mut bytes = Bytes::copy_from_slice(self.0);
+        let mut reader = Reader { bytes: &mut bytes, number: RecordNumber(0) };
         Ok((RoomName::get(&mut reader)?, QueueName::get(&mut reader)?))
     }
 }
@@ -56,8 +60,8 @@ impl Names {
 /// The records of an entry.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Records {
-    /// Their bytes.
-    Here(Bytes),
+    /// Where their bytes are in what the entry was read from.
+    Here(Range<usize>),
     /// They stand apart, at this position.
     Apart(u64),
 }
@@ -110,28 +114,29 @@ fn put_head(
     count.put(out);
 }
 
-impl Entry {
-    /// Reads one off the front of `bytes`, which it shares.
+impl<'a> Entry<'a> {
+    /// Reads the one that begins at `at`; where it ends.
     ///
     /// # Errors
-    /// [`NotARecord`], with `bytes` in an unspecified state.
-    pub fn get(bytes: &mut Bytes) -> Result<Self, NotARecord> {
-        let mut names = bytes.clone();
-        let mut reader = Reader { bytes, number: RecordNumber(0) };
-        reader.piece()?; // the room
-        reader.piece()?; // the queue
-        names.truncate(names.len() - reader.bytes.len());
-        let first = RecordNumber(u64::get(&mut reader)?);
-        let count = u64::get(&mut reader)?;
-        let records = match bytes.try_get_u32_le().map_err(|_| NotARecord)? {
-            APART => {
-                let mut reader = Reader { bytes, number: RecordNumber(0) };
-                Records::Apart(u64::get(&mut reader)?)
+    /// [`NotARecord`].
+    pub fn get(bytes: &'a [u8], at: usize) -> Result<(Self, usize), NotARecord> {
+        let begin = bytes.get(at..).ok_or(NotARecord)?;
+        let mut rest = begin;
+        skip_text(&mut rest)?; // the room
+        skip_text(&mut rest)?; // the queue
+        let (names, _) = begin.split_at(begin.len() - rest.len());
+        let (first, count) = (RecordNumber(number(&mut rest)?), number(&mut rest)?);
+        let (length, mut rest) = rest.split_first_chunk().ok_or(NotARecord)?;
+        let here = |rest: &[u8]| bytes.len() - rest.len();
+        let (records, end) = match u32::from_le_bytes(*length) {
+            APART => (Records::Apart(number(&mut rest)?), here(rest)),
+            length if length as usize > rest.len() => return Err(NotARecord),
+            length => {
+                let end = here(rest) + length as usize;
+                (Records::Here(here(rest)..end), end)
             }
-            length if length as usize > bytes.len() => return Err(NotARecord),
-            length => Records::Here(bytes.split_to(length as usize)),
         };
-        Ok(Self { names: Names(names), first, count, records })
+        Ok((Self { names: Names(names), first, count, records }, end))
     }
 
     /// The number of the last record.
@@ -143,12 +148,13 @@ impl Entry {
         last.map(RecordNumber).ok_or(NotARecord)
     }
 
-    /// Its records, each with its number.
+    /// Its records, each with its number. It was read from `bytes`.
     ///
     /// # Errors
     /// [`NotARecord`], also when they are not here.
-    pub fn records(self) -> Result<Vec<(RecordNumber, Record)>, NotARecord> {
-        let Records::Here(mut bytes) = self.records else { return Err(NotARecord) };
+    pub fn records(&self, bytes: &Bytes) -> Result<Vec<(RecordNumber, Record)>, NotARecord> {
+        let Records::Here(range) = &self.records else { return Err(NotARecord) };
+        let mut bytes = bytes.slice(range.clone());
         let mut records = Vec::new();
         let mut number = self.first;
         while !bytes.is_empty() {
@@ -157,6 +163,12 @@ impl Entry {
         }
         if records.len() as u64 == self.count { Ok(records) } else { Err(NotARecord) }
     }
+}
+
+fn skip_text(bytes: &mut &[u8]) -> Result<(), NotARecord> {
+    let length = usize::try_from(number(bytes)?).map_err(|_| NotARecord)?;
+    *bytes = bytes.get(length..).ok_or(NotARecord)?;
+    Ok(())
 }
 
 #[cfg(test)]
@@ -176,17 +188,17 @@ mod tests {
         let mut bytes = entry(&records);
         assert_eq!(bytes, b"\x01r\x04jobs\xac\x02\x02\x03\0\0\0\x01\x03\x01");
         bytes.extend(entry(&[Record::Closed]));
-        let mut bytes = Bytes::from(bytes);
-        let first = Entry::get(&mut bytes).unwrap();
+        let bytes = Bytes::from(bytes);
+        let (first, end) = Entry::get(&bytes, 0).unwrap();
         let (room, queue) = first.names.read().unwrap();
         assert_eq!((room.as_str(), queue.as_str(), first.count), ("r", "jobs", 2));
         assert_eq!(first.last(), Ok(RecordNumber(301)));
         let [opened, paused] = records;
         let expected = vec![(RecordNumber(300), opened), (RecordNumber(301), paused)];
-        assert_eq!(first.records(), Ok(expected));
-        let second = Entry::get(&mut bytes).unwrap();
-        assert_eq!(second.records(), Ok(vec![(RecordNumber(300), Record::Closed)]));
-        assert!(bytes.is_empty());
+        assert_eq!(first.records(&bytes), Ok(expected));
+        let (second, end) = Entry::get(&bytes, end).unwrap();
+        assert_eq!(second.records(&bytes), Ok(vec![(RecordNumber(300), Record::Closed)]));
+        assert_eq!(end, bytes.len());
     }
 
     #[test]
@@ -196,12 +208,13 @@ mod tests {
         put_apart(&room, &queue, RecordNumber(300), 2, 5, &mut out);
         assert_eq!(out, b"\x01r\x04jobs\xac\x02\x02\xff\xff\xff\xff\x05");
         out.extend(entry(&[Record::Closed]));
-        let mut bytes = Bytes::from(out);
-        let apart = Entry::get(&mut bytes).unwrap();
+        let bytes = Bytes::from(out);
+        let (apart, end) = Entry::get(&bytes, 0).unwrap();
         let expected = (RecordNumber(300), 2, Records::Apart(5));
         assert_eq!((apart.first, apart.count, apart.records.clone()), expected);
-        assert_eq!(apart.records(), Err(NotARecord));
-        assert!(Entry::get(&mut bytes).unwrap().records().is_ok() && bytes.is_empty());
+        assert_eq!(apart.records(&bytes), Err(NotARecord));
+        let (here, end) = Entry::get(&bytes, end).unwrap();
+        assert!(here.records(&bytes).is_ok() && end == bytes.len());
     }
 
     #[test]
@@ -212,13 +225,13 @@ mod tests {
         put_apart(&room, &queue, RecordNumber(300), 2, 500, &mut apart);
         for entry in [&whole, &apart] {
             for length in 0..entry.len() {
-                let mut bytes = Bytes::copy_from_slice(&entry[..length]);
-                assert!(Entry::get(&mut bytes).is_err(), "{length}");
+                assert!(Entry::get(&entry[..length], 0).is_err(), "{length}");
             }
         }
         let mut miscounted = whole;
         miscounted[9] = 3;
-        let entry = Entry::get(&mut Bytes::from(miscounted)).unwrap();
-        assert_eq!((entry.count, entry.records()), (3, Err(NotARecord)));
+        let bytes = Bytes::from(miscounted);
+        let (entry, _) = Entry::get(&bytes, 0).unwrap();
+        assert_eq!((entry.count, entry.records(&bytes)), (3, Err(NotARecord)));
     }
 }

@@ -1,5 +1,7 @@
 //! Numbers and flags.
 
+use bytes::Buf;
+
 use super::{
     NotARecord,
     table::{Reader, Written},
@@ -20,20 +22,30 @@ impl Written for u64 {
     }
 
     fn get(reader: &mut Reader<'_>) -> Result<Self, NotARecord> {
-        let mut number = 0;
-        for shift in (0..70).step_by(7) {
-            let byte = reader.byte()?;
-            let bits = Self::from(byte & 0x7f);
-            if shift == 63 && bits > 1 {
-                return Err(NotARecord);
-            }
-            number |= bits << shift;
-            if byte < 0x80 {
-                return Ok(number);
-            }
-        }
-        Err(NotARecord)
+        let mut rest = reader.bytes.as_ref();
+        let number = number(&mut rest)?;
+        let length = reader.bytes.len() - rest.len();
+        reader.bytes.advance(length);
+        Ok(number)
     }
+}
+
+/// Reads a number off the front.
+pub(super) fn number(bytes: &mut &[u8]) -> Result<u64, NotARecord> {
+    let mut number = 0;
+    for shift in (0..70).step_by(7) {
+        let (byte, rest) = bytes.split_first().ok_or(NotARecord)?;
+        *bytes = rest;
+        let bits = u64::from(byte & 0x7f);
+        if shift == 63 && bits > 1 {
+            return Err(NotARecord);
+        }
+        number |= bits << shift;
+        if *byte < 0x80 {
+            return Ok(number);
+        }
+    }
+    Err(NotARecord)
 }
 
 impl Written for u32 {

@@ -80,9 +80,9 @@ pub(super) fn records(
     let mut records = Vec::new();
     let mut expected = applied.0 + 1;
     for place in places.iter().filter(|place| place.last > applied) {
-        let mut entry = read(place)?;
-        let entry = Entry::get(&mut entry).and_then(Entry::records);
-        for (number, record) in entry.map_err(|_| damaged(place.position))? {
+        let bytes = read(place)?;
+        let read = Entry::get(&bytes, 0).and_then(|(entry, _)| entry.records(&bytes));
+        for (number, record) in read.map_err(|_| damaged(place.position))? {
             if number <= applied {
                 continue;
             }

@@ -2,8 +2,6 @@
 
 use std::collections::HashMap;
 
-use bytes::Bytes;
-
 use super::{
     frame::Kin,
     slot::{BySlot, Slot},
@@ -54,35 +52,45 @@ pub(super) struct FramePlace {
 /// for each of them decides how long a start takes.
 #[derive(Default)]
 pub(super) struct Queues {
-    numbers: foldhash::HashMap<Bytes, usize>,
-    found: Vec<(QueueKey, Vec<Place>)>,
-    /// The last record in a segment of a queue that has some there.
-    last: BySlot<foldhash::HashMap<(usize, usize), RecordNumber>>,
+    numbers: foldhash::HashMap<Box<[u8]>, usize>,
+    found: Vec<FoundQueue>,
+}
+
+struct FoundQueue {
+    key: QueueKey,
+    places: Vec<Place>,
+    /// The segments with records of it, in order, and the last of them there.
+    last: BySlot<Vec<(usize, RecordNumber)>>,
 }
 
 impl Queues {
     /// The number of the queue of this name.
-    pub(super) fn number(&mut self, names: &Names) -> Result<usize, NotARecord> {
+    pub(super) fn number(&mut self, names: Names<'_>) -> Result<usize, NotARecord> {
         if let Some(number) = self.numbers.get(names.as_bytes()) {
             return Ok(*number);
         }
         let number = self.found.len();
-        self.found.push((names.read()?, Vec::new()));
-        // Not with the frame around it.
-        self.numbers.insert(Bytes::copy_from_slice(names.as_bytes()), number);
+        let (key, places, last) = (names.read()?, Vec::new(), BySlot::default());
+        self.found.push(FoundQueue { key, places, last });
+        self.numbers.insert(names.as_bytes().into(), number);
         Ok(number)
     }
 
     /// Writes down where a queue has an entry.
     pub(super) fn add(&mut self, queue: usize, place: Place) {
-        if let Some((_, places)) = self.found.get_mut(queue) {
-            places.push(place);
+        if let Some(found) = self.found.get_mut(queue) {
+            found.places.push(place);
         }
     }
 
     /// Writes down up to where a segment has records of a queue.
     pub(super) fn hold(&mut self, slot: Slot, segment: usize, queue: usize, last: RecordNumber) {
-        self.last.of_mut(slot).insert((segment, queue), last);
+        let Some(found) = self.found.get_mut(queue) else { return };
+        let held = found.last.of_mut(slot);
+        match held.last_mut() {
+            Some((of, known)) if *of == segment => *known = last,
+            _ => held.push((segment, last)),
+        }
     }
 
     /// The last record of each queue in each of so many segments.
@@ -92,9 +100,11 @@ impl Queues {
         segments: usize,
     ) -> Vec<HashMap<QueueKey, RecordNumber>> {
         let mut held = vec![HashMap::new(); segments];
-        for ((segment, queue), last) in std::mem::take(self.last.of_mut(slot)) {
-            if let (Some(held), Some((key, _))) = (held.get_mut(segment), self.found.get(queue)) {
-                held.insert(key.clone(), last);
+        for found in &mut self.found {
+            for (segment, last) in std::mem::take(found.last.of_mut(slot)) {
+                if let Some(held) = held.get_mut(segment) {
+                    held.insert(found.key.clone(), last);
+                }
             }
         }
         held
@@ -102,7 +112,7 @@ impl Queues {
 
     pub(super) fn into_places(self) -> Places {
         let mut places = Places::new();
-        for ((room, queue), of_queue) in self.found {
+        for FoundQueue { key: (room, queue), places: of_queue, .. } in self.found {
             places.entry(room).or_default().entry(queue).or_default().extend(of_queue);
         }
         places

@@ -207,13 +207,13 @@ impl Reading<'_> {
 
     /// Writes down which entries a frame has; whether all that it names is there. They can be read by themselves if the body stands
     /// there `as_it_is`.
-    fn note(&mut self, body: &Bytes, position: u64, as_it_is: bool) -> Result<bool, NotARecord> {
-        let (mut rest, segment) = (body.clone(), self.found.slots.main.segments.len());
+    fn note(&mut self, body: &[u8], position: u64, as_it_is: bool) -> Result<bool, NotARecord> {
+        let (mut at, segment) = (0, self.found.slots.main.segments.len());
         let mut entries = std::mem::take(&mut self.entries);
-        while !rest.is_empty() {
-            let from = body.len() - rest.len();
-            let entry = Entry::get(&mut rest)?;
-            let (queue, last) = (self.queues.number(&entry.names)?, entry.last()?);
+        while at < body.len() {
+            let (from, entry);
+            (from, (entry, at)) = (at, Entry::get(body, at)?);
+            let (queue, last) = (self.queues.number(entry.names)?, entry.last()?);
             self.queues.hold(MAIN, segment, queue, last);
             let (slot, position, start) = match entry.records {
                 Records::Here(_) => (MAIN, position, from as u32),
@@ -228,7 +228,7 @@ impl Reading<'_> {
                 }
             };
             let place = Place { slot, position, start, part: None, last };
-            entries.push((queue, place, from..body.len() - rest.len()));
+            entries.push((queue, place, from..at));
         }
         // One queue reads all of it at once; many would each read what all others have, too.
         let of_many = entries.windows(2).any(|two| matches!(two, [one, next] if one.0 != next.0));
