@@ -29,11 +29,48 @@ use crate::{
 /// How much a queue's bodies may grow until it looks again whether there are too many.
 const STEP: usize = 1 << 20;
 
-/// Bytes of bodies that are fetched at a time.
-const FETCH: usize = 4 << 20;
+/// Bytes of bodies that stay for those who take next, and are fetched ahead.
+const AHEAD: usize = 4 << 20;
+
+/// A queue with no more than these takes nothing from the others.
+const LITTLE: usize = 16 << 10;
 
 /// Offsets between two wanted bodies that are fetched together.
 const GAP: u64 = 64;
+
+/// The bodies of all queues of a server.
+pub struct BodyBudget {
+    /// So many bytes of them may be in memory if they can be read again.
+    max: usize,
+    /// So many are.
+    total: AtomicUsize,
+    /// Queues that have more than [`LITTLE`] of it.
+    queues: AtomicUsize,
+}
+
+impl BodyBudget {
+    pub(crate) fn new(max: usize) -> Self {
+        Self { max, total: AtomicUsize::new(0), queues: AtomicUsize::new(0) }
+    }
+
+    fn total(&self) -> usize {
+        self.total.load(Ordering::Relaxed)
+    }
+
+    /// What each queue may have when all together have too much.
+    fn share(&self) -> usize {
+        self.max / self.queues.load(Ordering::Relaxed).max(1)
+    }
+
+    /// Those of it that stay for those who take next.
+    fn ahead(&self) -> usize {
+        (self.share() / 2).min(AHEAD)
+    }
+
+    fn step(&self) -> usize {
+        (self.share() / 4).clamp(LITTLE, STEP)
+    }
+}
 
 /// How a queue stands to the bodies of its messages.
 pub(super) struct Bodies {
@@ -43,8 +80,7 @@ pub(super) struct Bodies {
     next: BTreeMap<u32, BodyRange>,
     /// Those that are being fetched, for whom ever.
     fetching: Vec<BodyRange>,
-    /// Bytes in memory, over all queues of the server.
-    total: Arc<AtomicUsize>,
+    budget: Arc<BodyBudget>,
     /// This queue's part in it.
     counted: usize,
     /// Its part when it last looked whether it is too much.
@@ -58,12 +94,12 @@ pub(super) type ByPlace = HashMap<(u32, u64), Bytes>;
 type Found = (u32, Fetched, bool);
 
 impl Bodies {
-    pub(super) fn new(total: Arc<AtomicUsize>) -> Self {
+    pub(super) fn new(budget: Arc<BodyBudget>) -> Self {
         Self {
             wanted: Vec::new(),
             next: BTreeMap::new(),
             fetching: Vec::new(),
-            total,
+            budget,
             counted: 0,
             looked_at: 0,
         }
@@ -96,26 +132,37 @@ impl Bodies {
 
     /// Somebody has got this message, and will ask for those after it.
     pub(super) fn want_next(&mut self, engine: &Queue, message: &Message) {
-        if let Some(range) = engine.wanted_next(message.position) {
-            self.next.insert(range.partition, range);
+        let partition = message.position.partition;
+        if self.fetching.iter().any(|range| range.partition == partition) {
+            return;
+        }
+        if let Some(range) = engine.wanted_next(message.position, self.budget.ahead()) {
+            self.next.insert(partition, range);
         }
     }
 
     /// There are more bodies than can be saved as fast as they come: who sends them has to wait.
-    pub(super) fn are_too_many(&self, max: usize) -> bool {
-        self.counted > STEP && self.total.load(Ordering::Relaxed) > max / 4 * 5
+    pub(super) fn are_too_many(&self) -> bool {
+        let budget = &self.budget;
+        self.counted > budget.share().min(STEP) && budget.total() > budget.max / 4 * 5
     }
 
+    /// Says how many bytes there are in this queue; in all of them.
     fn count(&mut self, here: usize) -> usize {
         let before = std::mem::replace(&mut self.counted, here);
-        let total = self.total.fetch_add(here.wrapping_sub(before), Ordering::Relaxed);
+        match (before > LITTLE, here > LITTLE) {
+            (false, true) => self.budget.queues.fetch_add(1, Ordering::Relaxed),
+            (true, false) => self.budget.queues.fetch_sub(1, Ordering::Relaxed),
+            _ => 0,
+        };
+        let total = self.budget.total.fetch_add(here.wrapping_sub(before), Ordering::Relaxed);
         total.wrapping_add(here).wrapping_sub(before)
     }
 }
 
 impl Drop for Bodies {
     fn drop(&mut self) {
-        self.total.fetch_sub(self.counted, Ordering::Relaxed);
+        self.count(0);
     }
 }
 
@@ -218,11 +265,12 @@ impl QueueActor {
         bodies.fetching = ranges.iter().map(|(range, _)| *range).collect();
         let (store, room, queue) =
             (self.shared.store.clone(), self.room.clone(), self.name.clone());
+        let ahead = bodies.budget.ahead();
         let fetching = tokio::task::spawn_blocking(move || {
             let mut found: Vec<Found> = Vec::with_capacity(ranges.len());
             for (BodyRange { partition, first, last }, is_next) in ranges {
                 // What somebody is waiting for is fetched whatever it weighs.
-                let bytes_max = if is_next { FETCH } else { usize::MAX };
+                let bytes_max = if is_next { ahead } else { usize::MAX };
                 let fetched = store.bodies(&room, &queue, partition, (first, last), bytes_max)?;
                 found.push((partition, fetched, is_next));
             }
@@ -288,13 +336,17 @@ impl QueueActor {
     pub(super) fn limit_bodies(&mut self) -> bool {
         let here = self.engine.bodies_here();
         let total = self.bodies.count(here);
-        let max = self.shared.body_cache;
+        let budget = Arc::clone(&self.bodies.budget);
+        let max = budget.max;
         self.bodies.looked_at = self.bodies.looked_at.min(here);
-        if !self.shared.store.lasts() || total <= max / 2 || here < self.bodies.looked_at + STEP {
+        if !self.shared.store.lasts()
+            || total <= max / 2
+            || here < self.bodies.looked_at + budget.step()
+        {
             return false;
         }
         if total > max && self.saving.is_still() {
-            let bytes = self.engine.cool(total - max / 4 * 3);
+            let bytes = self.engine.cool(total - max / 4 * 3, budget.ahead());
             tracing::debug!(room = %self.room, queue = %self.name, bytes, "bodies went away");
             self.bodies.count(self.engine.bodies_here());
         }

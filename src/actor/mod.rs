@@ -21,6 +21,7 @@ mod several;
 mod streams;
 mod transaction;
 
+pub use bodies::BodyBudget;
 pub(crate) use messages::{Join, Leave, Quiesce, Submit};
 pub use pump::{Pump, Pumped};
 pub use queue::QueueActor;

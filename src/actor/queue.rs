@@ -456,7 +456,7 @@ impl QueueActor {
 
     fn release(&mut self) {
         // The end of what is being saved comes back here.
-        if !self.saving.is_still() && self.bodies.are_too_many(self.shared.body_cache) {
+        if !self.saving.is_still() && self.bodies.are_too_many() {
             return;
         }
         let can_go = |held: &Held| held.rests_on <= self.durable && !held.lacks;

@@ -108,6 +108,13 @@ impl<'a> Seen<'a> {
         Options::has_labels(self.options(), labels)
     }
 
+    fn is_away(self) -> bool {
+        match self {
+            Self::Whole(slot) => slot.message.body.is_away(),
+            Self::Packed(..) => true,
+        }
+    }
+
     /// Bytes of its body.
     pub(super) fn length(self) -> usize {
         match self {
@@ -417,10 +424,10 @@ impl Log {
 
 /// Bodies that are away.
 impl Log {
-    /// Numbers of the full blocks, the last ones first: not of those from offset `end` on.
-    pub(super) fn full_blocks(&self, end: u64) -> impl Iterator<Item = u64> + use<> {
+    /// Numbers of the blocks with offsets before `end`, the last ones first.
+    pub(super) fn blocks_before(&self, end: u64) -> impl Iterator<Item = u64> + use<> {
         let first = self.base / BLOCK;
-        (first..(end.min(self.end()) / BLOCK).max(first)).rev()
+        (first..end.min(self.end()).div_ceil(BLOCK).max(first)).rev()
     }
 
     fn block_mut(&mut self, number: u64) -> Option<(u64, &mut Block)> {
@@ -449,6 +456,27 @@ impl Log {
         block.away = block.live;
         if let Some(packed) = Packed::new(slots, start) {
             block.slots = Slots { whole: Vec::new(), packed: Some(Box::new(packed)) };
+        }
+        gone
+    }
+
+    /// Sends the bodies at some offsets of a block away. Bytes of bodies that went.
+    pub(super) fn cool_some(&mut self, number: u64, may_go: impl Fn(u64) -> bool) -> usize {
+        let Some((start, block)) = self.block_mut(number) else { return 0 };
+        let mut gone = 0;
+        if block.away == block.live {
+            return gone;
+        }
+        for (offset, slot) in (start..).zip(&mut block.slots.whole) {
+            if let Some(slot) = slot
+                && !slot.message.body.is_away()
+                && may_go(offset)
+            {
+                gone += slot.message.body.len();
+                block.away += 1;
+                let body = away(&slot.message);
+                Arc::make_mut(&mut slot.message).body = body;
+            }
         }
         gone
     }
@@ -487,10 +515,26 @@ impl Log {
         Ok(bytes.len())
     }
 
-    /// Whether bodies of a block are away.
-    pub(super) fn is_away(&self, number: u64) -> bool {
-        let at = number.checked_sub(self.base / BLOCK).and_then(|at| usize::try_from(at).ok());
-        at.and_then(|at| self.blocks.get(at)).is_some_and(|block| block.away > 0)
+    /// Whether the body of the first message at `offset` or later, or else of the last one, is away.
+    pub(super) fn is_away(&self, offset: u64) -> bool {
+        let at = self.next_at(offset).or_else(|| self.last());
+        at.and_then(|at| self.get(at)).is_some_and(Seen::is_away)
+    }
+
+    /// The first message at `offset` or later whose body is away.
+    pub(super) fn first_away(&self, offset: u64) -> Option<u64> {
+        let (first, mut at) = self.place(offset.max(self.base))?;
+        for (number, block) in self.blocks.iter().enumerate().skip(first) {
+            if block.away > 0 {
+                let all = at..block.slots.len();
+                let is_away = |at: &usize| block.slots.get(*at).is_some_and(Seen::is_away);
+                if let Some(found) = all.into_iter().find(is_away) {
+                    return Some(self.start_of(number) + found as u64);
+                }
+            }
+            at = 0;
+        }
+        None
     }
 }
 

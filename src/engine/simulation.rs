@@ -348,7 +348,7 @@ impl Run {
     /// Bodies go away, or come back.
     fn move_bodies(&mut self, random: &mut Random) {
         if random.chance(60) {
-            let gone = self.queue.cool(random.below(300) as usize);
+            let gone = self.queue.cool(random.below(300) as usize, random.below(100) as usize);
             if gone > 0 {
                 self.trace.reach.once("cooled");
             }

@@ -16,7 +16,7 @@ mod seat;
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicU64, AtomicUsize, Ordering},
+        atomic::{AtomicU64, Ordering},
     },
     thread::ThreadId,
 };
@@ -29,7 +29,7 @@ pub use seat::Seat;
 pub(crate) use directory::Directory;
 
 use crate::{
-    actor::RoomActor,
+    actor::{BodyBudget, RoomActor},
     auth::Identity,
     clock::Clock,
     error::{Error, ErrorCode},
@@ -45,10 +45,7 @@ pub struct Shared {
     pub open_is_idempotent: bool,
     /// A room that nobody uses stays in memory for so long.
     pub idle_timeout: Millis,
-    /// Bytes of bodies that are kept in memory if they can be read again.
-    pub body_cache: usize,
-    /// Those that are.
-    pub(crate) bodies: Arc<AtomicUsize>,
+    pub(crate) bodies: Arc<BodyBudget>,
     /// Where records go.
     pub store: Arc<dyn Store>,
     /// The time.
@@ -107,8 +104,7 @@ impl Service {
             limits,
             open_is_idempotent,
             idle_timeout,
-            body_cache,
-            bodies: Arc::default(),
+            bodies: Arc::new(BodyBudget::new(body_cache)),
             store,
             clock,
             directory,

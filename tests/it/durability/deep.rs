@@ -69,6 +69,44 @@ fn what_waits_for_long_is_not_in_memory_and_comes_back_as_it_was() {
     assert_eq!(checked["queues"], json!(2));
 }
 
+/// Memory of the process, in bytes.
+fn memory(server: &Daemon) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{}/status", server.pid())).unwrap();
+    let line = status.lines().find(|line| line.starts_with("VmRSS")).unwrap();
+    let kilobytes = line.split_whitespace().nth(1).unwrap();
+    kilobytes.parse::<u64>().unwrap() * 1024
+}
+
+/// None of them fills a block.
+#[test]
+fn many_queues_that_are_not_deep_keep_no_more_in_memory_than_they_may() {
+    const QUEUES: usize = 100;
+    let home = Home::new()
+        .with("ANTEROOM_JOURNAL_SEGMENT", "1MiB")
+        .with("ANTEROOM_JOURNAL_SIZE", "4MiB")
+        .with("ANTEROOM_BODY_CACHE", "4MiB");
+    let server = home.start();
+    let body = |queue: usize, at: usize| format!("{queue} {at} {}", "m".repeat(10_000));
+    send(&home, "q0", (0..10).map(|at| body(0, at)));
+    let before = memory(&server);
+    for queue in 0..QUEUES {
+        let first = if queue == 0 { 10 } else { 0 };
+        send(&home, &format!("q{queue}"), (first..100).map(|at| body(queue, at)));
+    }
+    // All bodies: 100 MB.
+    until("bodies go away", || {
+        (0..QUEUES)
+            .for_each(|queue| send(&home, &format!("q{queue}"), ["more".to_owned()].into_iter()));
+        memory(&server) < before + (40 << 20)
+    });
+    for queue in [0, 1, QUEUES / 2, QUEUES - 1] {
+        let bodies = receive(&home, &format!("q{queue}"), 100);
+        let expected: Vec<_> = (0..100).map(|at| json!(body(queue, at))).collect();
+        assert!(bodies == expected, "queue {queue}");
+    }
+    server.stop_well();
+}
+
 #[test]
 fn a_body_that_is_away_is_compared_replaced_and_saved_again() {
     let home = home()
