@@ -75,6 +75,8 @@ struct Writing {
     file: Box<dyn BlockFile>,
     /// Where the memory goes.
     at: u64,
+    /// All before this is synced.
+    synced: u64,
     memory: Memory,
     filled: usize,
 }
@@ -89,7 +91,7 @@ impl Writing {
             self.filled += some.len();
             bytes = rest;
             if self.filled == AT_A_TIME {
-                self.flush()?;
+                self.write()?;
             }
         }
         let padded = self.filled.next_multiple_of(block);
@@ -98,11 +100,20 @@ impl Writing {
         Ok(())
     }
 
-    fn flush(&mut self) -> io::Result<()> {
+    fn write(&mut self) -> io::Result<()> {
         let filled = std::mem::take(&mut self.filled);
         if filled > 0 {
             self.file.write(self.memory.bytes().get(..filled).unwrap_or_default(), self.at)?;
             self.at += filled as u64;
+        }
+        Ok(())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.write()?;
+        if self.synced < self.at {
+            self.file.sync()?;
+            self.synced = self.at;
         }
         Ok(())
     }
@@ -210,7 +221,7 @@ impl Blobs {
         made.map_err(failed)?;
         self.in_use.lock().bytes.insert(number, 0);
         let file = self.disk.open_blocks(&name).map_err(failed)?;
-        Ok(Writing { number, file, at: 0, memory, filled: 0 })
+        Ok(Writing { number, file, at: 0, synced: 0, memory, filled: 0 })
     }
 
     /// What was put survives a power cut from now on.

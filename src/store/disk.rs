@@ -54,8 +54,10 @@ pub(super) trait DiskFile: Send + Sync {
 
 /// A file of which whole blocks are written, from [`Memory`].
 pub(super) trait BlockFile: Send {
-    /// Writes these blocks; they survive a power cut from now on.
+    /// Writes these blocks.
     fn write(&self, blocks: &[u8], offset: u64) -> io::Result<()>;
+    /// What was written so far survives a power cut from now on.
+    fn sync(&self) -> io::Result<()>;
     /// Writes zeros to all of it: whoever writes there later changes nothing but content.
     fn fill(&self) -> io::Result<()>;
 }
@@ -266,7 +268,10 @@ impl Direct {
 
 impl BlockFile for Direct {
     fn write(&self, blocks: &[u8], offset: u64) -> io::Result<()> {
-        self.directly(|file| file.write_all_at(blocks, offset))?;
+        self.directly(|file| file.write_all_at(blocks, offset))
+    }
+
+    fn sync(&self) -> io::Result<()> {
         self.file.sync_data()
     }
 

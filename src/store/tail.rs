@@ -48,7 +48,7 @@ impl Tail {
             self.append_some(some)?;
             rest = after;
         }
-        Ok(())
+        self.file.sync()
     }
 
     /// How much of the next block has been written.

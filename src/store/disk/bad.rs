@@ -283,12 +283,15 @@ impl BlockFile for BadFile {
     fn write(&self, blocks: &[u8], offset: u64) -> io::Result<()> {
         assert!(blocks.as_ptr().addr().is_multiple_of(SECTOR));
         assert!(blocks.len().is_multiple_of(SECTOR) && offset.is_multiple_of(SECTOR as u64));
-        self.write_at(blocks, offset)?;
-        self.sync()
+        self.write_at(blocks, offset)
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        DiskFile::sync(self)
     }
 
     fn fill(&self) -> io::Result<()> {
         self.write_at(&vec![0; self.length()? as usize], 0)?;
-        self.sync()
+        DiskFile::sync(self)
     }
 }
