@@ -63,6 +63,8 @@ pub(super) struct Blobs {
 struct InUse {
     /// The bytes of each file that are not free.
     bytes: BTreeMap<u64, u64>,
+    /// Put, and not yet in a row for certain.
+    put: Vec<Extent>,
     /// To be given back.
     free: Vec<Extent>,
     /// The number of the last file.
@@ -173,7 +175,7 @@ impl Blobs {
         }
         gap(last.file, last.at + last.length, *lengths.get(&last.file).unwrap_or(&0));
         let newest = lengths.keys().last().copied().unwrap_or(0);
-        let in_use = Mutex::new(InUse { bytes, free, last: newest });
+        let in_use = Mutex::new(InUse { bytes, put: Vec::new(), free, last: newest });
         Ok(Self { disk, writing: Mutex::default(), in_use, reading: RwLock::default() })
     }
 
@@ -201,7 +203,9 @@ impl Blobs {
         };
         let extent = Extent { file: to.number, at: to.at + to.filled as u64, length };
         to.put(content, block).map_err(failed)?;
-        *self.in_use.lock().bytes.entry(to.number).or_default() += self.taken(extent);
+        let mut in_use = self.in_use.lock();
+        *in_use.bytes.entry(to.number).or_default() += self.taken(extent);
+        in_use.put.push(extent);
         *writing = Some(to);
         Ok(extent)
     }
@@ -237,15 +241,29 @@ impl Blobs {
         Ok(())
     }
 
-    /// No row knows these any more, for certain.
-    pub(super) fn free(&self, extents: Vec<Extent>) {
+    /// Rows know all that was put, and no longer these, for certain.
+    pub(super) fn committed(&self, left: &[Extent]) {
         let mut in_use = self.in_use.lock();
+        in_use.put.clear();
+        self.free(&mut in_use, left);
+    }
+
+    /// No row knows, or ever will, what was put since the last time that rows were committed.
+    pub(super) fn undone(&self) {
+        // What of it is in memory is not written any more.
+        *self.writing.lock() = None;
+        let mut in_use = self.in_use.lock();
+        let put = std::mem::take(&mut in_use.put);
+        self.free(&mut in_use, &put);
+    }
+
+    fn free(&self, in_use: &mut InUse, extents: &[Extent]) {
         for extent in extents {
-            let length = self.taken(extent);
+            let length = self.taken(*extent);
             if let Some(bytes) = in_use.bytes.get_mut(&extent.file) {
                 *bytes = bytes.saturating_sub(length);
             }
-            in_use.free.push(Extent { length, ..extent });
+            in_use.free.push(Extent { length, ..*extent });
         }
     }
 
@@ -396,7 +414,7 @@ mod tests {
         let extents: Vec<_> = (1..=5).map(|number| put(&blobs, number, 700)).collect();
         blobs.flush().unwrap();
         assert_eq!(blobs.bytes(), 5 * 1024);
-        blobs.free(vec![extents[2], extents[0], extents[1]]);
+        blobs.committed(&[extents[2], extents[0], extents[1]]);
         blobs.give_back().unwrap();
         assert_eq!(blocks(&disk, 1), [0, 0, 0, 0, 0, 0, 4, 4, 5, 5]);
         assert_eq!(blobs.bytes(), 2 * 1024);
@@ -406,11 +424,31 @@ mod tests {
         blobs.flush().unwrap();
         blobs.give_back().unwrap();
         assert_eq!((next.file, blocks(&disk, 1)), (2, [vec![0; 8], vec![5; 2]].concat()));
-        blobs.free(vec![extents[4], next]);
+        blobs.committed(&[extents[4], next]);
         blobs.give_back().unwrap();
         assert_eq!(disk.files().into_keys().collect::<Vec<_>>(), [name(2)], "it is written to");
         open(&disk, &[]).unwrap().give_back().unwrap();
         assert!(disk.files().is_empty());
+    }
+
+    #[test]
+    fn what_was_put_for_nothing_is_free() {
+        let disk = BadDisk::default();
+        let blobs = open(&disk, &[]).unwrap();
+        let kept = put(&blobs, 1, 700);
+        blobs.flush().unwrap();
+        blobs.committed(&[]);
+        put(&blobs, 2, 700);
+        blobs.flush().unwrap();
+        put(&blobs, 3, 700);
+        blobs.undone();
+        blobs.give_back().unwrap();
+        assert_eq!((blocks(&disk, 1), blobs.bytes()), (vec![1, 1, 0, 0], 1024));
+        let next = put(&blobs, 4, 700);
+        blobs.flush().unwrap();
+        blobs.committed(&[kept, next]);
+        blobs.give_back().unwrap();
+        assert_eq!(disk.files().into_keys().collect::<Vec<_>>(), [name(2)]);
     }
 
     #[test]
@@ -461,7 +499,7 @@ mod tests {
         let files: Vec<_> = extents.iter().map(|extent| extent.file).collect();
         assert_eq!(files, [1, 1, 1, 2, 2, 2, 3]);
         let copying = directory().copying().unwrap();
-        blobs.free(extents[..4].to_vec());
+        blobs.committed(&extents[..4]);
         blobs.give_back().unwrap();
         assert_eq!(directory().list().unwrap().len(), 3);
         let target = tempfile::tempdir().unwrap();

@@ -266,7 +266,7 @@ impl State {
         is_in_journal: impl Fn(&str, &str) -> bool,
     ) -> Result<(), StoreError> {
         let transaction = self.connection.transaction().map_err(failed)?;
-        let mut free = Vec::new();
+        let mut left = Vec::new();
         let mut forget = || -> Result<(), rusqlite::Error> {
             let text = "SELECT id, room, queue, applied, exists_, due FROM queue WHERE exists_ = 0 AND frame <= ?";
             let mut statement = transaction.prepare(text)?;
@@ -280,14 +280,14 @@ impl State {
                     for table in ["part WHERE queue", "queue WHERE id"] {
                         transaction.execute(&format!("DELETE FROM {table} = ?"), [id])?;
                     }
-                    blocks::remove_bodies(&transaction, "queue = ?", [id], &mut free)?;
+                    blocks::remove_bodies(&transaction, "queue = ?", [id], &mut left)?;
                 }
             }
             add_to_sum(&transaction, sum)
         };
         forget().map_err(failed)?;
         transaction.commit().map_err(failed)?;
-        self.blobs.free(free);
+        self.blobs.committed(&left);
         Ok(())
     }
 
@@ -334,12 +334,26 @@ impl State {
 
     /// Saves a queue, all of it or nothing. `frame`: the last one that may know it.
     pub(super) fn save(&mut self, save: &Save, frame: u64, keys: &Keys) -> Result<(), StoreError> {
+        match self.commit(save, frame, keys) {
+            Ok(left) => {
+                self.blobs.committed(&left);
+                Ok(())
+            }
+            // Nothing of the transaction is left. After another error nobody knows, and nothing more is saved.
+            Err(StoreError::Full) => {
+                self.blobs.undone();
+                Err(StoreError::Full)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    fn commit(&mut self, save: &Save, frame: u64, keys: &Keys) -> Result<Vec<Extent>, StoreError> {
         let transaction = self.connection.transaction().map_err(failed)?;
-        let free = write(&transaction, &self.blobs, save, frame, keys)?;
+        let left = write(&transaction, &self.blobs, save, frame, keys)?;
         self.blobs.flush()?;
         transaction.commit().map_err(failed)?;
-        self.blobs.free(free);
-        Ok(())
+        Ok(left)
     }
 
     /// What is saved from here on is there with [`Self::end_filling`], all of it or nothing. Nobody else may use it meanwhile:
@@ -356,8 +370,8 @@ impl State {
 
     /// Saves a queue, or some blocks of it, with all else.
     pub(super) fn fill(&self, save: &Save, frame: u64, keys: &Keys) -> Result<(), StoreError> {
-        let free = write(&self.connection, &self.blobs, save, frame, keys)?;
-        self.blobs.free(free);
+        let left = write(&self.connection, &self.blobs, save, frame, keys)?;
+        self.blobs.committed(&left);
         Ok(())
     }
 
@@ -397,7 +411,7 @@ impl State {
     }
 }
 
-/// Writes it; what is free when all of it is committed.
+/// Writes it; what no row knows any more when all of it is committed.
 fn write(
     transaction: &Connection,
     blobs: &Blobs,
@@ -410,17 +424,17 @@ fn write(
         Some(image) => write_image(transaction, save, image, frame, keys)?,
         None => id_for_blocks(transaction, &key, frame)?,
     };
-    let mut free = Vec::new();
+    let mut left = Vec::new();
     for one in &save.blocks {
-        blocks::write(transaction, blobs, (id, &key), one, keys, &mut free)?;
+        blocks::write(transaction, blobs, (id, &key), one, keys, &mut left)?;
     }
     if let Some(image) = &save.image {
         let mut needed = image.needed_blocks();
         needed.extend(&save.wanted);
         needed.sort_unstable();
-        blocks::remove_unneeded(transaction, id, &needed, &mut free).map_err(failed)?;
+        blocks::remove_unneeded(transaction, id, &needed, &mut left).map_err(failed)?;
     }
-    Ok(free)
+    Ok(left)
 }
 
 fn write_image(

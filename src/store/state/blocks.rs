@@ -142,7 +142,7 @@ pub(super) fn write(
     (id, key): (i64, &QueueKey),
     block: &BlockImage,
     keys: &Keys,
-    free: &mut Vec<Extent>,
+    left: &mut Vec<Extent>,
 ) -> Result<(), StoreError> {
     let (part, number) = (block.partition, block.block.cast_signed());
     let of_row = place(&key.0, &key.1, BLOCKS, part, number);
@@ -160,7 +160,7 @@ pub(super) fn write(
         away.extend(old);
     }
     let range = params![id, part, first.cast_signed(), last.cast_signed()];
-    remove_bodies(transaction, "queue = ? AND part = ? AND first BETWEEN ? AND ?", range, free)
+    remove_bodies(transaction, "queue = ? AND part = ? AND first BETWEEN ? AND ?", range, left)
         .map_err(failed)?;
     let (mut piece, mut bytes): (Bodies, usize) = (Vec::new(), 0);
     for message in &block.messages {
@@ -217,18 +217,18 @@ fn missing(part: u32, offset: u64) -> StoreError {
     StoreError::Failed(format!("state store: the body of message {part}-{offset} is missing"))
 }
 
-/// Removes rows of bodies, and says what they leave free.
+/// Removes rows of bodies, and says what no row knows any more.
 pub(super) fn remove_bodies(
     transaction: &Connection,
     of: &str,
     values: impl Params,
-    free: &mut Vec<Extent>,
+    left: &mut Vec<Extent>,
 ) -> Result<(), rusqlite::Error> {
     let text = format!("DELETE FROM body WHERE {of} RETURNING file, at, length");
     let mut statement = transaction.prepare_cached(&text)?;
     let mut rows = statement.query(values)?;
     while let Some(row) = rows.next()? {
-        free.extend(extent(row, 0)?);
+        left.extend(extent(row, 0)?);
     }
     Ok(())
 }
@@ -238,7 +238,7 @@ pub(super) fn remove_unneeded(
     transaction: &Connection,
     id: i64,
     needed: &[(u32, u64, u64)],
-    free: &mut Vec<Extent>,
+    left: &mut Vec<Extent>,
 ) -> Result<(), rusqlite::Error> {
     let mut blocks = transaction.prepare_cached(
         "DELETE FROM part WHERE queue = ? AND (part, block) >= (?, ?) AND (part, block) < (?, ?)",
@@ -248,7 +248,7 @@ pub(super) fn remove_unneeded(
         let offset = |block: u64| block.saturating_mul(BLOCK).min(i64::MAX as u64).cast_signed();
         blocks.execute(params![id, from.0, from.1.cast_signed(), to.0, to.1.cast_signed()])?;
         let values = params![id, from.0, offset(from.1), to.0, offset(to.1)];
-        remove_bodies(transaction, bodies, values, free)
+        remove_bodies(transaction, bodies, values, left)
     };
     let mut from = (0, 0);
     for (part, first, last) in needed {

@@ -131,6 +131,30 @@ fn saved_bodies_are_whole_whatever_fails_and_the_room_of_others_is_given_back() 
 }
 
 #[test]
+fn a_save_for_which_there_is_no_room_leaves_nothing_behind() {
+    let keys = Keys::default();
+    let (directory, disk) = (tempfile::tempdir().unwrap(), BadDisk::default());
+    let mut state = open(&disk, directory.path()).unwrap();
+    save(&mut state, vec![block(0, 1)], &keys).unwrap();
+    let before = used(&disk);
+    let pages = |state: &State, max: u32| {
+        state.connection.pragma_update_and_check(None, "max_page_count", max, |_| Ok(())).unwrap();
+    };
+    pages(&state, 1);
+    let many = || (1..300).map(|number| block(number, 2)).collect::<Vec<_>>();
+    for _ in 0..3 {
+        assert_eq!(save(&mut state, many(), &keys), Err(StoreError::Full));
+        state.give_back().unwrap();
+        assert_eq!(used(&disk), before);
+    }
+    assert_eq!(saved(&state, &keys), Ok(BTreeMap::from([(0, 1)])));
+    pages(&state, u32::MAX - 1);
+    save(&mut state, vec![block(0, 2), block(1, 2)], &keys).unwrap();
+    assert_eq!(saved(&state, &keys), Ok(BTreeMap::from([(0, 2), (1, 2)])));
+    assert_eq!(used(&disk), 2 * before);
+}
+
+#[test]
 fn bodies_in_files_are_encrypted_and_belong_where_they_stand() {
     let keys = Keys::new([[7; 32]]);
     let (directory, disk) = (tempfile::tempdir().unwrap(), BadDisk::default());
