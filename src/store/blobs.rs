@@ -39,6 +39,14 @@ pub(super) struct Extent {
 }
 
 impl Extent {
+    /// What it adds to the sum of all, so that one that is missing or changed is noticed: its place would pass for free.
+    pub(super) fn fingerprint(self) -> i64 {
+        let numbers = [self.file, self.at, self.length];
+        let bytes: Vec<u8> = numbers.into_iter().flat_map(u64::to_le_bytes).collect();
+        let low = crc32c::crc32c(&bytes);
+        (i64::from(crc32c::crc32c_append(low, &bytes)) << 32) ^ i64::from(low)
+    }
+
     /// Says where it was that something is wrong.
     pub(super) fn blame(self, error: StoreError) -> StoreError {
         match error {
@@ -241,6 +249,11 @@ impl Blobs {
         Ok(())
     }
 
+    /// What was put since the last time that rows were committed adds this to the sum of all.
+    pub(super) fn put_since(&self) -> i64 {
+        fingerprint(&self.in_use.lock().put)
+    }
+
     /// Rows know all that was put, and no longer these, for certain.
     pub(super) fn committed(&self, left: &[Extent]) {
         let mut in_use = self.in_use.lock();
@@ -248,13 +261,15 @@ impl Blobs {
         self.free(&mut in_use, left);
     }
 
-    /// No row knows, or ever will, what was put since the last time that rows were committed.
-    pub(super) fn undone(&self) {
+    /// What was put since the last time that rows were committed is not to be known by any; if that `is_certain`, it is free.
+    pub(super) fn undone(&self, is_certain: bool) {
         // What of it is in memory is not written any more.
         *self.writing.lock() = None;
         let mut in_use = self.in_use.lock();
         let put = std::mem::take(&mut in_use.put);
-        self.free(&mut in_use, &put);
+        if is_certain {
+            self.free(&mut in_use, &put);
+        }
     }
 
     fn free(&self, in_use: &mut InUse, extents: &[Extent]) {
@@ -301,6 +316,11 @@ impl Blobs {
     pub(super) fn reader(&self) -> BlobReader<'_> {
         BlobReader { disk: self.disk.as_ref(), file: None, _reading: self.reading.read() }
     }
+}
+
+/// The sum of these.
+pub(super) fn fingerprint(extents: &[Extent]) -> i64 {
+    extents.iter().fold(0, |sum, extent| sum.wrapping_add(extent.fingerprint()))
 }
 
 /// The same with as few extents as possible.
@@ -441,7 +461,7 @@ mod tests {
         put(&blobs, 2, 700);
         blobs.flush().unwrap();
         put(&blobs, 3, 700);
-        blobs.undone();
+        blobs.undone(true);
         blobs.give_back().unwrap();
         assert_eq!((blocks(&disk, 1), blobs.bytes()), (vec![1, 1, 0, 0], 1024));
         let next = put(&blobs, 4, 700);

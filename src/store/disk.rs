@@ -205,7 +205,8 @@ impl Disk for Directory {
         match directory.try_lock() {
             Ok(()) => Ok(Some(Uncopied(Some(directory)))),
             Err(fs::TryLockError::WouldBlock) => Ok(None),
-            Err(fs::TryLockError::Error(error)) => Err(error),
+            // Not every file system locks directories; a copy is checked, too.
+            Err(fs::TryLockError::Error(_)) => Ok(Some(Uncopied(None))),
         }
     }
 }

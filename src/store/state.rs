@@ -1,7 +1,8 @@
 //! The state store: what queues were when they were last saved, in SQLite. Never on the way of an acknowledgement.
 //!
 //! ```text
-//! meta   name → number             format, id of the store, frames of the journal that are no longer needed, sum of all queues
+//! meta   name → number             format, id of the store, frames of the journal that are no longer needed, sum of all queues,
+//!                                  sum of all places in files
 //! queue  room, queue → image       all of a queue but its messages, the last record it knows, when it wants to be woken;
 //!                                  empty as long as only blocks are saved
 //! part   queue, partition, block   messages of one block without their bodies; may be newer or older than the image, which
@@ -24,7 +25,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use super::{
     OpenError, StoreError,
-    blobs::{Blobs, Extent},
+    blobs::{self, Blobs, Extent},
     cipher::{Keys, Sealing},
     disk::Disk,
     places::QueueKey,
@@ -59,7 +60,8 @@ const WITH_BLOBS: &str = "
     ALTER TABLE body ADD COLUMN file INTEGER;
     ALTER TABLE body ADD COLUMN at INTEGER;
     ALTER TABLE body ADD COLUMN length INTEGER;
-    CREATE INDEX body_in_file ON body (file, at, length) WHERE file IS NOT NULL;";
+    CREATE INDEX body_in_file ON body (file, at, length) WHERE file IS NOT NULL;
+    INSERT INTO meta VALUES ('extents', 0);";
 
 /// Bytes of a page: a piece of bodies fills some.
 const PAGE: u32 = 16 << 10;
@@ -151,7 +153,17 @@ pub(super) fn is_of_earlier_format(path: &Path) -> Result<bool, OpenError> {
 
 /// Where the bodies of a state store are that are in files beside it.
 pub(super) fn extents(path: &Path) -> Result<Vec<Extent>, OpenError> {
-    blocks::extents(&connect(path)?)
+    all_extents(&mut connect(path)?)
+}
+
+fn all_extents(connection: &mut Connection) -> Result<Vec<Extent>, OpenError> {
+    // Of one moment, whoever writes meanwhile.
+    let moment = connection.transaction()?;
+    let extents = blocks::extents(&moment)?;
+    match blobs::fingerprint(&extents) == must(&moment, "extents")?.cast_signed() {
+        true => Ok(extents),
+        false => Err(OpenError::State("what it says of blobs is damaged".to_owned())),
+    }
 }
 
 fn must(connection: &Connection, name: &str) -> Result<u64, OpenError> {
@@ -176,7 +188,7 @@ impl State {
             }
             other => return Err(OpenError::Format(other)),
         }
-        let blobs = Arc::new(Blobs::open(Arc::clone(blobs), &blocks::extents(&connection)?)?);
+        let blobs = Arc::new(Blobs::open(Arc::clone(blobs), &all_extents(&mut connection)?)?);
         Ok(Self { path: path.to_owned(), connection, blobs })
     }
 
@@ -283,7 +295,8 @@ impl State {
                     blocks::remove_bodies(&transaction, "queue = ?", [id], &mut left)?;
                 }
             }
-            add_to_sum(&transaction, sum)
+            add_to(&transaction, "extents", blobs::fingerprint(&left).wrapping_neg())?;
+            add_to(&transaction, "sum", sum)
         };
         forget().map_err(failed)?;
         transaction.commit().map_err(failed)?;
@@ -339,12 +352,11 @@ impl State {
                 self.blobs.committed(&left);
                 Ok(())
             }
-            // Nothing of the transaction is left. After another error nobody knows, and nothing more is saved.
-            Err(StoreError::Full) => {
-                self.blobs.undone();
-                Err(StoreError::Full)
+            Err(error) => {
+                // Where there was no room nothing of the transaction is left. After another error nobody knows.
+                self.blobs.undone(error == StoreError::Full);
+                Err(error)
             }
-            Err(error) => Err(error),
         }
     }
 
@@ -434,6 +446,8 @@ fn write(
         needed.sort_unstable();
         blocks::remove_unneeded(transaction, id, &needed, &mut left).map_err(failed)?;
     }
+    let change = blobs.put_since().wrapping_sub(blobs::fingerprint(&left));
+    add_to(transaction, "extents", change).map_err(failed)?;
     Ok(left)
 }
 
@@ -469,7 +483,7 @@ fn write_image(
     let old = before.map_or(0, |row| row.fingerprint(room, queue));
     let new = Row { applied, exists: save.exists, due };
     let change = new.fingerprint(room, queue).wrapping_sub(old);
-    add_to_sum(transaction, change).map_err(failed)?;
+    add_to(transaction, "sum", change).map_err(failed)?;
     Ok(id)
 }
 
@@ -488,7 +502,7 @@ fn id_for_blocks(
     let row = Row { applied: 0, exists: true, due: None };
     let text = "INSERT INTO queue (room, queue, applied, frame, exists_, image) VALUES (?, ?, 0, ?, 1, x'')";
     transaction.execute(text, params![room, queue, frame.cast_signed()]).map_err(failed)?;
-    add_to_sum(transaction, row.fingerprint(room, queue)).map_err(failed)?;
+    add_to(transaction, "sum", row.fingerprint(room, queue)).map_err(failed)?;
     Ok(transaction.last_insert_rowid())
 }
 
@@ -513,11 +527,14 @@ impl Row {
     }
 }
 
-fn add_to_sum(transaction: &Connection, change: i64) -> Result<(), rusqlite::Error> {
-    let text = "SELECT value FROM meta WHERE name = 'sum'";
-    let sum: i64 = transaction.query_row(text, [], |row| row.get(0))?;
+fn add_to(transaction: &Connection, name: &str, change: i64) -> Result<(), rusqlite::Error> {
+    if change == 0 {
+        return Ok(());
+    }
+    let sum = number(transaction, name)?.unwrap_or(0);
     transaction
-        .execute("UPDATE meta SET value = ? WHERE name = 'sum'", [sum.wrapping_add(change)])?;
+        .prepare_cached("UPDATE meta SET value = ? WHERE name = ?")?
+        .execute(params![sum.wrapping_add(change), name])?;
     Ok(())
 }
 

@@ -175,6 +175,44 @@ fn bodies_in_files_are_encrypted_and_belong_where_they_stand() {
 }
 
 #[test]
+fn after_a_save_that_failed_the_next_one_counts_only_its_own() {
+    let keys = Keys::default();
+    let (directory, disk) = (tempfile::tempdir().unwrap(), BadDisk::default());
+    let mut state = open(&disk, directory.path()).unwrap();
+    // Of the second there is nothing from which its bodies could be taken.
+    let wrong = save(&mut state, vec![block(0, 1), away(block(1, 1))], &keys).unwrap_err();
+    assert!(matches!(wrong, StoreError::Failed(_)), "{wrong}");
+    save(&mut state, vec![block(2, 1)], &keys).unwrap();
+    drop(state);
+    let state = open(&disk, directory.path()).unwrap();
+    assert_eq!(saved(&state, &keys), Ok(BTreeMap::from([(2, 1)])));
+}
+
+#[test]
+fn a_place_that_is_changed_or_missing_is_noticed_before_it_passes_for_free() {
+    let (directory, disk) = (tempfile::tempdir().unwrap(), BadDisk::default());
+    let mut state = open(&disk, directory.path()).unwrap();
+    save(&mut state, vec![block(0, 1), block(1, 1)], &Keys::default()).unwrap();
+    for change in [
+        "UPDATE body SET length = length - 512 WHERE at = 0",
+        "UPDATE body SET file = NULL WHERE at = 0",
+        "DELETE FROM body WHERE at = 0",
+        "UPDATE meta SET value = value + 1 WHERE name = 'extents'",
+    ] {
+        let path = directory.path().join("state.db");
+        state.connection.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)").unwrap();
+        let kept = directory.path().join("kept");
+        std::fs::copy(&path, &kept).unwrap();
+        assert_eq!(state.connection.execute(change, []).unwrap(), 1, "{change}");
+        drop(state);
+        let refused = open(&disk, directory.path()).err().unwrap().to_string();
+        assert!(refused.contains("what it says of blobs is damaged"), "{change}: {refused}");
+        std::fs::rename(&kept, &path).unwrap();
+        state = open(&disk, directory.path()).unwrap();
+    }
+}
+
+#[test]
 fn a_state_store_without_files_is_taken_over() {
     let (directory, disk) = (tempfile::tempdir().unwrap(), BadDisk::default());
     let path = directory.path().join("state.db");
