@@ -50,6 +50,7 @@ const ONLY_IN: &[(&str, &[&str], &str)] = &[
             "store/offline.rs",
             "store/reserve.rs",
             "store/durable/tests.rs",
+            "store/state/tests.rs",
             "cli/remote/verify.rs",
         ],
         "files are opened by the store and the configuration",
