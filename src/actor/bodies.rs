@@ -144,7 +144,8 @@ impl Bodies {
     /// There are more bodies than can be saved as fast as they come: who sends them has to wait.
     pub(super) fn are_too_many(&self) -> bool {
         let budget = &self.budget;
-        self.counted > budget.share().min(STEP) && budget.total() > budget.max / 4 * 5
+        self.counted > budget.share().min(STEP)
+            && budget.total() > budget.max.saturating_add(budget.max / 4)
     }
 
     /// Says how many bytes there are in this queue; in all of them.

@@ -8,6 +8,7 @@
 //! Knows no protocol, no HTTP, no JSON of any client.
 
 mod bodies;
+mod counted;
 mod messages;
 mod notes;
 mod pump;

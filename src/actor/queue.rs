@@ -18,6 +18,7 @@ use tokio::sync::oneshot;
 
 use super::{
     bodies::{Bodies, messages_in, messages_of},
+    counted::Counted,
     messages::{Apply, Asked, Measure, Quiesce, Stored, Watch},
     pump::{Pump, Pumped},
     saving::Saving,
@@ -138,6 +139,7 @@ pub struct QueueActor {
     pub(super) joint_is_open: bool,
     pub(super) saving: Saving,
     pub(super) bodies: Bodies,
+    relaxed: Counted,
     /// The answer to what the room asked on its own account.
     for_room: Option<Result<engine::Outcome, ErrorCode>>,
     timer: Option<SpawnHandle>,
@@ -203,6 +205,7 @@ impl QueueActor {
     ) -> Addr<Self> {
         let engine = Queue::new(config_of(&shared));
         let bodies = Bodies::new(Arc::clone(&shared.bodies));
+        let relaxed = Counted::new(Arc::clone(&shared.relaxed));
         if !is_stored {
             gauge.publish(&engine, 0);
         }
@@ -226,6 +229,7 @@ impl QueueActor {
             joint_is_open: false,
             saving: Saving::new(!is_stored),
             bodies,
+            relaxed,
             for_room: None,
             timer: None,
             armed_for: None,
@@ -371,6 +375,7 @@ impl QueueActor {
     pub(super) fn end_turn(&mut self, ctx: &mut Context<Self>) {
         if self.saving.is_loaded {
             self.gauge.publish(&self.engine, self.batches);
+            self.relaxed.set(self.engine.exists() && self.engine.is_relaxed());
         }
         self.write(ctx.address());
         self.release();

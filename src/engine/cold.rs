@@ -10,6 +10,9 @@ use super::{image::Damaged, log::BLOCK, message::Position, queue::Queue, setting
 /// So many messages from the next fresh one on keep their bodies at most, however small they are.
 const AHEAD_MAX: u64 = 4 * BLOCK;
 
+/// So many bytes of each partition, however many there are: less is not read at a time.
+const AHEAD_MIN: usize = 64 << 10;
+
 /// Bodies of messages that follow each other: a partition, the first offset and the last.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct BodyRange {
@@ -65,11 +68,12 @@ impl Queue {
         lanes.filter_map(move |group| group.lanes.get(partition)).map(|lane| lane.next)
     }
 
-    /// How many messages that is for each group, if all are alike.
+    /// How many messages that is for each group in each partition, if all are alike.
     fn ahead(&self, bytes: usize) -> u64 {
         let groups = self.groups.iter().flatten().count().max(1);
+        let each = bytes / groups / self.partitions.numbers().len().max(1);
         let average = (self.bytes / self.messages.max(1)).max(1);
-        ((bytes / groups / average) as u64).clamp(1, AHEAD_MAX)
+        ((each.max(AHEAD_MIN.min(bytes)) / average) as u64).clamp(1, AHEAD_MAX)
     }
 
     /// Bodies are here again. `is_needed`: somebody is about to take these messages.

@@ -16,7 +16,7 @@ mod seat;
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicU64, AtomicUsize, Ordering},
     },
     thread::ThreadId,
 };
@@ -46,6 +46,8 @@ pub struct Shared {
     /// A room that nobody uses stays in memory for so long.
     pub idle_timeout: Millis,
     pub(crate) bodies: Arc<BodyBudget>,
+    /// Queues in memory that are relaxed.
+    pub(crate) relaxed: Arc<AtomicUsize>,
     /// Where records go.
     pub store: Arc<dyn Store>,
     /// The time.
@@ -105,6 +107,7 @@ impl Service {
             open_is_idempotent,
             idle_timeout,
             bodies: Arc::new(BodyBudget::new(body_cache)),
+            relaxed: Arc::default(),
             store,
             clock,
             directory,
@@ -140,6 +143,12 @@ impl Service {
     #[must_use]
     pub fn health(&self) -> Health {
         self.0.store.health()
+    }
+
+    /// How many queues in memory acknowledge a message before it is on disk.
+    #[must_use]
+    pub fn relaxed_queues(&self) -> usize {
+        self.0.relaxed.load(Ordering::Relaxed)
     }
 
     /// Lets a participant in, into the room of its token. The room is made if there is none.

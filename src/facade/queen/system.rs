@@ -43,10 +43,12 @@ pub fn metrics(connections: usize, uptime: u64) -> Written {
 
 /// The same for Prometheus.
 #[must_use]
-pub fn prometheus(connections: usize, uptime: u64) -> Written {
+pub fn prometheus(connections: usize, uptime: u64, relaxed_queues: usize) -> Written {
     let text = format!(
         "# TYPE queen_up gauge\nqueen_up 1\n# TYPE queen_connections gauge\nqueen_connections {connections}\n\
-         # TYPE queen_uptime_seconds counter\nqueen_uptime_seconds {uptime}\n"
+         # TYPE queen_uptime_seconds counter\nqueen_uptime_seconds {uptime}\n\
+         # HELP anteroom_relaxed_queues Queues in memory that acknowledge a message before it is on disk.\n\
+         # TYPE anteroom_relaxed_queues gauge\nanteroom_relaxed_queues {relaxed_queues}\n"
     );
     let content_type = "text/plain; version=0.0.4; charset=utf-8";
     Written { status: 200, content_type, body: text.into() }

@@ -151,7 +151,9 @@ pub(super) async fn live() -> HttpResponse {
 }
 
 pub(super) async fn prometheus(context: Data<Context>) -> HttpResponse {
-    answer(system::prometheus(context.connections.taken(), context.clock.elapsed().0 / 1000))
+    let uptime = context.clock.elapsed().0 / 1000;
+    let relaxed = context.service.relaxed_queues();
+    answer(system::prometheus(context.connections.taken(), uptime, relaxed))
 }
 
 pub(super) async fn metrics(context: Data<Context>) -> HttpResponse {

@@ -155,3 +155,31 @@ fn a_restart_ends_leases_and_an_old_lease_settles_nothing() {
     assert_eq!(home.ok("POST", "/queues/jobs/settle", &settle)["results"][0]["status"], "done");
     daemon.stop_well();
 }
+
+#[test]
+fn how_many_queues_are_relaxed_can_be_seen_from_outside() {
+    let home = Home::new();
+    let server = home.start();
+    let relaxed = || {
+        let text = home.get("/metrics/prometheus").unwrap().text;
+        let line = text.lines().find_map(|line| line.strip_prefix("anteroom_relaxed_queues "));
+        line.unwrap().parse::<u32>().unwrap()
+    };
+    let put = |queue: &str, durability: &str| {
+        let settings = json!({"settings": {"durability": durability}});
+        home.ok("PUT", &format!("/queues/{queue}"), &settings);
+    };
+    put("a", "durable");
+    assert_eq!(relaxed(), 0, "never by itself");
+    put("b", "relaxed");
+    put("c", "relaxed");
+    assert_eq!(relaxed(), 2);
+    server.stop_well();
+    let server = home.start();
+    home.ok("GET", "/queues", &json!(null));
+    super::saved::until("it is counted once it is in memory", || relaxed() == 2);
+    home.ok("PATCH", "/queues/b", &json!({"settings": {"durability": "durable"}}));
+    home.ok("DELETE", "/queues/c", &json!(null));
+    assert_eq!(relaxed(), 0);
+    server.stop_well();
+}
