@@ -43,6 +43,7 @@ impl Queue {
         if let Some(members) = self.group_mut(group) {
             members.filling.push(filling);
         }
+        self.arm_rate(group, receiver.max);
         true
     }
 
@@ -86,6 +87,8 @@ impl Queue {
                 self.reply(receiver.to, Ok(Outcome::Delivered(delivered)));
                 return true;
             }
+            // Perhaps the messages are there, and only the rate is against it.
+            self.arm_rate(group, receiver.max);
         }
         false
     }
@@ -99,7 +102,7 @@ impl Queue {
         } else if receiver.until.is_some_and(|until| until <= self.moment) {
             self.reply(receiver.to, Ok(Outcome::Empty));
         } else {
-            self.arm_rate(group);
+            self.arm_rate(group, 1);
             self.park(group, receiver);
         }
     }

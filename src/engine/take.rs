@@ -73,7 +73,7 @@ impl Queue {
         if self.parked() >= self.config.parked_max {
             return Err(ErrorCode::TooManyParkedOnQueue);
         }
-        self.arm_rate(group);
+        self.arm_rate(group, 1);
         self.park(group, receiver);
         Ok(None)
     }
@@ -393,10 +393,10 @@ impl Queue {
         }
     }
 
-    /// With receivers waiting and messages ready: wakes up when the rate allows more.
-    pub(super) fn arm_rate(&mut self, group: u32) {
+    /// With receivers waiting and messages ready: wakes up when the rate allows more, if that is less than is wanted.
+    pub(super) fn arm_rate(&mut self, group: u32, wanted: u32) {
         let Some(rate) = self.settings.rate else { return };
-        if self.rate_timer.is_some() || self.rate_left() > 0 {
+        if self.rate_timer.is_some() || self.rate_left() >= wanted as usize {
             return;
         }
         let ready = self.group(group).is_some_and(|group| group.ready() > 0);
@@ -442,7 +442,7 @@ impl Queue {
             return false;
         }
         if self.allowance(group) == 0 {
-            self.arm_rate(group);
+            self.arm_rate(group, 1);
             return false;
         }
         if self.serve_filled(group) {

@@ -78,12 +78,12 @@ impl Model {
         if self.settings.overflow == Overflow::Reject {
             self.own_limits(&added)?;
         }
+        let victims = match self.settings.overflow {
+            Overflow::DropOldest => self.victims(&added)?,
+            Overflow::Reject | Overflow::DeadLetter => Vec::new(),
+        };
         self.drop_settled(&settled);
-        match self.settings.overflow {
-            Overflow::Reject => self.own_limits(&added)?,
-            Overflow::DropOldest => self.make_room(&added)?,
-            Overflow::DeadLetter => {}
-        }
+        victims.into_iter().for_each(|sequence| self.cancel(sequence, "queue_full"));
         self.come_into_being();
         Ok(self.carry_out(messages, plans, true))
     }
@@ -320,8 +320,8 @@ impl Model {
         (sends().map(|it| it.len() as u64).sum(), sends().map(|it| bytes(it)).sum())
     }
 
-    /// Drops the oldest ready messages of the work group until the new ones fit.
-    fn make_room(&mut self, added: &[NewMessage]) -> Result<(), ErrorCode> {
+    /// The oldest ready messages of the work group, without which the new ones fit.
+    fn victims(&self, added: &[NewMessage]) -> Result<Vec<u64>, ErrorCode> {
         let (mut victims, mut freed) = (Vec::new(), 0);
         for kept in self.messages.iter().filter(|kept| kept.place(WORK).stand == Stand::Ready) {
             if self.fits(added, victims.len() as u64, freed).is_ok() {
@@ -330,11 +330,8 @@ impl Model {
             victims.push(kept.sequence());
             freed += kept.bytes();
         }
-        if self.fits(added, victims.len() as u64, freed).is_err() {
-            return self.own_limits(added);
-        }
-        victims.into_iter().for_each(|sequence| self.cancel(sequence, "queue_full"));
-        Ok(())
+        let fits = self.fits(added, victims.len() as u64, freed);
+        fits.or_else(|_| self.own_limits(added)).map(|()| victims)
     }
 
     fn add(&mut self, new: NewMessage, may_overflow: bool) -> Receipt {

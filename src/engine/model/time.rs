@@ -26,7 +26,7 @@ impl Model {
         self.now = self.now.max(now);
         loop {
             let next_due = self.due().map(|(at, _)| at);
-            let steps = [next_due, self.rate_frees_at(), self.next_time_out()];
+            let steps = [next_due, self.rate_rises_at(), self.next_time_out()];
             let Some(step) = steps.into_iter().flatten().min().filter(|at| *at <= self.now) else {
                 self.moment = self.now;
                 return self.hand_out();
@@ -197,6 +197,12 @@ impl Model {
         let counted = self.counted(per);
         let first = counted.len().checked_sub(count as usize)?;
         Some(counted[first].after(per))
+    }
+
+    /// When the rate allows one delivery more than now.
+    fn rate_rises_at(&self) -> Option<Timestamp> {
+        let Rate { per, .. } = self.settings.rate?;
+        Some(self.counted(per).first()?.after(per))
     }
 
     /// Deliveries that count for the rate.
