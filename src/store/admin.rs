@@ -198,7 +198,8 @@ fn keep_away(place: &Place, names: &[String]) -> Result<PathBuf, OpenError> {
     Ok(directory)
 }
 
-/// So often a copy is begun anew when the server gives away a file that is being copied.
+/// So often a copy is begun anew when the server gives away a file that is being copied: where files cannot be locked, or a
+/// copy takes too long.
 const TRIES: u32 = 5;
 
 /// Copies a store, whether a server uses it or not, and checks the copy.
@@ -227,14 +228,12 @@ fn copy(place: &Place, target: &Path) -> Result<(), OpenError> {
     let is_old = state::is_of_earlier_format(&place.state_path())?;
     let _lock = is_old.then(|| place.lock()).transpose()?;
     let path = target.join("state.db");
-    let of = |directory: &Path| Directory::new(&directory.join("blobs"));
-    let (blobs, copied) = (of(&place.directory)?, of(target)?);
-    {
-        let _copying = blobs.copying()?;
-        let state = place.state()?;
-        state.copy_to(&path)?;
-        blobs::copy(state::extents(&path)?, &blobs, &copied)?;
-    }
+    let of = |directory: &Path, name: &str| Directory::new(&directory.join(name));
+    let (blobs, copied) = (of(&place.directory, "blobs")?, of(target, "blobs")?);
+    // All that this state needs stays until it is copied.
+    let _blobs_stay = blobs.copying()?;
+    let journal_stays = of(&place.directory, "journal")?.copying()?;
+    place.state()?.copy_to(&path)?;
     fs::File::open(&path)?.sync_all()?;
     let journal = target.join("journal");
     Directory::new(&journal)?;
@@ -251,6 +250,8 @@ fn copy(place: &Place, target: &Path) -> Result<(), OpenError> {
         }
     }
     fs::File::open(&journal)?.sync_all()?;
+    drop(journal_stays);
+    blobs::copy(state::extents(&path)?, &blobs, &copied)?;
     fs::File::open(target)?.sync_all()?;
     Ok(())
 }

@@ -33,6 +33,9 @@ const SPARES: usize = 2;
 /// much as to write it full.
 const SPARES_MAX: usize = 16;
 
+/// So many segments of a slot that are no longer needed are kept for who copies them, whom that may take long.
+pub(super) const COPIED_MAX: usize = 256;
+
 /// So long after a file was begun the next ones are not filled. Where one is full sooner, commits are large and gain little
 /// by it, and would wait for the zeros.
 pub(super) const UNHURRIED: Duration = Duration::from_millis(200);
@@ -66,11 +69,21 @@ struct InUse {
     segments: VecDeque<Found>,
     /// The last frame.
     last: u64,
+    /// Frames up to this one are no longer needed.
+    over: u64,
 }
 
 impl From<InSlot> for InUse {
     fn from(InSlot { segments, last, .. }: InSlot) -> Self {
-        Self { segments: segments.into(), last }
+        Self { segments: segments.into(), last, over: 0 }
+    }
+}
+
+impl InUse {
+    /// How many segments are no longer needed.
+    fn segments_over(&self) -> usize {
+        let before_last = self.segments.iter().take(self.segments.len().saturating_sub(1));
+        before_last.take_while(|segment| segment.last <= self.over).count()
     }
 }
 
@@ -265,6 +278,20 @@ impl Files {
         Ok(Writing { kin, tail, bytes, is_filled, is_last })
     }
 
+    /// Makes free files of the segments that are no longer needed, but not while somebody copies the journal: the state store
+    /// that he has copied before may be older, and need them.
+    fn retire_all(&self, slot: Slot) -> Result<(), StoreError> {
+        let over = self.state().slots.of(slot).segments_over();
+        if over == 0 {
+            return Ok(());
+        }
+        let uncopied = self.disk.uncopied().map_err(failed)?;
+        if uncopied.is_some() || over > COPIED_MAX {
+            (0..over).try_for_each(|_| self.retire(slot))?;
+        }
+        Ok(())
+    }
+
     /// Makes the oldest segment of a slot a free file.
     fn retire(&self, slot: Slot) -> Result<(), StoreError> {
         let (segment, number, is_wanted, is_filled) = {
@@ -349,17 +376,12 @@ impl Journal for Files {
     }
 
     fn truncate(&self, slot: Slot, through: u64) -> Result<(), StoreError> {
-        let is_over = |state: &FilesState| {
-            let segments = &state.slots.of(slot).segments;
-            segments.len() > 1 && segments.front().is_some_and(|it| it.last <= through)
-        };
-        while is_over(&self.state()) {
-            self.retire(slot)?;
-        }
-        Ok(())
+        self.state().slots.of_mut(slot).over = through;
+        self.retire_all(slot)
     }
 
     fn tend(&self) -> Result<(), StoreError> {
+        [MAIN, LARGE].into_iter().try_for_each(|slot| self.retire_all(slot))?;
         while self.make_spare()? || self.fill_spare()? {}
         Ok(())
     }

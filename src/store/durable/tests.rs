@@ -567,8 +567,8 @@ fn who_was_taken_over_writes_no_further_file() {
     witness.check(&open(&disk, directory.path()).unwrap(), "the next one");
 }
 
-fn new_files(disk: &BadDisk, directory: &Path) -> (Files, Epoch) {
-    let disk: Arc<dyn Disk> = Arc::new(disk.clone());
+fn new_files(disk: impl Disk + 'static, directory: &Path) -> (Files, Epoch) {
+    let disk: Arc<dyn Disk> = Arc::new(disk);
     let lock = Arc::new(Lock::take(&directory.join("lock")).unwrap().unwrap());
     let found =
         recover(disk.as_ref(), 7, &BySlot::default(), &Keys::default(), &|_, _| {}).unwrap();
@@ -578,7 +578,7 @@ fn new_files(disk: &BadDisk, directory: &Path) -> (Files, Epoch) {
 #[test]
 fn a_frame_is_appended_where_it_belongs_and_by_the_epochs_writer_only() {
     let directory = tempfile::tempdir().unwrap();
-    let (files, epoch) = new_files(&BadDisk::default(), directory.path());
+    let (files, epoch) = new_files(BadDisk::default(), directory.path());
     assert_eq!(epoch, Epoch(1));
     let append = |slot, position, epoch| {
         let mut frame = vec![0; frame::HEADER + 8];
@@ -597,7 +597,7 @@ fn a_frame_is_appended_where_it_belongs_and_by_the_epochs_writer_only() {
 fn each_slot_has_files_of_its_own_and_the_free_ones_are_for_all() {
     let directory = tempfile::tempdir().unwrap();
     let disk = BadDisk::default();
-    let (files, epoch) = new_files(&disk, directory.path());
+    let (files, epoch) = new_files(disk.clone(), directory.path());
     let append = |slot, position| {
         let mut frame = vec![0; SEGMENT as usize - frame::HEADER];
         files.append(slot, position, epoch, &mut frame).unwrap();
@@ -625,9 +625,43 @@ fn each_slot_has_files_of_its_own_and_the_free_ones_are_for_all() {
 }
 
 #[test]
+fn while_a_journal_is_copied_no_file_of_it_is_used_again() {
+    let directory = tempfile::tempdir().unwrap();
+    let journal = || Directory::new(&directory.path().join("journal")).unwrap();
+    let (files, epoch) = new_files(journal(), directory.path());
+    let append = |position| {
+        // A file each.
+        let mut frame = vec![0; journal().block() - frame::HEADER];
+        files.append(MAIN, position, epoch, &mut frame).unwrap();
+    };
+    let used = || {
+        let names = journal().list().unwrap().into_iter().map(|(name, _)| name);
+        names.filter(|name| name.ends_with(".segment")).count()
+    };
+    (1..=3).for_each(append);
+    let copying = journal().copying().unwrap();
+    files.truncate(MAIN, 2).unwrap();
+    (4..=6).for_each(append);
+    assert_eq!(used(), 6);
+    files.tend().unwrap();
+    assert_eq!(used(), 6, "it is still copied");
+    drop(copying);
+    files.tend().unwrap();
+    assert_eq!(used(), 4);
+    let copying = journal().copying().unwrap();
+    let many = files::COPIED_MAX as u64;
+    (7..=6 + many).for_each(append);
+    files.truncate(MAIN, 2 + many).unwrap();
+    assert_eq!(used() as u64, 4 + many, "these are kept for it");
+    files.truncate(MAIN, 3 + many).unwrap();
+    assert_eq!(used(), 3, "it takes too long");
+    drop(copying);
+}
+
+#[test]
 fn a_file_without_zeros_is_used_in_a_hurry_and_left_for_one_with_zeros() {
     let directory = tempfile::tempdir().unwrap();
-    let (files, epoch) = new_files(&BadDisk::default(), directory.path());
+    let (files, epoch) = new_files(BadDisk::default(), directory.path());
     let mut position = 0;
     let mut append = |length: usize| {
         position += 1;

@@ -4,7 +4,7 @@ use std::{
     fs,
     path::Path,
     process::{Command, Output},
-    sync::atomic::{AtomicU64, AtomicUsize, Ordering},
+    sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     time::{Duration, Instant},
 };
 
@@ -43,8 +43,9 @@ pub fn until(what: &str, mut is_so: impl FnMut() -> bool) {
 }
 
 pub fn store(arguments: &[&str], home: &Home) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_anteroom"))
-        .arg("store")
+    // One that waits for ever is to be noticed.
+    Command::new("timeout")
+        .args(["120", env!("CARGO_BIN_EXE_anteroom"), "store"])
         .args(arguments)
         .envs(home.environment.iter().map(|(name, value)| (name, value)))
         .output()
@@ -410,11 +411,11 @@ fn a_deep_queue_is_copied_while_it_is_used_and_its_files_get_less_with_it() {
     until("it is saved", || !home.blobs().is_empty() && journal_bytes(&home) <= 256 * 1024);
     let data = home.data.to_str().unwrap().to_owned();
     let copies: Vec<_> = (0..3).map(|number| home.beside(&format!("copy-{number}"))).collect();
-    let (copied, taken) = (AtomicUsize::new(0), AtomicUsize::new(0));
+    let (is_over, taken) = (AtomicBool::new(false), AtomicUsize::new(0));
     std::thread::scope(|scope| {
         scope.spawn(|| {
             let mut next = 3000;
-            while copied.load(Ordering::Relaxed) < copies.len() {
+            while !is_over.load(Ordering::Relaxed) {
                 let from = taken.fetch_add(50, Ordering::Relaxed);
                 let expected: Vec<_> = (from..from + 50).map(|at| json!(body(at))).collect();
                 assert!(receive(&home, "deep", 50) == expected, "from {from}");
@@ -422,12 +423,13 @@ fn a_deep_queue_is_copied_while_it_is_used_and_its_files_get_less_with_it() {
                 next += 50;
             }
         });
+        // Also if a copy fails.
+        let _over = AtTheEnd(&is_over);
         for copy in &copies {
             let before = taken.load(Ordering::Relaxed);
             until("it is used", || taken.load(Ordering::Relaxed) > before + 200);
             let copy = copy.to_str().unwrap();
             report(&["backup", "--data", &data, "--to", copy], &home);
-            copied.fetch_add(1, Ordering::Relaxed);
         }
     });
     let taken = taken.into_inner();
@@ -447,6 +449,15 @@ fn a_deep_queue_is_copied_while_it_is_used_and_its_files_get_less_with_it() {
         assert!(bodies == expected && (2950..=3000).contains(&bodies.len()), "{}", bodies.len());
         server.stop_well();
         fs::remove_dir_all(&home.data).unwrap();
+    }
+}
+
+/// Says so when it is dropped.
+struct AtTheEnd<'a>(&'a AtomicBool);
+
+impl Drop for AtTheEnd<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
     }
 }
 
