@@ -59,6 +59,8 @@ impl Queue {
             let receivers = self.groups.iter().flatten().map(super::group::Group::receivers);
             assert_eq!(receivers.sum::<usize>(), 0, "I4");
         }
+        let filling = self.groups.iter().flatten().map(|group| group.filling.len());
+        assert_eq!(self.filling, filling.sum::<usize>());
         assert_eq!(self.awaiting, self.awaits.values().map(Vec::len).sum::<usize>());
         self.check_dependencies();
         self.check_leases();

@@ -151,6 +151,8 @@ pub struct Queue {
     pub(super) unrecorded: Vec<(u32, Position)>,
     /// Groups whose receivers may have something to get, perhaps only from one partition; by number.
     pub(super) unserved: VecDeque<(u32, Option<u32>)>,
+    /// How many receivers have found something and wait for more.
+    pub(super) filling: usize,
     /// Messages that have ended (`true`: done) and whose children have not been told.
     pub(super) untold: VecDeque<(Position, bool)>,
     pub(super) telling: bool,
@@ -200,6 +202,7 @@ impl Queue {
             effects: Vec::new(),
             unrecorded: Vec::new(),
             unserved: VecDeque::new(),
+            filling: 0,
             untold: VecDeque::new(),
             telling: false,
         }
@@ -225,6 +228,7 @@ impl Queue {
         if founding.is_some() && self.status == Status::Absent {
             self.apply_settings(QueueSettings::default());
         }
+        self.mark_filling();
         // What the command made due, and then whoever waits for what it brought.
         self.pass_time(now);
         self.record_settled();
@@ -421,6 +425,7 @@ impl Queue {
                     self.receiver_ends(group, (session, request, ticket));
                 }
             }
+            self.mark_filling();
         }
         self.moment = self.now;
     }
