@@ -308,7 +308,8 @@ impl Model {
             answers[*at] = Some(Settled::Done);
         }
         let is_over = match head {
-            None => done == run.len(),
+            // What was cancelled by an item before is settled by nobody.
+            None => !run.is_empty() && done == run.len(),
             Some((_, head, _)) => self.end_run((group, partition), &run, done, head, &own, answers),
         };
         if is_over {
