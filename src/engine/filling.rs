@@ -85,12 +85,18 @@ impl Queue {
     /// Serves the first one whose max is there; `false` if there is none.
     pub(super) fn serve_filled(&mut self, group: u32) -> bool {
         let count = self.group(group).map_or(0, |members| members.filling.len());
+        // The last one that found too little, and how much: most want the same, and would find the same.
+        let mut last: Option<(Arc<Receiver>, usize)> = None;
         for at in 0..count {
             let filling = self.group(group).and_then(|members| members.filling.get(at));
             let Some(receiver) = filling.map(|filling| Arc::clone(&filling.receiver)) else {
                 break;
             };
-            if self.found(group, &receiver) >= receiver.max as usize {
+            let found = match &last {
+                Some((other, found)) if receiver.finds_what(other) => *found,
+                _ => self.found(group, &receiver),
+            };
+            if found >= receiver.max as usize {
                 self.take_filling(group, |filling| filling.receiver.to == receiver.to);
                 let delivered = self.grab(group, &receiver);
                 self.reply(receiver.to, Ok(Outcome::Delivered(delivered)));
@@ -98,6 +104,7 @@ impl Queue {
             }
             // Perhaps the messages are there, and only the rate is against it.
             self.arm_rate(group, receiver.max);
+            last = Some((receiver, found));
         }
         false
     }

@@ -43,6 +43,14 @@ pub(super) struct Receiver {
     pub(super) told: bool,
 }
 
+impl Receiver {
+    /// Whether it would find what the other one finds, but for their max.
+    pub(super) fn finds_what(&self, other: &Self) -> bool {
+        (&self.line, self.partitions_max, self.newest)
+            == (&other.line, other.partitions_max, other.newest)
+    }
+}
+
 /// A receiver that stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct StandingReceiver {
