@@ -59,8 +59,9 @@ impl Queue {
             let receivers = self.groups.iter().flatten().map(super::group::Group::receivers);
             assert_eq!(receivers.sum::<usize>(), 0, "I4");
         }
-        let filling = self.groups.iter().flatten().map(|group| group.filling.len());
-        assert_eq!(self.filling, filling.sum::<usize>());
+        let is_filling = |group: &u32| self.group(*group).is_some_and(|it| !it.filling.is_empty());
+        let filling = self.group_numbers().filter(is_filling);
+        assert!(filling.eq(self.filling.iter().copied()));
         assert_eq!(self.awaiting, self.awaits.values().map(Vec::len).sum::<usize>());
         self.check_dependencies();
         self.check_leases();

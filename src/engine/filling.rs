@@ -42,7 +42,7 @@ impl Queue {
         let filling = Filling { receiver: Arc::clone(receiver), ends, ticket };
         if let Some(members) = self.group_mut(group) {
             members.filling.push(filling);
-            self.filling += 1;
+            self.filling.insert(group);
         }
         self.arm_rate(group, receiver.max);
         true
@@ -77,9 +77,9 @@ impl Queue {
     /// Something has happened: perhaps the max of one is there now. It need not be a message that has come: where the run
     /// that it would have got is taken by another, or gone, the next one may be longer.
     pub(super) fn mark_filling(&mut self) {
-        if self.filling > 0 {
-            self.serve_all();
-        }
+        let groups = std::mem::take(&mut self.filling);
+        groups.iter().for_each(|group| self.serve(*group, None));
+        self.filling = groups;
     }
 
     /// Serves the first one whose max is there; `false` if there is none.
@@ -132,7 +132,9 @@ impl Queue {
         let members = self.group_mut(group)?;
         let at = members.filling.iter().position(is_meant)?;
         let Filling { receiver, ends, ticket } = members.filling.remove(at);
-        self.filling -= 1;
+        if members.filling.is_empty() {
+            self.filling.remove(&group);
+        }
         self.timers.clear(ends, Timer::Fill { group, ticket });
         Some(receiver)
     }

@@ -151,8 +151,8 @@ pub struct Queue {
     pub(super) unrecorded: Vec<(u32, Position)>,
     /// Groups whose receivers may have something to get, perhaps only from one partition; by number.
     pub(super) unserved: VecDeque<(u32, Option<u32>)>,
-    /// How many receivers have found something and wait for more.
-    pub(super) filling: usize,
+    /// Groups with receivers that have found something and wait for more.
+    pub(super) filling: BTreeSet<u32>,
     /// Messages that have ended (`true`: done) and whose children have not been told.
     pub(super) untold: VecDeque<(Position, bool)>,
     pub(super) telling: bool,
@@ -202,7 +202,7 @@ impl Queue {
             effects: Vec::new(),
             unrecorded: Vec::new(),
             unserved: VecDeque::new(),
-            filling: 0,
+            filling: BTreeSet::new(),
             untold: VecDeque::new(),
             telling: false,
         }

@@ -136,7 +136,8 @@ impl Directory {
     /// Waits until no file is just being given back.
     pub(super) fn copying(&self) -> io::Result<Copying> {
         let directory = File::open(&self.0)?;
-        directory.lock_shared()?;
+        while directory.lock_shared().is_err_and(|it| it.kind() == io::ErrorKind::Interrupted) {}
+        // Not every file system locks directories; a copy is checked, too.
         Ok(Copying(directory))
     }
 

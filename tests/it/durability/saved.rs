@@ -343,8 +343,12 @@ fn a_changed_byte_of_the_state_store_is_never_taken_for_the_truth() {
     let mut seed = super::seed();
     for path in &files {
         let good = fs::read(path).unwrap();
-        let mut refused = 0;
-        for _ in 0..super::rounds("ANTEROOM_FLIPS", 20) {
+        let (mut refused, rounds) = (0, super::rounds("ANTEROOM_FLIPS", 20));
+        for round in 0..10 * rounds {
+            // A tenth of the state store, or a little more, is content.
+            if round >= rounds && refused > 0 {
+                break;
+            }
             let mut bad = good.clone();
             let at = super::next(&mut seed) as usize % bad.len();
             bad[at] ^= 1 << (at % 8);
@@ -355,7 +359,7 @@ fn a_changed_byte_of_the_state_store_is_never_taken_for_the_truth() {
             let _ = fs::remove_file(home.data.join("state.db-shm"));
         }
         fs::write(path, &good).unwrap();
-        assert!(refused > 0, "most of {} is content", path.display());
+        assert!(refused > 0, "some of {} is content", path.display());
     }
     let damaged = |path: &Path, what: &[u8]| {
         let good = fs::read(path).unwrap();
