@@ -144,3 +144,108 @@ impl Queue {
         while self.take_filling(group, |it| it.receiver.to.session == session).is_some() {}
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        engine::{
+            Command, Effect, NewMessage, Park, Permit, QueueConfig, ReplyTo, SettingsPatch, Take,
+            Term, Unit, settings::Rate,
+        },
+        types::{Millis, Payload, RequestId},
+    };
+
+    /// Who is given how many messages, by the number of the request.
+    type Given = Vec<(u64, usize)>;
+
+    fn apply(queue: &mut Queue, now: u64, request: u64, command: Command) -> Given {
+        let to = ReplyTo {
+            session: SessionId(1),
+            request: RequestId(request),
+            permit: Permit::InFlight,
+        };
+        let mut effects = Vec::new();
+        queue.apply(Timestamp(now), to, command, &mut effects);
+        queue.check_invariants();
+        given(effects)
+    }
+
+    fn given(effects: Vec<Effect>) -> Given {
+        let given = effects.into_iter().filter_map(|effect| match effect {
+            Effect::Reply { to, result: Ok(Outcome::Delivered(all)), .. } => {
+                Some((to.request.0, all.len()))
+            }
+            _ => None,
+        });
+        given.collect()
+    }
+
+    /// A receiver that wants more waits up to 100 ms.
+    fn waiting(rate: Option<Rate>) -> Queue {
+        let mut queue = Queue::new(QueueConfig::unlimited());
+        let settings = SettingsPatch {
+            batch_wait: Some(Millis(100)),
+            rate: Some(rate),
+            ..SettingsPatch::default()
+        };
+        let settings = Some(Box::new(settings));
+        apply(&mut queue, 0, 0, Command::Open { settings, idempotent: true });
+        queue
+    }
+
+    fn send(queue: &mut Queue, now: u64, partition: &str) -> Given {
+        let partition = Some(partition.parse().unwrap());
+        let message = NewMessage { partition, ..NewMessage::from(Payload::from("1")) };
+        apply(queue, now, 0, Command::Send { message })
+    }
+
+    fn take(unit: Unit, max: u32, park: Park) -> Command {
+        Command::Take(Box::new(Take { unit, max, term: Term::Auto, ..Take::one(park) }))
+    }
+
+    #[test]
+    fn who_waits_only_for_the_rate_is_served_when_it_allows_more() {
+        let mut queue = waiting(Some(Rate { count: 3, per: Millis(10) }));
+        send(&mut queue, 0, "p");
+        send(&mut queue, 0, "p");
+        assert_eq!(apply(&mut queue, 0, 1, take(Unit::Message, 2, Park::No)), [(1, 2)]);
+        send(&mut queue, 0, "p");
+        send(&mut queue, 0, "p");
+        let more = take(Unit::Message, 2, Park::Until(None));
+        assert_eq!(apply(&mut queue, 1, 2, more), []);
+        assert_eq!(queue.next_deadline(), Some(Timestamp(10)));
+        let mut effects = Vec::new();
+        queue.expire(Timestamp(10), &mut effects);
+        assert_eq!(given(effects), [(2, 2)]);
+    }
+
+    #[test]
+    fn who_waits_is_served_when_the_next_run_is_long_enough() {
+        let mut queue = waiting(None);
+        for partition in ["p", "q", "q"] {
+            send(&mut queue, 0, partition);
+        }
+        let run = |park| take(Unit::Partition { max: 1 }, 2, park);
+        assert_eq!(apply(&mut queue, 0, 1, run(Park::Until(None))), [], "one in p");
+        let one = Command::Take(Box::new(Take::one(Park::No)));
+        assert_eq!(apply(&mut queue, 1, 2, one), [(2, 1), (1, 2)], "two in q");
+    }
+
+    #[test]
+    fn of_those_who_wait_the_first_whose_max_is_there_is_served() {
+        let mut queue = waiting(None);
+        send(&mut queue, 0, "p");
+        for (request, max) in [(1, 4), (2, 3), (3, 3)] {
+            let more = take(Unit::Message, max, Park::Until(None));
+            assert_eq!(apply(&mut queue, 0, request, more), []);
+        }
+        assert_eq!(send(&mut queue, 1, "p"), []);
+        assert_eq!(send(&mut queue, 1, "p"), [(2, 3)]);
+        let mut effects = Vec::new();
+        send(&mut queue, 2, "p");
+        queue.expire(Timestamp(100), &mut effects);
+        assert_eq!(given(effects), [(1, 1)], "its time is over");
+        assert_eq!(queue.parked(), 1);
+    }
+}

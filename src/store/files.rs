@@ -281,13 +281,16 @@ impl Files {
     /// Makes free files of the segments that are no longer needed, but not while somebody copies the journal: the state store
     /// that he has copied before may be older, and need them.
     fn retire_all(&self, slot: Slot) -> Result<(), StoreError> {
-        let over = self.state().slots.of(slot).segments_over();
-        if over == 0 {
+        let over = || self.state().slots.of(slot).segments_over();
+        if over() == 0 {
             return Ok(());
         }
         let uncopied = self.disk.uncopied().map_err(failed)?;
-        if uncopied.is_some() || over > COPIED_MAX {
-            (0..over).try_for_each(|_| self.retire(slot))?;
+        if uncopied.is_none() && over() <= COPIED_MAX {
+            return Ok(());
+        }
+        while over() > 0 {
+            self.retire(slot)?;
         }
         Ok(())
     }

@@ -75,12 +75,10 @@ impl Model {
         let added = added(&messages, &plans);
         self.check_partitions(&added)?;
         let settled = self.settled_for(&added)?;
-        if self.settings.overflow == Overflow::Reject {
-            self.own_limits(&added)?;
-        }
         let victims = match self.settings.overflow {
+            Overflow::Reject => self.own_limits(&added).map(|()| Vec::new())?,
             Overflow::DropOldest => self.victims(&added)?,
-            Overflow::Reject | Overflow::DeadLetter => Vec::new(),
+            Overflow::DeadLetter => Vec::new(),
         };
         self.drop_settled(&settled);
         victims.into_iter().for_each(|sequence| self.cancel(sequence, "queue_full"));
