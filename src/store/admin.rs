@@ -209,7 +209,10 @@ const TRIES: u32 = 5;
 pub fn backup(directory: &Path, target: &Path, keys: &Keys) -> Result<Report, OpenError> {
     let place = Place::of(directory)?;
     for left in (0..TRIES).rev() {
-        DirBuilder::new().mode(0o700).create(target)?;
+        let named = |error: io::Error| {
+            io::Error::new(error.kind(), format!("{}: {error}", target.display()))
+        };
+        DirBuilder::new().mode(0o700).create(target).map_err(named)?;
         match copy(&place, target)
             .and_then(|()| examine(&Offline::unlocked(Place::of(target)?, keys)?))
         {
